@@ -1,0 +1,110 @@
+"""The error tree: what could not be done, what was found, and what to do now.
+
+Every error is a class with a stable ``code`` and its two texts (message and remedy) in English and
+Spanish. Raising passes only the facts: ``raise UnknownModel(model="chrun", known=["churn"])``.
+Concepts define their own classes beside their code; the families here decide how an error looks
+from outside (``timonel.wire.problem`` maps a family to an HTTP status, the CLI to an exit code).
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, ClassVar, NamedTuple
+
+
+class Text(NamedTuple):
+    """One language's sentence pair; both may hold ``{name}`` fields filled from the context."""
+
+    message: str
+    remedy: str
+
+
+class TimonelError(Exception):
+    """The root: a code, a message, a remedy and the facts they were made from.
+
+    Parameters
+    ----------
+    **context
+        The facts, by the names that the class's texts use. Kept as ``error.context`` (JSON-safe
+        values only), and sent along in problem documents.
+    """
+
+    code: ClassVar[str] = "error"
+    texts: ClassVar[Mapping[str, Text]] = {}
+
+    def __init__(self, **context: Any) -> None:
+        self.context = context
+        super().__init__(self.message())
+
+    def message(self, lang: str = "en") -> str:
+        """Say what could not be done, what was found and what was expected."""
+        return self._text(lang).message.format(**self.context)
+
+    def remedy(self, lang: str = "en") -> str:
+        """Say the command or setting that mends it."""
+        return self._text(lang).remedy.format(**self.context)
+
+    def _text(self, lang: str) -> Text:
+        return self.texts.get(lang) or self.texts["en"]
+
+    def __str__(self) -> str:
+        return f"{self.message()} {self.remedy()}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.context))
+
+
+def _rebuild(kind: type[TimonelError], context: dict[str, Any]) -> TimonelError:
+    return kind(**context)
+
+
+class MalformedInput(TimonelError):
+    """The bytes cannot be read as the form they claim to be (HTTP 400)."""
+
+
+class InvalidInput(TimonelError):
+    """Well-formed input that breaks a rule of its schema (HTTP 422)."""
+
+
+class NotFound(TimonelError):
+    """A name or id that does not exist (HTTP 404)."""
+
+
+class Conflict(TimonelError):
+    """The object is in a state that does not allow this (HTTP 409)."""
+
+
+class Unauthorized(TimonelError):
+    """No key, or an unknown one (HTTP 401)."""
+
+
+class Forbidden(TimonelError):
+    """Known, but not allowed (HTTP 403)."""
+
+
+class TooLarge(TimonelError):
+    """More bytes or rows than the limit (HTTP 413)."""
+
+
+class Unavailable(TimonelError):
+    """Cannot be done at the moment; trying again may work (HTTP 503)."""
+
+
+class ProjectFault(TimonelError):
+    """The user's project, its files or its settings cannot be used as they are."""
+
+
+class Corrupt(TimonelError):
+    """Stored bytes are not what was written: a hash, a checksum or a format does not match."""
+
+
+def closest(name: str, known: list[str]) -> str:
+    """List known names for a message, the most alike first, at most eight.
+
+    Returns
+    -------
+    str
+        ``"churn, demand"``, or ``"none"`` when there is nothing to list.
+    """
+    alike = get_close_matches(name, known, n=3, cutoff=0.5)
+    ordered = alike + [other for other in sorted(known) if other not in alike]
+    return ", ".join(ordered[:8]) or "none"

@@ -1,0 +1,87 @@
+"""The closed list of events, and their bytes.
+
+A frame is a msgpack array whose first element is its kind; ``v`` is the format version. Times are
+integers, microseconds since the epoch in UTC, of the event clock. Ids are UUIDs as 16 bytes.
+"""
+
+import msgspec
+
+from timonel.wire.answer import Label
+
+FORMAT = 1
+
+
+class PredictionFrame(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, tag="prediction", kw_only=True
+):
+    """One answer, as it was given."""
+
+    v: int = FORMAT
+    id: bytes
+    at: int
+    model: str
+    version: str  # "" where no version answered
+    variant: str  # "" outside experiments
+    source: str
+    reason: str
+    key: str | None
+    unit: str | None
+    generation: int
+    prediction: Label
+    score: float | None
+    probabilities: dict[str, float] | None
+    explanation: str | None
+    latency_us: int
+    features: bytes  # the validated row as a JSON object
+
+
+class OutcomeFrame(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, tag="outcome", kw_only=True
+):
+    """One truth, naming a prediction by its id or by the user's key and a time."""
+
+    v: int = FORMAT
+    id: bytes
+    at: int  # when it arrived
+    model: str
+    prediction: bytes | None
+    key: str | None
+    observed_at: int | None  # the last prediction of the key before this moment; None: `at`
+    value: Label | None
+    origin: str  # "api", "file" or "absence"
+
+
+class RefusalFrame(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, tag="refusal", kw_only=True
+):
+    """A request that was not answered, for the error counts of monitoring."""
+
+    v: int = FORMAT
+    id: bytes
+    at: int
+    model: str
+    code: str
+    fields: list[str]
+
+
+Frame = PredictionFrame | OutcomeFrame | RefusalFrame
+"""Kinds reserved by ADR 0009 and not yet written: shadow, exposure, unit_outcome."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
+
+
+def encode(frame: Frame) -> bytes:
+    """Give the payload bytes of a frame (without the spool's length and checksum)."""
+    return _encoder.encode(frame)
+
+
+def decode(payload: bytes | memoryview) -> Frame:
+    """Read a payload back.
+
+    Raises
+    ------
+    msgspec.ValidationError, msgspec.DecodeError
+        If the bytes are no frame of this list.
+    """
+    return _decoder.decode(payload)

@@ -1,0 +1,182 @@
+"""The declared model: one decision, its inputs, its data, its rules and its policy."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from timonel.project.recipes import Recipe, recipe_of
+from timonel.project.sources import Source
+from timonel.schema.errors import InvalidDeclaration
+from timonel.schema.schema import Schema
+from timonel.wire.answer import Label
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Task(StrEnum):
+    """What kind of answer a model gives."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+
+def duration(text: str) -> timedelta:
+    """Read ``"30d"``, ``"12h"``, ``"5m"``, ``"90s"`` or ``"2w"``.
+
+    Raises
+    ------
+    InvalidDeclaration
+        If the text is none of these.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise InvalidDeclaration(
+            object="a duration", found=repr(text), expected="a number and s, m, h, d or w: '30d'"
+        )
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How the truth arrives.
+
+    Parameters
+    ----------
+    key : str or None
+        The request field by which outcomes name a prediction (an id of the user's own, not a
+        feature). None: only by ``prediction_id``.
+    horizon : str
+        How long after a prediction its outcome may come (``"30d"``).
+    absent : label or None
+        What no outcome by the horizon means (``absent=0`` matures to a negative); None: unknown.
+    """
+
+    key: str | None = None
+    horizon: str = "30d"
+    absent: Label | None = None
+
+    def __post_init__(self) -> None:
+        duration(self.horizon)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What is asked of a model in service.
+
+    Parameters
+    ----------
+    min_accuracy : float or None
+        A new version under it, on the holdout, is not promoted by itself.
+    min_samples : int
+        The least number of labelled rows to train on.
+    retrain : str or None
+        Cron expression in the project's time zone.
+    approval : {"manual", "automatic"}
+        Who promotes a version that passed its gates. The first version of a model has no
+        champion to be compared with: it is promoted when it beats the baseline.
+    deadline_ms : float
+        A model that has not answered by then is answered by the rules.
+    low_confidence : float or None
+        Answers whose highest probability is below it go to the rules.
+    """
+
+    min_accuracy: float | None = None
+    min_samples: int = 200
+    retrain: str | None = None
+    approval: str = "manual"
+    deadline_ms: float = 1000.0
+    low_confidence: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, ok, expected in (
+            ("approval", self.approval in ("manual", "automatic"), "'manual' or 'automatic'"),
+            ("deadline_ms", self.deadline_ms > 0, "more than 0"),
+            ("min_samples", self.min_samples >= 1, "at least 1"),
+            ("min_accuracy", self.min_accuracy is None or 0 <= self.min_accuracy <= 1, "in [0, 1]"),
+            (
+                "low_confidence",
+                self.low_confidence is None or 0 <= self.low_confidence <= 1,
+                "in [0, 1]",
+            ),
+        ):
+            if not ok:
+                raise InvalidDeclaration(
+                    object=f"Policy({name}=)", found=repr(getattr(self, name)), expected=expected
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One declared decision.
+
+    Parameters
+    ----------
+    name : str
+        Lower case, digits, ``-`` and ``_``; it stands in routes and commands.
+    task : {"binary", "multiclass", "regression"}
+    target : str
+        The column of the data that holds the truth.
+    schema : Schema
+        The inputs, in order.
+    source : Source or callable
+        Where training data come from; a callable gives a DataFrame or a list of dicts.
+    recipe : Recipe or callable
+        How to train: one of ``timonel.recipes``, or ``(X, y, seed) -> estimator``.
+    fallback : str or None
+        ``"rules:function"``: a function in the project's ``rules.py``, ``(row) -> Answer``.
+        None: the base rate (classification) or the median (regression) answers.
+    positive : label or None
+        Binary only: the class that ``score`` is the probability of; None: the greater one.
+    time : str or None
+        A column of the data by which the holdout is the newest part.
+    group : str or None
+        A column whose rows never lie on both sides of a split.
+    outcome_depends_on_action : bool
+        Whether acting on the answer changes the truth (a churn call does, a forecast does not).
+    """
+
+    name: str
+    task: str
+    target: str
+    schema: Schema
+    source: Source | Callable[[], Any]
+    recipe: Recipe | Callable[..., Any] = field(default_factory=lambda: recipe_of(None))
+    fallback: str | None = None
+    positive: Label | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+    outcome_depends_on_action: bool = True
+    policy: Policy = field(default_factory=Policy)
+    time: str | None = None
+    group: str | None = None
+    seed: int = 42
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        self._check(
+            "name", _NAME.fullmatch(self.name), "a-z, 0-9, - and _, beginning with a letter"
+        )
+        self._check("task", self.task in set(Task), f"one of {', '.join(Task)}")
+        self._check("target", self.target not in self.schema.names, "a column that is no input")
+        self._check(
+            "outcome",
+            self.outcome.key not in self.schema.names,
+            "a key that is no input (an id must not be learned from)",
+        )
+        self._check(
+            "fallback",
+            self.fallback is None or self.fallback.count(":") == 1,
+            "'rules:function' or None",
+        )
+        object.__setattr__(self, "recipe", recipe_of(self.recipe))
+
+    def _check(self, name: str, ok: object, expected: str) -> None:
+        if not ok:
+            raise InvalidDeclaration(
+                object=f"Model({name}=)", found=repr(getattr(self, name)), expected=expected
+            )

@@ -1,0 +1,104 @@
+"""The serving manifest: all that a process needs to answer for a model, without its project.
+
+Publishing writes it, predict workers read it; it is immutable and named by its sha256. A model
+without a version has one too (its declaration: schema, rules, policy), so that rules answer.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from timonel.wire.answer import Label
+
+FORMAT = 1
+
+
+class ArtifactRef(msgspec.Struct, frozen=True):
+    """Bytes in the artifact store."""
+
+    sha256: str
+    size: int
+
+
+class RulesSource(msgspec.Struct, frozen=True):
+    """The project's rules module as text, and the function to call in it."""
+
+    module: str
+    function: str
+    source: str
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """What is answered without model and rules: base rate or median of the training data."""
+
+    prediction: Label
+    score: float | None = None
+    probabilities: dict[str, float] | None = None
+
+
+class ServingPolicy(msgspec.Struct, frozen=True):
+    """The part of the policy that the hot path needs."""
+
+    deadline_ms: float = 1000.0
+    low_confidence: float | None = None
+
+
+class OutcomePlan(msgspec.Struct, frozen=True):
+    """How outcomes find their predictions."""
+
+    key: str | None = None
+    horizon_s: int = 30 * 86_400
+    absent: Label | None = None
+
+
+class SelfTest(msgspec.Struct, frozen=True):
+    """Stored rows and the outputs they must give after loading (at most 32)."""
+
+    rows: list[list[Any]] = []
+    predictions: list[Label] = []
+    scores: list[float | None] = []
+
+
+class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one version (or one declaration) that serving reads.
+
+    ``predictor`` is "linear" (closed form, all of it in ``plan``), "onnx", "native" or "none";
+    ``plan`` is the featuriser plan (``timonel.runtime.featuriser``) or None.
+    """
+
+    format: int = FORMAT
+    project: str
+    model: str
+    version: str  # "" for a declaration
+    task: str
+    target: str
+    schema: list[dict[str, Any]]
+    timezone: str
+    classes: list[Label] | None = None
+    positive: Label | None = None
+    predictor: str = "none"
+    plan: dict[str, Any] | None = None
+    artifacts: dict[str, ArtifactRef] = {}
+    baseline: Baseline | None = None
+    rules: RulesSource | None = None
+    policy: ServingPolicy = ServingPolicy()
+    outcome: OutcomePlan = OutcomePlan()
+    self_test: SelfTest = SelfTest()
+    parity: dict[str, Any] | None = None
+
+    def encode(self) -> bytes:
+        """Give the canonical JSON bytes: the same manifest, the same bytes."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    def digest(self) -> str:
+        """Give the sha256 (hex) of the canonical bytes."""
+        return sha256(self.encode()).hexdigest()
+
+
+_decoder = msgspec.json.Decoder(ServingManifest)
+
+
+def decode_manifest(document: bytes | str) -> ServingManifest:
+    """Read a manifest back; raises ``msgspec.ValidationError`` on another form."""
+    return _decoder.decode(document)

@@ -1,0 +1,125 @@
+"""What one input of a model is: its name, its kind, and the values it may take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from timonel.schema.errors import InvalidDeclaration
+
+AvailableAt = Literal["prediction", "outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What every feature has.
+
+    Parameters
+    ----------
+    name : str
+        As in the data and in requests.
+    required : bool
+        False: a request may leave it out or send null (a missing value).
+    available_at : {"prediction", "outcome"}
+        "outcome" marks what is known only afterwards; it is refused as an input.
+    pii : bool
+        Personal data: hashed wherever it is kept or shown.
+    """
+
+    name: str
+    required: bool = field(default=True, kw_only=True)
+    available_at: AvailableAt = field(default="prediction", kw_only=True)
+    pii: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip():
+            raise InvalidDeclaration(
+                object=f"feature {self.name!r}",
+                found="an empty or padded name",
+                expected="a name without spaces at its ends",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Feature):
+    """A finite number, optionally bounded (limits included), optionally whole."""
+
+    ge: float | None = field(default=None, kw_only=True)
+    le: float | None = field(default=None, kw_only=True)
+    integer: bool = field(default=False, kw_only=True)
+    unit: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        Feature.__post_init__(self)
+        if self.ge is not None and self.le is not None and self.ge > self.le:
+            raise InvalidDeclaration(
+                object=f"feature {self.name!r}",
+                found=f"ge={self.ge:g} above le={self.le:g}",
+                expected="ge <= le",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Category(Feature):
+    """One of a list of words.
+
+    Parameters
+    ----------
+    values : sequence of str
+        The words, as the training data writes them.
+    case_insensitive : bool
+        Accept any case; what is logged and served is the declared spelling.
+    unseen : {"reject", "accept"}
+        A word that is not listed: refuse the request, or serve it as "unseen" and count it.
+    """
+
+    values: tuple[str, ...] = ()
+    case_insensitive: bool = field(default=True, kw_only=True)
+    unseen: Literal["reject", "accept"] = field(default="reject", kw_only=True)
+
+    def __init__(
+        self,
+        name: str,
+        values: Sequence[str],
+        *,
+        required: bool = True,
+        available_at: AvailableAt = "prediction",
+        pii: bool = False,
+        case_insensitive: bool = True,
+        unseen: Literal["reject", "accept"] = "reject",
+    ) -> None:
+        for attribute, value in (
+            ("name", name),
+            ("values", tuple(values)),
+            ("required", required),
+            ("available_at", available_at),
+            ("pii", pii),
+            ("case_insensitive", case_insensitive),
+            ("unseen", unseen),
+        ):
+            object.__setattr__(self, attribute, value)
+        Feature.__post_init__(self)
+        folded = [v.casefold() if case_insensitive else v for v in self.values]
+        if not folded or len(set(folded)) != len(folded):
+            raise InvalidDeclaration(
+                object=f"feature {name!r}",
+                found=f"values {list(values)!r}",
+                expected="at least one value, each once"
+                + (" (case does not tell them apart)" if case_insensitive else ""),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Flag(Feature):
+    """True or false; also accepts 0/1 and yes/no/si/sí/true/false in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Feature):
+    """Free text, at most ``max_length`` characters."""
+
+    max_length: int = field(default=10_000, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp(Feature):
+    """A date or a moment, ISO 8601; without an offset it is read in the project's time zone."""

@@ -1,0 +1,59 @@
+"""What a process is told from outside: environment variables and the project's ``timonel.toml``."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of a running Timonel; every field is an environment variable ``TIMONEL_<NAME>``.
+
+    Precedence: command-line option, environment, ``[settings]`` in ``timonel.toml``, default here.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TIMONEL_", extra="forbid")
+
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL; none: SQLite in the project's .timonel folder."
+    )
+    state: Path = Field(
+        Path(".timonel"), description="Folder of database, artifacts and spools, under the project."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    workers: int = Field(1, ge=1, le=64, description="Predict workers.")
+    role: Literal["predict", "control", "all"] = Field(
+        "all", description="What this server answers."
+    )
+    durability: Literal["written", "synced"] = Field(
+        "written",
+        description="When a prediction is acknowledged: written to the spool (synced every 50 ms), "
+        "or synced to disk.",
+    )
+    spool_max_mb: int = Field(
+        1024, ge=1, description="Undrained bytes kept before `spool_full` acts."
+    )
+    spool_full: Literal["answer", "refuse"] = Field(
+        "refuse",
+        description="When the spool cannot be written: answer unlogged and say so, or 503.",
+    )
+    max_body_kb: int = Field(1024, ge=1, description="Largest request body.")
+    max_rows: int = Field(10_000, ge=1, description="Most rows in one request.")
+    native_processes: int = Field(
+        1, ge=0, description="Processes for models that are not compiled."
+    )
+    admin_key: str | None = Field(
+        None, repr=False, description="Key asked of every peer that is not loopback."
+    )
+    allow_remote: bool = Field(
+        False, description="Listen on an address that is not loopback (then `admin_key` is asked)."
+    )
+    public_url: str | None = Field(None, description="Address of the pages, for links in messages.")
+    language: Literal["en", "es"] | None = Field(
+        None, description="Language of texts; none: by the reader's browser or locale."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Log level."
+    )

@@ -1,0 +1,49 @@
+"""What a prediction is answered with: by a model, by rules, or by the baseline."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+Label = str | int | float | bool
+
+
+class Source(StrEnum):
+    """Who answered."""
+
+    MODEL = "model"
+    RULES = "rules"
+    BASELINE = "baseline"
+
+
+class Reason(StrEnum):
+    """Why that source answered; all but ``assigned`` count as fallback."""
+
+    ASSIGNED = "assigned"
+    NO_VERSION = "no_version"
+    MODEL_ERROR = "model_error"
+    TIMEOUT = "timeout"
+    BREAKER_OPEN = "breaker_open"
+    OVERLOAD = "overload"
+    LOW_CONFIDENCE = "low_confidence"
+    INVALID_OUTPUT = "invalid_output"
+
+
+class Answer(NamedTuple):
+    """What a model or a rule says about one row.
+
+    Parameters
+    ----------
+    prediction : str, int, float or bool
+        The class (classification) or the value in the target's unit (regression).
+    score : float or None
+        Binary: probability of the positive class, in [0, 1]. Multiclass: probability of the
+        predicted class. Regression: None.
+    probabilities : dict of str to float, or None
+        One entry a class, summing to 1; None where the source gives none.
+    explanation : str or None
+        One sentence a person can read; rules may give it, it is logged with the prediction.
+    """
+
+    prediction: Label
+    score: float | None = None
+    probabilities: dict[str, float] | None = None
+    explanation: str | None = None

@@ -1,0 +1,68 @@
+"""Errors as problem documents (RFC 9457): the only place where an error becomes a status."""
+
+from typing import Any
+
+from timonel.errors import (
+    Conflict,
+    Corrupt,
+    Forbidden,
+    InvalidInput,
+    MalformedInput,
+    NotFound,
+    ProjectFault,
+    TimonelError,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS: dict[type[TimonelError], int] = {
+    MalformedInput: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    InvalidInput: 422,
+    ProjectFault: 422,
+    Corrupt: 503,
+    Unavailable: 503,
+}
+
+
+def status_of(error: TimonelError) -> int:
+    """Give the HTTP status of an error by its family; 500 for one of no family (a defect)."""
+    for family in type(error).__mro__:
+        status = _STATUS.get(family)
+        if status is not None:
+            return status
+    return 500
+
+
+def problem(
+    error: TimonelError, *, lang: str = "en", instance: str | None = None
+) -> dict[str, Any]:
+    """Build the problem document of an error.
+
+    Returns
+    -------
+    dict
+        ``type`` (``urn:timonel:error:<code>``), ``title``, ``status``, ``code``, ``detail``,
+        ``remedy``, the error's context as extension members, and ``instance`` where given.
+    """
+    status = status_of(error)
+    document: dict[str, Any] = {
+        "type": f"urn:timonel:error:{error.code}",
+        "title": error.code.replace("_", " "),
+        "status": status,
+        "code": error.code,
+        "detail": error.message(lang),
+        "remedy": error.remedy(lang),
+    }
+    if instance is not None:
+        document["instance"] = instance
+    for name, value in error.context.items():
+        document.setdefault(name, value)
+    return document
