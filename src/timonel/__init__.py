@@ -33,7 +33,25 @@ _HOMES = {
     "TimonelError": "timonel.errors",
 }
 
-__all__ = [*_HOMES, "open", "recipes"]
+__all__ = [
+    "Answer",
+    "Category",
+    "Csv",
+    "Excel",
+    "Flag",
+    "Model",
+    "Number",
+    "Outcome",
+    "Parquet",
+    "Policy",
+    "Schema",
+    "Sql",
+    "Text",
+    "Timestamp",
+    "TimonelError",
+    "open",
+    "recipes",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -84,7 +84,7 @@ def custom(
 
 
 def recipe_of(value: "Recipe | Callable[..., Any] | None") -> Recipe:
-    """Give the recipe that a declaration means: itself, a wrapped function, or the automatic one."""
+    """Give the recipe that a declaration means: itself, a wrapped function, or automatic."""
     if value is None:
         return automatic()
     if isinstance(value, Recipe):
