@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from timonel.app import open_project as open
+    from timonel.notebook import open_project as open
     from timonel.errors import TimonelError
     from timonel.project import recipes
     from timonel.project.model import Model, Outcome, Policy
@@ -59,7 +59,7 @@ def __getattr__(name: str) -> Any:
     if name == "recipes":
         return import_module("timonel.project.recipes")
     if name == "open":
-        return import_module("timonel.app").open_project
+        return import_module("timonel.notebook").open_project
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     message = f"module 'timonel' has no attribute {name!r}"
