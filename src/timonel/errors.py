@@ -69,6 +69,14 @@ class NotFound(TimonelError):
     """A name or id that does not exist (HTTP 404)."""
 
 
+class NotAllowed(TimonelError):
+    """The object is there, but does not answer this method (HTTP 405)."""
+
+
+class UnsupportedForm(TimonelError):
+    """A body of a media type that is not read here (HTTP 415)."""
+
+
 class Conflict(TimonelError):
     """The object is in a state that does not allow this (HTTP 409)."""
 

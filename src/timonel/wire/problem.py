@@ -8,12 +8,14 @@ from timonel.errors import (
     Forbidden,
     InvalidInput,
     MalformedInput,
+    NotAllowed,
     NotFound,
     ProjectFault,
     TimonelError,
     TooLarge,
     Unauthorized,
     Unavailable,
+    UnsupportedForm,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,8 +25,10 @@ _STATUS: dict[type[TimonelError], int] = {
     Unauthorized: 401,
     Forbidden: 403,
     NotFound: 404,
+    NotAllowed: 405,
     Conflict: 409,
     TooLarge: 413,
+    UnsupportedForm: 415,
     InvalidInput: 422,
     ProjectFault: 422,
     Corrupt: 503,
