@@ -166,12 +166,13 @@ outcomes = Table(
     Column("value", Text, nullable=False),  # JSON scalar or null
     Column("origin", String(16), nullable=False),
     Column("state", String(16), nullable=False),  # parked, joined, identical, expired, invalid
-    Column("joined", Boolean, nullable=False),
+    Column("joined", Boolean, nullable=False),  # false while it waits; count by state, not by this
     Column("revision", Integer),  # 1 for the first truth of a prediction
     Column("joined_at", BigInteger),
+    Column("problem", Text),  # why the value cannot be used, where state is invalid
     Column("drainer_id", String(64), nullable=False),
     PrimaryKeyConstraint("project", "outcome_id"),
-    Index("ix_outcomes_unjoined", "project", "joined", "drainer_id"),
+    Index("ix_outcomes_unjoined", "project", "joined", "drainer_id", "outcome_id"),
     Index("ix_outcomes_prediction", "project", "prediction_id"),
 )
 
