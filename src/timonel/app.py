@@ -1,0 +1,219 @@
+"""The composition root: a project folder and settings become an ``App``.
+
+The only place where parts are chosen and joined. Opening reads ``timonel.toml`` alone; the
+project's Python is imported at the first use of ``App.project``, so that a broken ``model.py``
+never stands in the way of a rollback.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from timonel.clock import AffineClock
+from timonel.events.accumulators import default_accumulators
+from timonel.events.drain import Drainer
+from timonel.project.config import ProjectConfig, read_config
+from timonel.project.model import Model
+from timonel.project.project import Project, load_project
+from timonel.registry.artifacts import ArtifactStore
+from timonel.registry.registry import ModelVersion, Registry
+from timonel.serving.supervisor import ServeConfig, Supervisor
+from timonel.settings import Settings
+from timonel.store.control import await_generation, ensure_project, read_clock
+from timonel.store.engine import make_engine
+from timonel.store.migrate import require_current, upgrade
+from timonel.training.publish import declaration_manifest, publish
+from timonel.training.train import TrainedVersion, train
+
+Progress = Callable[[str, float], None]
+
+
+class Published(NamedTuple):
+    """A trained version in the registry, and whether it went into production."""
+
+    trained: TrainedVersion
+    version: ModelVersion
+    promoted: bool
+    reason: str
+
+
+class App:
+    """A project, its settings, and the parts they chose.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's folder (it holds ``timonel.toml``).
+    config : ProjectConfig
+        What ``timonel.toml`` says.
+    settings : Settings
+    """
+
+    def __init__(self, folder: Path, config: ProjectConfig, settings: Settings) -> None:
+        self.folder = folder
+        self.config = config
+        self.settings = settings
+        self.state = folder / settings.state
+        self.artifacts = ArtifactStore(self.state / "artifacts")
+
+    @property
+    def name(self) -> str:
+        """The project's name, as every row carries it."""
+        return self.config.name
+
+    @property
+    def database_url(self) -> str:
+        """The database: the one of the settings, else SQLite in the state folder."""
+        return self.settings.database_url or f"sqlite:///{self.state.resolve()}/timonel.db"
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The connection pool; made at first use."""
+        if self.settings.database_url is None:
+            self.state.mkdir(parents=True, exist_ok=True)
+        return make_engine(self.database_url)
+
+    @cached_property
+    def project(self) -> Project:
+        """The declarations: imports the project's modules at first use."""
+        return load_project(self.folder)
+
+    @property
+    def clock(self) -> AffineClock:
+        """The event clock, as the database has it now."""
+        return read_clock(self.engine, self.name)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The versions and their history."""
+        return Registry(self.engine, self.name, self.clock)
+
+    def prepare(self, *, clock: AffineClock | None = None) -> None:
+        """Bring the database to this release's schema and make the project's row (``up`` only)."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        upgrade(self.engine)
+        ensure_project(self.engine, self.name, self.config.timezone, clock)
+
+    def require_prepared(self) -> None:
+        """Refuse a database of another schema, with the command that mends it."""
+        require_current(self.engine)
+        ensure_project(self.engine, self.name, self.config.timezone, None)
+
+    def declare(self) -> list[str]:
+        """Publish what the project declares; give the names of models whose declaration changed."""
+        project = self.project
+        project.check()
+        changed = []
+        for model in project.models.values():
+            manifest = declaration_manifest(
+                model,
+                project=self.name,
+                timezone=self.config.timezone,
+                rules=project.rules_source(model),
+            )
+            if self.registry.declare(manifest):
+                changed.append(model.name)
+        return changed
+
+    def model(self, name: str) -> Model:
+        """Give a declared model; an unknown name lists the known ones."""
+        return self.project.model(name)
+
+    def train(
+        self,
+        name: str,
+        *,
+        who: str,
+        promote: bool = True,
+        seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> Published:
+        """Train a version, register it and, if it may, put it into production.
+
+        A first version is promoted when it beats the baseline. A later one is promoted only under
+        ``approval="automatic"`` or by hand, until the paired gates of retraining decide it.
+        """
+        model = self.model(name)
+        trained = train(
+            model,
+            project=self.name,
+            timezone=self.config.timezone,
+            rules=self.project.rules_source(model),
+            seed=seed,
+            progress=progress,
+        )
+        version = publish(trained, self.registry, self.artifacts, who=who)
+        allowed, reason = self._may_promote(trained, version)
+        if promote and allowed:
+            version = self.registry.promote(name, version.version, who=who, reason=reason)
+        return Published(trained, version, promote and allowed, reason)
+
+    def _may_promote(self, trained: TrainedVersion, version: ModelVersion) -> tuple[bool, str]:
+        champion = self.registry.champion(version.model)
+        if champion is not None and champion.version == version.version:
+            return False, "it is already in production: same data, code, recipe and seed"
+        failed = trained.failed_gates
+        if failed:
+            return False, "gates not passed: " + "; ".join(failed)
+        if champion is not None:
+            return False, f"{champion} is in production; compare them and promote by hand"
+        return True, "first version, better than the baseline on its holdout"
+
+    def await_generation(self, timeout_s: float = 5.0) -> tuple[int, int]:
+        """Wait until every live server runs the present generation; give (current, live)."""
+        return await_generation(self.engine, self.name, timeout_s=timeout_s)
+
+    def drainer(self, folders: Sequence[Path], drainer_id: str) -> Drainer:
+        """Make the drainer of some spool folders."""
+        return Drainer(
+            self.engine,
+            project=self.name,
+            folders=list(folders),
+            drainer_id=drainer_id,
+            accumulators=default_accumulators(self.engine, self.name),
+            clock=self.clock,
+        )
+
+    def supervisor(self, on_event: Callable[[str, dict[str, Any]], None]) -> Supervisor:
+        """Make the supervisor of ``serve`` and ``up``."""
+        settings = self.settings
+        config = ServeConfig(
+            folder=self.folder.resolve(),
+            project=self.name,
+            database_url=self.database_url,
+            state=self.state.resolve(),
+            settings=settings,
+        )
+        return Supervisor(config, self.drainer, on_event)
+
+
+def open_app(folder: Path, **overrides: Any) -> App:
+    """Open a project folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where ``timonel.toml`` lies.
+    **overrides
+        Settings from the command line; None means "not given".
+
+    Raises
+    ------
+    ProjectFault
+        If there is no readable ``timonel.toml``, or a setting is not usable.
+    """
+    config = read_config(folder)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    settings = Settings(**(config.settings | Settings().model_dump(exclude_unset=True) | given))
+    return App(folder, config, settings)
+
+
+def host_name() -> str:
+    """Give the name of this machine and process for history rows: ``user@host``."""
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,272 @@
+"""Commands on versions: train, versions, promote, rollback."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from timonel.cli.options import HERE, Folder, Json, Who
+from timonel.cli.output import explained, language, out, out_json, say, table, text
+
+if TYPE_CHECKING:
+    from timonel.app import App, Published
+    from timonel.registry.registry import ModelVersion
+
+Model = Annotated[str, typer.Argument(help="Name of a declared model.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (train, versions, promote, rollback):
+        app.command()(command)
+
+
+def train(
+    model: Model,
+    folder: Folder = HERE,
+    seed: Annotated[int | None, typer.Option(help="Random seed; default the model's.")] = None,
+    promote: Annotated[
+        bool, typer.Option(help="Promote a first version that passes its gates.")
+    ] = True,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Train a version, measure it on rows it never saw, and register it."""
+    with explained(as_json):
+        from timonel.app import host_name, open_app
+
+        app = open_app(folder)
+        app.prepare()
+        app.declare()
+        if not as_json:
+            say("training", model=model)
+        with _progress(hidden=as_json) as bar:
+            task = bar.add_task("", total=1.0)
+            published = app.train(
+                model,
+                who=who or host_name(),
+                promote=promote,
+                seed=seed,
+                progress=lambda step, share: bar.update(task, description=step, completed=share),
+            )
+        if as_json:
+            out_json(training_document(published))
+        else:
+            print_training(published)
+            if published.promoted:
+                _say_reloaded(app)
+
+
+def _progress(*, hidden: bool) -> Progress:
+    return Progress(
+        TextColumn("  {task.description:<28}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=hidden,
+    )
+
+
+def training_document(published: "Published") -> dict[str, Any]:
+    """Give the JSON form of a training's result."""
+    version, trained = published.version, published.trained
+    return {
+        "model": version.model,
+        "version": version.version,
+        "stage": version.stage,
+        "promoted": published.promoted,
+        "reason": published.reason,
+        "version_hash": version.version_hash,
+        "metrics": version.metrics,
+        "lineage": version.lineage,
+        "parity": trained.manifest.parity,
+        "predictor": trained.manifest.predictor,
+    }
+
+
+def print_training(published: "Published") -> None:
+    """Print what was trained, how good it is on its holdout, and whether it serves."""
+    version, trained = published.version, published.trained
+    main = trained.report.main
+    say(
+        "trained",
+        version=str(version),
+        n_train=trained.report.n_train,
+        n_test=trained.report.n_test,
+        metric=main.name,
+        value=number(main.value),
+        lower=number(main.lower),
+        upper=number(main.upper),
+        baseline=number(trained.report.baseline),
+    )
+    if trained.report.rules is not None:
+        say("trained_rules", metric=main.name, value=number(trained.report.rules))
+    parity = trained.manifest.parity or {}
+    say(
+        "trained_compiled",
+        predictor=trained.manifest.predictor,
+        parity=parity.get("summary", "-"),
+    )
+    for line in trained.report.advice:
+        out(f"  {line}")
+    if published.promoted:
+        say("promoted", version=str(version), reason=published.reason)
+    else:
+        say(
+            "not_promoted",
+            version=str(version),
+            reason=published.reason,
+            model=version.model,
+            number=version.version,
+        )
+
+
+def versions(
+    model: Annotated[str | None, typer.Argument(help="Only this model's.")] = None,
+    folder: Folder = HERE,
+    stage: Annotated[str | None, typer.Option(help="Only those in this stage.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Every transition instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List versions with their stage, aliases and measured quality."""
+    with explained(as_json):
+        from timonel.app import open_app
+
+        app = open_app(folder)
+        app.require_prepared()
+        if history:
+            _print_history(app, model, as_json)
+            return
+        found = app.registry.versions(model, stage=stage)
+        if as_json:
+            out_json([version.document() for version in found])
+        elif not found:
+            say("no_versions", model=model or next(iter(app.project.models), "MODEL"))
+        else:
+            zone = ZoneInfo(app.config.timezone)
+            table(text("versions_headings").split("|"), [_version_row(v, app, zone) for v in found])
+
+
+def _version_row(version: "ModelVersion", app: "App", zone: ZoneInfo) -> list[Any]:
+    main = version.metrics.get("main", {})
+    return [
+        str(version),
+        version.stage,
+        ", ".join(app.registry.aliases_of(version.model, version.version)),
+        main.get("name"),
+        _with_interval(main),
+        number(version.metrics.get("baseline")),
+        version.lineage.get("n_train"),
+        _moment(version.created_at, zone),
+        version.created_by,
+    ]
+
+
+def _with_interval(metric: dict[str, Any]) -> str:
+    value = number(metric.get("value"))
+    if metric.get("lower") is None:
+        return value
+    return f"{value} [{number(metric['lower'])}, {number(metric['upper'])}]"
+
+
+def _print_history(app: "App", model: str | None, as_json: bool) -> None:
+    rows = app.registry.history(model)
+    if as_json:
+        out_json([row.document() for row in rows])
+        return
+    zone = ZoneInfo(app.config.timezone)
+    table(
+        text("history_headings").split("|"),
+        [
+            [
+                _moment(row.at, zone),
+                f"{row.model}@{row.version}",
+                row.from_stage,
+                row.to_stage,
+                row.who,
+                row.reason,
+            ]
+            for row in rows
+        ],
+    )
+
+
+def promote(
+    model: Model,
+    version: Annotated[str, typer.Argument(help="Version, such as 1.2.0.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "by hand",
+    folder: Folder = HERE,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Put a version into production; running servers follow within a second."""
+    with explained(as_json):
+        from timonel.app import host_name, open_app
+
+        app = open_app(folder)
+        app.require_prepared()
+        done = app.registry.promote(model, version, who=who or host_name(), reason=reason)
+        if as_json:
+            out_json(_transition_document(app, done))
+        else:
+            say("promoted", version=str(done), reason=reason)
+            _say_reloaded(app)
+
+
+def rollback(
+    model: Model,
+    to: Annotated[str | None, typer.Option(help="Version; default the previous one.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "by hand",
+    folder: Folder = HERE,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to the previous version (or to a named one); no retraining."""
+    with explained(as_json):
+        from timonel.app import host_name, open_app
+
+        app = open_app(folder)
+        app.require_prepared()
+        done = app.registry.roll_back(model, who=who or host_name(), reason=reason, to=to)
+        if as_json:
+            out_json(_transition_document(app, done))
+        else:
+            say("rolled_back", model=model, version=str(done))
+            _say_reloaded(app)
+
+
+def _transition_document(app: "App", done: "ModelVersion") -> dict[str, Any]:
+    current, live = app.await_generation()
+    return {
+        "model": done.model,
+        "version": done.version,
+        "stage": done.stage,
+        "processes_current": current,
+        "processes_live": live,
+    }
+
+
+def _say_reloaded(app: "App") -> None:
+    current, live = app.await_generation()
+    if live:
+        say("reloaded", current=current, live=live)
+
+
+def number(value: float | None) -> str:
+    """Write a measured figure with at most four digits, in the reader's notation."""
+    if value is None:
+        return "-"
+    written = f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if language() == "es":
+        return written.translate(str.maketrans(",.", ".,"))
+    return written
+
+
+def _moment(microseconds: int, zone: ZoneInfo) -> str:
+    return (
+        datetime.fromtimestamp(microseconds / 1e6, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    )

@@ -1,0 +1,75 @@
+"""How commands speak: one language, sentences or JSON, and errors with their remedy."""
+
+import json
+import locale
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from timonel.cli.texts import TEXTS
+from timonel.errors import TimonelError
+from timonel.wire.problem import problem
+
+
+def language() -> str:
+    """Choose "es" or "en": ``TIMONEL_LANGUAGE``, else the locale's variables, else English."""
+    for name in ("TIMONEL_LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name, "")
+        if value:
+            return "es" if value.lower().startswith("es") else "en"
+    return "en"
+
+
+def text(key: str, **values: Any) -> str:
+    """Give a sentence of the catalogue in the reader's language."""
+    return TEXTS[key][language()].format(**values)
+
+
+def say(key: str, **values: Any) -> None:
+    """Print a sentence of the catalogue."""
+    out(text(key, **values))
+
+
+def out(line: str = "") -> None:
+    """Print a line, also on a terminal whose encoding lacks some of its characters."""
+    encoding = sys.stdout.encoding or locale.getpreferredencoding()
+    print(line.encode(encoding, "replace").decode(encoding), flush=True)
+
+
+def out_json(document: Any) -> None:
+    """Print one JSON document, for scripts."""
+    print(json.dumps(document, ensure_ascii=True, indent=2, default=str), flush=True)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table; wide enough for its content when the output is not a terminal."""
+    grid = Table(*headings, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False).print(grid)
+
+
+def print_error(error: TimonelError) -> None:
+    """Print an error's message and remedy to standard error."""
+    lang = language()
+    sys.stderr.write(f"{error.message(lang)}\n  -> {error.remedy(lang)}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def explained(as_json: bool = False) -> Iterator[None]:
+    """Turn a Timonel error into its message and remedy (or problem document), and exit code 1."""
+    try:
+        yield
+    except TimonelError as error:
+        lang = language()
+        if as_json:
+            out_json(problem(error, lang=lang))
+        else:
+            print_error(error)
+        raise SystemExit(1) from error

@@ -1,0 +1,160 @@
+"""Commands that run or check processes: up, serve, worker, db, doctor."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from subprocess import Popen
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timonel.cli.lifecycle import print_training
+from timonel.cli.options import HERE, Folder, Json
+from timonel.cli.output import explained, out, out_json, print_error, say, text
+
+if TYPE_CHECKING:
+    from timonel.app import App
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.")]
+Workers = Annotated[int | None, typer.Option(help="Predict workers.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (up, serve, worker, doctor):
+        app.command()(command)
+    database = typer.Typer(help="The database.", no_args_is_help=True)
+    database.command(name="upgrade")(db_upgrade)
+    app.add_typer(database, name="db")
+
+
+def up(
+    folder: Folder = HERE, host: Host = None, port: Port = None, workers: Workers = None
+) -> None:
+    """Run everything on this machine: server, drainers, worker; trains a first version."""
+    with explained():
+        from timonel.app import open_app
+
+        app = open_app(folder, host=host, port=port, workers=workers)
+        app.project.check()
+        app.prepare()
+        changed = app.declare()
+        if changed:
+            say("declared", models=", ".join(changed))
+        run_server(app, with_worker=True)
+
+
+def serve(
+    folder: Folder = HERE,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    role: Annotated[str | None, typer.Option(help="predict, control or all.")] = None,
+) -> None:
+    """Serve predictions (and control routes); the database must be at this release's schema."""
+    with explained():
+        from timonel.app import open_app
+
+        app = open_app(folder, host=host, port=port, workers=workers, role=role)
+        app.require_prepared()
+        app.declare()
+        run_server(app, with_worker=False)
+
+
+def run_server(app: "App", *, with_worker: bool) -> None:
+    """Run the supervisor until a signal; print where it serves once it is ready."""
+    helper: list[Popen[bytes]] = []
+
+    def on_event(kind: str, context: dict[str, Any]) -> None:
+        if kind == "ready":
+            _announce(app, context["url"])
+            if with_worker:
+                folder = str(app.folder.resolve())
+                command = [sys.executable, "-m", "timonel.cli.main", "worker", "-C", folder]
+                helper.append(Popen(command))  # noqa: S603
+        elif kind == "stopping":
+            say("stopping")
+            for process in helper:
+                process.terminate()
+        else:
+            _report(kind, context)
+
+    supervisor = app.supervisor(on_event)
+    try:
+        left = supervisor.run()
+    finally:
+        for process in helper:
+            process.terminate()
+            process.wait()
+    say("stopped_lag", bytes=left) if left else say("stopped")
+
+
+def _announce(app: "App", url: str) -> None:
+    model = next(iter(app.registry.models()), "MODEL")
+    say("serving_at", project=app.name, url=url)
+    say("addresses", url=url, model=model)
+    say("path_hint", folder=Path(sys.executable).parent)
+    say("stop_hint")
+
+
+def _report(kind: str, context: dict[str, Any]) -> None:
+    if kind == "worker_died":
+        say("event_worker_died", cause=context.get("cause", "?"))
+    else:
+        say("event_other", kind=kind, detail=", ".join(f"{k}={v}" for k, v in context.items()))
+
+
+def worker(folder: Folder = HERE) -> None:
+    """Run trainings and chores against the project's database, beside any number of servers."""
+    with explained():
+        from timonel.app import open_app
+        from timonel.worker import Worker
+
+        app = open_app(folder)
+        app.require_prepared()
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        say("worker_started", project=app.name)
+        Worker(app, _report_work).run(stop)
+
+
+def _report_work(kind: str, facts: dict[str, Any]) -> None:
+    if kind == "training":
+        say("training_first", **facts)
+    elif kind == "trained":
+        print_training(facts["published"])
+    elif kind == "matured":
+        say("matured", **facts)
+    else:
+        if kind == "training_failed":
+            say("training_failed", model=facts["model"])
+        print_error(facts["error"])
+
+
+def db_upgrade(folder: Folder = HERE) -> None:
+    """Bring the database to this release's schema."""
+    with explained():
+        from timonel.app import open_app
+
+        open_app(folder).prepare()
+        say("migrated")
+
+
+def doctor(folder: Folder = HERE, as_json: Json = False) -> None:
+    """Check installation, project, sources, database, artifacts, spool and port."""
+    with explained(as_json):
+        from timonel.cli.checks import diagnose
+
+        findings = diagnose(folder)
+        if as_json:
+            out_json([finding.document() for finding in findings])
+        else:
+            for finding in findings:
+                out(f"{text('doctor_' + finding.state):>8}  {finding.name:<12} {finding.detail}")
+                if finding.remedy:
+                    out(f"{'':>8}  {'':<12} -> {finding.remedy}")
+        if any(finding.state == "failed" for finding in findings):
+            raise SystemExit(1)

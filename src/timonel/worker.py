@@ -1,0 +1,116 @@
+"""The worker: first trainings, and the chores that keep the event log whole.
+
+It never drains a spool and holds nothing of its own: it may be killed and started at any time, and
+several may run side by side.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from timonel.app import App, Published, host_name
+from timonel.errors import TimonelError
+from timonel.events.outcomes import adopt_parked, expire_parked, mature_absent
+from timonel.registry.manifest import decode_manifest
+
+CHORES_EVERY_S = 5.0
+RETRY_FIRST_S = 60.0
+RETRY_MOST_S = 3600.0
+
+Report = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a failed first training is tried again (seconds of the monotonic clock)."""
+
+    at: float
+    wait_s: float
+
+    def later(self, now: float) -> "Retry":
+        """Give the next try, twice as far away, at most an hour."""
+        wait_s = min(self.wait_s * 2, RETRY_MOST_S)
+        return Retry(now + wait_s, wait_s)
+
+
+class Worker:
+    """Does what is due, again and again, and reports what it did.
+
+    Parameters
+    ----------
+    app : App
+    report : callable
+        ``(kind, facts)``: "training", "trained", "training_failed", "matured", "chore_failed".
+    """
+
+    def __init__(self, app: App, report: Report) -> None:
+        self._app = app
+        self._report = report
+        self._retries: dict[str, Retry] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until ``stop`` is set; one failing chore never stops the others."""
+        while not stop.is_set():
+            self.turn()
+            stop.wait(CHORES_EVERY_S)
+
+    def turn(self) -> None:
+        """Do everything that is due now."""
+        for name in self._untrained():
+            self._train_first(name)
+        self._attempt("adopt_parked", self._adopt)
+        self._attempt("expire_parked", self._expire)
+        self._attempt("mature_absent", self._mature)
+
+    def _untrained(self) -> list[str]:
+        now = time.monotonic()
+        try:
+            registered = {version.model for version in self._app.registry.versions()}
+            declared = self._app.project.models
+        except TimonelError as error:
+            self._report("chore_failed", {"chore": "read_project", "error": error})
+            return []
+        return [
+            name
+            for name in declared
+            if name not in registered and now >= self._retries.get(name, Retry(0.0, 0.0)).at
+        ]
+
+    def _train_first(self, name: str) -> None:
+        self._report("training", {"model": name})
+        try:
+            published = self._app.train(name, who=f"{host_name()} (first version)")
+        except TimonelError as error:
+            now = time.monotonic()
+            before = self._retries.get(name, Retry(now, RETRY_FIRST_S / 2))
+            self._retries[name] = before.later(now)
+            self._report("training_failed", {"model": name, "error": error})
+        else:
+            self._report_trained(published)
+
+    def _report_trained(self, published: Published) -> None:
+        self._retries.pop(published.version.model, None)
+        self._report("trained", {"published": published})
+
+    def _attempt(self, chore: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except TimonelError as error:
+            self._report("chore_failed", {"chore": chore, "error": error})
+
+    def _adopt(self) -> None:
+        adopt_parked(self._app.engine, self._app.name, self._app.clock)
+
+    def _expire(self) -> None:
+        expire_parked(self._app.engine, self._app.name, self._app.clock)
+
+    def _mature(self) -> None:
+        for row in self._app.registry.declarations():
+            plan = decode_manifest(row.manifest).outcome
+            if plan.absent is None:
+                continue
+            n = mature_absent(self._app.engine, self._app.name, row.model, plan, self._app.clock)
+            if n:
+                self._report("matured", {"model": row.model, "n": n, "value": plan.absent})
