@@ -1,0 +1,326 @@
+"""The decoder made from a schema: rows of a request in, values for the featuriser out.
+
+Two ways lead to the same rows. The quick one is a generated msgspec struct and a generated
+function that puts its fields in order; it knows only yes and no. What it refuses goes the careful
+way, field by field over plain Python values, which accepts a little more (``3.0`` for a whole
+number) and lists everything that is wrong.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from timonel.errors import closest
+from timonel.schema.errors import InvalidRow
+from timonel.schema.features import Category, Feature, Text, Timestamp
+from timonel.schema.schema import Schema
+from timonel.schema.validation_fields import Fault, Reader, Value, moment_of, reader_of
+from timonel.wire.strict_json import JsonObject, describe, read_json
+
+LONGEST_KEY = 256
+MOST_ERRORS = 1000
+Values = tuple[Value, ...]
+FieldError = dict[str, Any]
+
+_encode = msgspec.json.Encoder().encode
+_DECLINED = (KeyError, ValueError, OverflowError)
+
+
+class Row(NamedTuple):
+    """One validated row.
+
+    Parameters
+    ----------
+    values : tuple
+        In schema order: float, int (whole numbers; moments as microseconds UTC), str, bool, or
+        None for a missing value.
+    key : str or None
+        The user's own id of the case, where the model declares one.
+    """
+
+    values: Values
+    key: str | None
+
+
+class RowDecoder:
+    """Reads rows of one schema. Immutable once made; safe to share between threads.
+
+    Parameters
+    ----------
+    schema : Schema
+    model : str
+        Named in errors.
+    key : str or None
+        The field that carries the user's own id; accepted beside the features, never required.
+    timezone : str
+        IANA zone in which times without an offset are read.
+    """
+
+    def __init__(
+        self, schema: Schema, *, model: str, key: str | None = None, timezone: str = "UTC"
+    ) -> None:
+        self.schema = schema
+        self.model = model
+        self.key = key
+        self.names = schema.names
+        self._zone = ZoneInfo(timezone)
+        self._readers = [reader_of(feature, self._zone) for feature in schema]
+        self._required = [feature.required for feature in schema]
+        self._moments = [i for i, f in enumerate(schema) if isinstance(f, Timestamp)]
+        self._known = frozenset((*self.names, *((key,) if key else ())))
+        self.row_type = self._struct()
+        self._quick, self.colons = self._generate()
+        self._decoder = msgspec.json.Decoder(self.row_type)
+
+    # --- the quick way
+
+    def quick(self, sent: msgspec.Struct) -> Row | None:
+        """Turn a decoded ``row_type`` into a row; None where the careful way must look."""
+        try:
+            return self._quick(sent)
+        except _DECLINED:
+            return None
+
+    def no_duplicates(self, body: bytes, n_colons: int) -> bool:
+        """Say that a JSON text with the counted colons surely holds no key twice.
+
+        msgspec passes over duplicated keys: the last one wins. Outside of texts every colon
+        follows a key, so a body with as many colons as its fields, names and texts account for
+        (``colons`` of each row, and one a field around them) has none to spare.
+        """
+        return body.count(b":") == n_colons and b"\\" not in body
+
+    # --- the careful way
+
+    def check(self, sent: Any, index: int | None = None) -> Row | list[FieldError]:
+        """Read any Python value as a row.
+
+        Parameters
+        ----------
+        sent : Any
+            A mapping of field to value is what can succeed.
+        index : int or None
+            The row's place in a batch, for the errors.
+
+        Returns
+        -------
+        Row, or list of {"row", "field", "code", "found", "expected"}
+            Every error of the row, fields in schema order, unknown ones last.
+        """
+        if not isinstance(sent, Mapping):
+            expected = "an object of field names and values"
+            return [_error(index, "inputs", "wrong_type", describe(sent), expected)]
+        errors: list[FieldError] = []
+        values: list[Value] = []
+        for name, reader, required in zip(self.names, self._readers, self._required, strict=True):
+            try:
+                values.append(_read(sent, name, reader, required=required))
+            except Fault as fault:
+                errors.append(_error(index, name, fault.code, fault.found, fault.expected))
+        key = None
+        if self.key is not None:
+            try:
+                key = read_key(sent.get(self.key))
+            except Fault as fault:
+                errors.append(_error(index, self.key, fault.code, fault.found, fault.expected))
+        errors += self._strangers(sent, index)
+        return errors or Row(tuple(values), key)
+
+    def row(self, sent: Any) -> Row:
+        """Read one Python mapping (of a file's row, of a test).
+
+        Raises
+        ------
+        InvalidRow
+            Listing all that does not fit.
+        """
+        found = self.check(sent)
+        if isinstance(found, Row):
+            return found
+        raise InvalidRow(model=self.model, errors=found)
+
+    def rows(self, sent: list[Any]) -> list[Row]:
+        """Read many; raises ``InvalidRow`` with the errors of all (at most 1,000 are listed)."""
+        rows: list[Row] = []
+        errors: list[FieldError] = []
+        for index, one in enumerate(sent):
+            found = self.check(one, index)
+            if isinstance(found, Row):
+                rows.append(found)
+            elif len(errors) < MOST_ERRORS:
+                errors += found
+        if errors:
+            raise InvalidRow(model=self.model, errors=errors[:MOST_ERRORS])
+        return rows
+
+    def decode(self, body: bytes) -> Row:
+        """Read the JSON of one row alone, as the log keeps it.
+
+        Raises
+        ------
+        MalformedBody, InvalidRow
+        """
+        try:
+            sent = self._decoder.decode(body)
+            row = self.quick(sent)
+            if row is not None and self.no_duplicates(body, self.colons(sent)):
+                return row
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        return self.row(read_json(body))
+
+    # --- what becomes of a row
+
+    def document(self, values: Values) -> dict[str, Any]:
+        """Give the row as the rules see it: moments are aware, in the project's time zone."""
+        row: dict[str, Any] = dict(zip(self.names, values, strict=True))
+        for i in self._moments:
+            if values[i] is not None:
+                row[self.names[i]] = moment_of(int(values[i] or 0), self._zone)
+        return row
+
+    def log(self, values: Values) -> bytes:
+        """Give the row as the log keeps it: JSON that ``decode`` reads back to the same values."""
+        row: dict[str, Any] = dict(zip(self.names, values, strict=True))
+        for i in self._moments:
+            if values[i] is not None:
+                row[self.names[i]] = moment_of(int(values[i] or 0))
+        return _encode(row)
+
+    def _strangers(self, sent: Mapping[Any, Any], index: int | None) -> list[FieldError]:
+        errors = []
+        known = sorted(self._known)
+        for name in sent:
+            if name not in self._known:
+                shown = str(name)[:64]
+                expected = f"a field of the schema: {closest(shown, known)}"
+                errors.append(
+                    _error(index, shown, "unknown_field", "a field of this name", expected)
+                )
+                if len(errors) >= 50:
+                    break
+        errors += [
+            _error(index, name[:64], "duplicate_field", "the field more than once", "it once")
+            for name in (sent.duplicates if isinstance(sent, JsonObject) else ())
+        ]
+        return errors
+
+    def _generate(self) -> tuple[Callable[[Any], Row], Callable[[Any], int]]:
+        """Write two functions of a struct: the row it makes, and the colons its text accounts for.
+
+        Only numbers of our own making enter the source text, never a name of the schema.
+        """
+        scope: dict[str, Any] = {"Row": Row, "UNSET": msgspec.UNSET, "read_key": _quick_key}
+        parts: list[str] = []
+        colons: list[str] = []
+        for i, (feature, reader) in enumerate(zip(self.schema, self._readers, strict=True)):
+            sent = part = f"s.f{i}"
+            n = str(1 + feature.name.count(":"))
+            if _may_hold_colons(feature):
+                n = f"{n} + ({sent}.count(':') if {sent}.__class__ is str else 0)"
+            if reader.quick is not None:
+                scope[f"q{i}"] = reader.quick
+                part = f"q{i}[{sent}]" if isinstance(reader.quick, dict) else f"q{i}({sent})"
+            if not feature.required:
+                part = f"(None if {sent} is UNSET or {sent} is None else {part})"
+                n = f"(0 if {sent} is UNSET else {n})"
+            parts.append(part)
+            colons.append(n)
+        if self.key is not None:
+            n = f"{1 + self.key.count(':')} + (s.key.count(':') if s.key.__class__ is str else 0)"
+            colons.append(f"(0 if s.key is UNSET else {n})")
+        key = "None" if self.key is None else "read_key(s.key)"
+        source = (
+            f"def quick(s):\n    return Row(({', '.join(parts)},), {key})\n"
+            f"def colons(s):\n    return {' + '.join(colons)}\n"
+        )
+        exec(compile(source, "<row decoder>", "exec"), scope)  # noqa: S102 - text made above
+        return scope["quick"], scope["colons"]
+
+    def _struct(self) -> type[msgspec.Struct]:
+        fields: list[Any] = []
+        for i, (reader, required) in enumerate(zip(self._readers, self._required, strict=True)):
+            if required:
+                fields.append((f"f{i}", reader.type))
+            else:
+                kind = reader.type | None | msgspec.UnsetType
+                fields.append((f"f{i}", kind, msgspec.UNSET))
+        rename = {f"f{i}": name for i, name in enumerate(self.names)}
+        if self.key is not None:
+            fields.append(("key", str | int | None | msgspec.UnsetType, msgspec.UNSET))
+            rename["key"] = self.key
+        return msgspec.defstruct(
+            "SentRow",
+            fields,
+            rename=rename,
+            kw_only=True,
+            frozen=True,
+            gc=False,
+            forbid_unknown_fields=True,
+        )
+
+
+def read_key(sent: Any) -> str | None:
+    """Read the user's own id of a case: a short text or a whole number.
+
+    Raises
+    ------
+    Fault
+        If it is something else.
+    """
+    if sent is None:
+        return None
+    if isinstance(sent, int) and not isinstance(sent, bool) and sent.bit_length() <= 64:
+        return str(sent)
+    expected = f"a text of 1 to {LONGEST_KEY} printable characters, or a whole number"
+    if not isinstance(sent, str):
+        raise Fault("wrong_type", describe(sent), expected)
+    if not 0 < len(sent) <= LONGEST_KEY or not sent.isprintable():
+        raise Fault("invalid_key", describe(sent), expected)
+    return sent
+
+
+def _quick_key(sent: Any) -> str | None:
+    if sent is msgspec.UNSET:
+        return None
+    if sent.__class__ is str and sent.isprintable() and 0 < len(sent) <= LONGEST_KEY:
+        return str(sent)
+    try:
+        return read_key(sent)
+    except Fault as fault:
+        raise ValueError(fault.code) from None
+
+
+def _may_hold_colons(feature: Feature) -> bool:
+    if isinstance(feature, Category):
+        return feature.unseen == "accept" or any(":" in value for value in feature.values)
+    return isinstance(feature, Text | Timestamp)
+
+
+def _read(sent: Mapping[Any, Any], name: str, reader: Reader, *, required: bool) -> Value:
+    value = sent.get(name)
+    if value is not None:
+        return reader.read(value)
+    if not required:
+        return None
+    try:
+        reader.read(_NOTHING)
+    except Fault as fault:
+        code, found = ("null", "null") if name in sent else ("missing", "nothing")
+        raise Fault(code, found, fault.expected) from None
+    return None
+
+
+_NOTHING = object()  # fits no feature: asks a reader what it expects
+
+
+def _error(index: int | None, field: str, code: str, found: str, expected: str) -> FieldError:
+    return {
+        "row": 0 if index is None else index,
+        "field": field,
+        "code": code,
+        "found": found,
+        "expected": expected,
+    }
