@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from timonel.wire.answer import Label
+from timonel.wire.rules import RulesSource as RulesSource
 
 FORMAT = 1
 
@@ -19,14 +20,6 @@ class ArtifactRef(msgspec.Struct, frozen=True):
 
     sha256: str
     size: int
-
-
-class RulesSource(msgspec.Struct, frozen=True):
-    """The project's rules module as text, and the function to call in it."""
-
-    module: str
-    function: str
-    source: str
 
 
 class Baseline(msgspec.Struct, frozen=True):
