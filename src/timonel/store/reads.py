@@ -1,0 +1,161 @@
+"""Reads of the logged events that routes and pages share: single rows and keyset pages."""
+
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Select, and_, false, func, or_, select
+
+from timonel.store.tables import outcomes, predictions, truths
+
+
+class PredictionRow(NamedTuple):
+    """One logged answer and its latest truth; documents are JSON text as stored."""
+
+    prediction_id: UUID
+    at: int
+    model: str
+    version: str
+    variant: str
+    source: str
+    reason: str
+    key: str | None
+    unit_id: str | None
+    prediction: str
+    score: float | None
+    probabilities: str | None
+    explanation: str | None
+    latency_us: int
+    features: str
+    outcome: str | None
+    outcome_revision: int | None
+    outcome_at: int | None
+
+
+class OutcomeRow(NamedTuple):
+    """One reported truth and what became of it."""
+
+    outcome_id: UUID
+    model: str
+    prediction_id: UUID | None
+    key: str | None
+    observed_at: int | None
+    arrived_at: int
+    value: str
+    origin: str
+    state: str
+    revision: int | None
+    joined_at: int | None
+
+
+def _predictions(project: str) -> Select[Any]:
+    p, t = predictions.c, truths.c
+    joined = predictions.outerjoin(
+        truths, and_(t.project == p.project, t.prediction_id == p.prediction_id)
+    )
+    return (
+        select(
+            p.prediction_id,
+            p.at,
+            p.model,
+            p.version,
+            p.variant,
+            p.source,
+            p.reason,
+            p.key,
+            p.unit_id,
+            p.prediction,
+            p.score,
+            p.probabilities,
+            p.explanation,
+            p.latency_us,
+            p.features,
+            t.value.label("outcome"),
+            t.revision.label("outcome_revision"),
+            t.arrived_at.label("outcome_at"),
+        )
+        .select_from(joined)
+        .where(p.project == project)
+    )
+
+
+def read_prediction(
+    connection: Connection, project: str, prediction_id: UUID
+) -> PredictionRow | None:
+    """Read one logged prediction with its latest truth; None if it is not (yet) drained."""
+    row = connection.execute(
+        _predictions(project).where(predictions.c.prediction_id == prediction_id)
+    ).one_or_none()
+    return None if row is None else PredictionRow(*row)
+
+
+def read_predictions(
+    connection: Connection,
+    project: str,
+    model: str,
+    *,
+    limit: int,
+    before: tuple[int, UUID] | None = None,
+    version: str | None = None,
+    source: str | None = None,
+) -> list[PredictionRow]:
+    """Read a page of a model's predictions, newest first.
+
+    Parameters
+    ----------
+    limit : int
+        The most rows.
+    before : (at, prediction_id) or None
+        The last row of the page before: rows that come after it in this order are read.
+    version, source : str or None
+        Only these.
+    """
+    p = predictions.c
+    query = _predictions(project).where(p.model == model)
+    if before is not None:
+        at, prediction_id = before
+        query = query.where(or_(p.at < at, and_(p.at == at, p.prediction_id < prediction_id)))
+    if version is not None:
+        query = query.where(p.version == version)
+    if source is not None:
+        query = query.where(p.source == source)
+    rows = connection.execute(query.order_by(p.at.desc(), p.prediction_id.desc()).limit(limit))
+    return [PredictionRow(*row) for row in rows]
+
+
+def read_outcome(connection: Connection, project: str, outcome_id: UUID) -> OutcomeRow | None:
+    """Read one reported truth; None if it is not (yet) drained."""
+    o = outcomes.c
+    row = connection.execute(
+        select(
+            o.outcome_id,
+            o.model,
+            o.prediction_id,
+            o.key,
+            o.observed_at,
+            o.arrived_at,
+            o.value,
+            o.origin,
+            o.state,
+            o.revision,
+            o.joined_at,
+        ).where(o.project == project, o.outcome_id == outcome_id)
+    ).one_or_none()
+    return None if row is None else OutcomeRow(*row)
+
+
+def count_parked(connection: Connection, project: str) -> dict[str, int]:
+    """Count, per model, the outcomes that wait for a prediction they name."""
+    o = outcomes.c
+    rows = connection.execute(
+        select(o.model, func.count())
+        .where(o.project == project, o.joined == false(), o.state == "parked")
+        .group_by(o.model)
+    )
+    return {str(model): int(n) for model, n in rows}
+
+
+def last_prediction_at(connection: Connection, project: str, model: str) -> int | None:
+    """Give the event time of a model's newest drained prediction, or None."""
+    p = predictions.c
+    at = connection.scalar(select(func.max(p.at)).where(p.project == project, p.model == model))
+    return None if at is None else int(at)

@@ -1,0 +1,171 @@
+"""Reads of the sums that the drain keeps: minute windows and performance cells, over drainers."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from timonel.store.engine import database_now
+from timonel.store.tables import (
+    aliases,
+    control,
+    declarations,
+    drainers,
+    minute_windows,
+    performance_cells,
+    processes,
+)
+
+MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
+
+
+class Answered(NamedTuple):
+    """How many answers a version (or the rules) gave for a reason, and their summed latency."""
+
+    version: str
+    source: str
+    reason: str
+    n: int
+    latency_sum_us: int
+
+
+class Cell(NamedTuple):
+    """Exact sums of one metric over one hour of predictions; quantities in steps of 1e-6."""
+
+    version: str
+    source: str
+    metric: str
+    exposure_hour: int
+    n: int
+    sum_q: int
+    sum_q2: int
+
+
+class DeclarationRow(NamedTuple):
+    """A published declaration: a serving manifest without a version, as JSON text."""
+
+    model: str
+    manifest: str
+    declared_at: int
+
+
+class DrainerRow(NamedTuple):
+    """How far a drainer is in event time, and for how long it has said nothing."""
+
+    drainer_id: str
+    watermark: int
+    silent_us: int
+
+
+class ProcessRow(NamedTuple):
+    """A process that serves, the generation it runs, and for how long it has said nothing."""
+
+    role: str
+    generation: int
+    silent_us: int
+
+
+def read_answered(
+    connection: Connection, project: str, model: str, since_us: int, until_us: int
+) -> list[Answered]:
+    """Add up a model's answers of the minutes in ``[since, until)``, event time."""
+    w = minute_windows.c
+    rows = connection.execute(
+        select(w.version, w.source, w.reason, func.sum(w.n), func.sum(w.latency_sum_us))
+        .where(
+            w.project == project,
+            w.model == model,
+            w.minute >= since_us // MINUTE_US,
+            w.minute < -(-until_us // MINUTE_US),
+        )
+        .group_by(w.version, w.source, w.reason)
+    )
+    # PostgreSQL sums bigints to numeric
+    return [Answered(v, s, r, int(n), int(us)) for v, s, r, n, us in rows]
+
+
+def read_minutes(
+    connection: Connection, project: str, model: str, since_us: int, until_us: int
+) -> dict[int, int]:
+    """Count a model's answers per epoch minute in ``[since, until)``; empty minutes are absent."""
+    w = minute_windows.c
+    rows = connection.execute(
+        select(w.minute, func.sum(w.n))
+        .where(
+            w.project == project,
+            w.model == model,
+            w.minute >= since_us // MINUTE_US,
+            w.minute < -(-until_us // MINUTE_US),
+        )
+        .group_by(w.minute)
+    )
+    return {int(minute): int(n) for minute, n in rows}
+
+
+def read_cells(
+    connection: Connection, project: str, model: str, since_us: int, until_us: int
+) -> list[Cell]:
+    """Add up a model's performance per version, source, metric and hour of prediction.
+
+    The sums are unbounded integers kept as text, so they are added here, not in SQL. Retractions
+    by revised outcomes are part of them; a cell that adds up to nothing is left out.
+    """
+    c = performance_cells.c
+    rows = connection.execute(
+        select(c.version, c.source, c.metric, c.exposure_hour, c.n, c.sum_q, c.sum_q2).where(
+            c.project == project,
+            c.model == model,
+            c.exposure_hour >= since_us // HOUR_US,
+            c.exposure_hour < -(-until_us // HOUR_US),
+        )
+    )
+    sums: dict[tuple[str, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for version, source, metric, hour, n, sum_q, sum_q2 in rows:
+        total = sums[version, source, metric, hour]
+        total[0] += n
+        total[1] += int(sum_q)
+        total[2] += int(sum_q2)
+    return [Cell(*key, *total) for key, total in sorted(sums.items()) if total[0]]
+
+
+def read_declarations(connection: Connection, project: str) -> list[DeclarationRow]:
+    """Read what the project's models were last published as, by name."""
+    d = declarations.c
+    rows = connection.execute(
+        select(d.model, d.manifest, d.declared_at).where(d.project == project).order_by(d.model)
+    )
+    return [DeclarationRow(*row) for row in rows]
+
+
+def read_aliases(connection: Connection, project: str, model: str) -> dict[str, str]:
+    """Give a model's named versions: champion, challenger, previous."""
+    a = aliases.c
+    rows = connection.execute(
+        select(a.alias, a.version).where(a.project == project, a.model == model)
+    )
+    return {str(alias): str(version) for alias, version in rows}
+
+
+def read_drainers(connection: Connection, project: str) -> list[DrainerRow]:
+    """Read how far each drainer is."""
+    d = drainers.c
+    rows = connection.execute(
+        select(d.drainer_id, d.watermark, database_now() - d.seen_at).where(d.project == project)
+    )
+    return [DrainerRow(*row) for row in rows]
+
+
+def read_processes(connection: Connection, project: str) -> list[ProcessRow]:
+    """Read the processes that have reported themselves, also those that have fallen silent."""
+    p = processes.c
+    rows = connection.execute(
+        select(p.role, p.generation, database_now() - p.seen_at).where(p.project == project)
+    )
+    return [ProcessRow(*row) for row in rows]
+
+
+def read_generation(connection: Connection, project: str) -> int | None:
+    """Give the generation that every process should run; None without the project's row."""
+    c = control.c
+    return connection.scalar(select(c.generation).where(c.project == project))
