@@ -121,16 +121,11 @@ class ClockUnread(Exception):
 def _look(engine: Engine, project: str, now_us: int) -> _Facts:
     with reading(engine) as connection:
         models = [row.model for row in read_declarations(connection, project)]
+        until_us, a_day_ago = now_us + MINUTE_US, now_us - 24 * HOUR_US
         answered = [
             row
             for model in models
-            for row in read_answered(
-                connection,
-                project,
-                model,
-                now_us - FALLBACK_MINUTES * MINUTE_US,
-                now_us + MINUTE_US,
-            )
+            for row in read_answered(connection, project, model, a_day_ago, until_us)
         ]
         last_hour = sum(
             row.n
