@@ -1,6 +1,7 @@
-"""What the supervisor tells a predict worker at its start (one JSON argument)."""
+"""What the supervisor tells its children at their start, as JSON."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,3 +25,27 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_rows: int = 10_000
     admin_key_sha256: str | None = None
     language: str | None = None
+
+
+class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The one argument of ``python -m timonel.http.control``.
+
+    Database URL and keys are not in it: a command line is readable by every user of the machine.
+    They come by the environment (``TIMONEL_DATABASE_URL``, ``TIMONEL_ADMIN_KEY``), where
+    ``Settings`` finds them; the end of its standard input says that the supervisor is gone
+    (``timonel.serving.liveness.end_with_parent``).
+    """
+
+    folder: Path  # the project's
+    socket: Path  # where to answer
+    url: str  # where the server listens, for links
+    settings: dict[str, Any] = {}  # overrides for ``open_app``, without secrets
+
+
+class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The orders of the native pool."""
+
+    project: str
+    database_url: str
+    artifacts: Path
+    processes: int

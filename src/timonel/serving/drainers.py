@@ -1,0 +1,145 @@
+"""Drainers in threads: they outlive a database that is away, and at the end say what is left."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from timonel.serving.notices import Notice, OnNotice
+
+
+class Drained(Protocol):
+    """What one round of a drainer did; of it only the rest matters here."""
+
+    @property
+    def lag_bytes(self) -> int:
+        """Bytes of its spools that no transaction holds yet."""
+        ...
+
+
+class SpoolDrainer(Protocol):
+    """Carries the frames of some spools into the database, each exactly once.
+
+    Both methods are called from one thread at a time, may raise when the database is away, and
+    may then be called again: what is committed is not repeated.
+    """
+
+    def drain_once(self) -> Drained:
+        """Drain what is there now."""
+        ...
+
+    def run(self, stop: threading.Event) -> None:
+        """Drain until told to stop."""
+        ...
+
+
+DrainerFactory = Callable[[Sequence[Path], str], SpoolDrainer]
+
+
+class DrainerThreads:
+    """One drainer for every two workers, each in its thread, over all slots.
+
+    Parameters
+    ----------
+    factory : callable
+        Makes a drainer from its spool folders and its id.
+    slots : sequence of Path
+        Spool folders of living and of earlier workers.
+    n_workers : int
+    owner : str
+        Prefix of the drainers' ids; the same at each start from the same state folder.
+    notify : callable
+    """
+
+    def __init__(
+        self,
+        factory: DrainerFactory,
+        slots: Sequence[Path],
+        *,
+        n_workers: int,
+        owner: str,
+        notify: OnNotice,
+    ) -> None:
+        n_drainers = (n_workers + 1) // 2
+        self._factory = factory
+        self._parts = {
+            f"{owner}-{index}": list(slots[index::n_drainers]) for index in range(n_drainers)
+        }
+        self._notify = notify
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to drain."""
+        for drainer_id, folders in self._parts.items():
+            thread = threading.Thread(
+                target=self._keep_running, args=(folders, drainer_id), name=drainer_id, daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def finish(self, timeout_s: float, hasten: threading.Event) -> int:
+        """Stop the threads and drain what is left, until nothing is or the time is up.
+
+        Returns
+        -------
+        int
+            Bytes that remain in the spools, 0 when all is in the database.
+        """
+        until = time.monotonic() + timeout_s
+        self._stop.set()
+        for thread in self._threads:
+            while thread.is_alive() and time.monotonic() < until and not hasten.is_set():
+                thread.join(0.05)
+        if any(thread.is_alive() for thread in self._threads):
+            return self.undrained_bytes()  # a spool is never drained by two at a time
+        left = 0
+        for drainer_id, folders in self._parts.items():
+            left += self._drain_to_the_end(folders, drainer_id, until, hasten)
+        return left
+
+    def undrained_bytes(self) -> int:
+        """Bound what is left from the sizes of the files, without asking the database."""
+        files = (
+            file
+            for folders in self._parts.values()
+            for folder in folders
+            for file in folder.iterdir()
+        )
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def _keep_running(self, folders: list[Path], drainer_id: str) -> None:
+        pause_s = 0.2
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                self._factory(folders, drainer_id).run(self._stop)
+            except Exception as error:  # noqa: BLE001 - predictions wait in the spool, we try again
+                self._notify(Notice.DRAIN_FAILED, {"drainer": drainer_id, "reason": _say(error)})
+            pause_s = 0.2 if time.monotonic() - began > 10.0 else min(pause_s * 2, 5.0)
+            self._stop.wait(pause_s)
+
+    def _drain_to_the_end(
+        self, folders: list[Path], drainer_id: str, until: float, hasten: threading.Event
+    ) -> int:
+        left = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
+        reason = ""
+        while True:
+            try:
+                drainer = self._factory(folders, drainer_id)
+                while (left := drainer.drain_once().lag_bytes) and time.monotonic() < until:
+                    if hasten.is_set():
+                        break
+            except Exception as error:  # noqa: BLE001 - the database may be back before the limit
+                reason = _say(error)
+            else:
+                return left
+            if time.monotonic() >= until or hasten.wait(0.2):
+                self._notify(Notice.DRAIN_FAILED, {"drainer": drainer_id, "reason": reason})
+                return left
+
+
+def _say(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}"[:300]

@@ -1,0 +1,93 @@
+"""How a supervisor and its children know of one another.
+
+Downwards the child's standard input, a pipe whose other end only the supervisor holds. Its first
+line are the *orders* (a configuration; the command line would show passwords to every user of the
+machine), and its end of file, even after ``kill -9``, says that the supervisor is gone. Upwards a
+*heartbeat*: a tiny file, mapped by both, that a child writes from its event loop; a loop that
+hangs falls silent.
+"""
+
+import mmap
+import os
+import signal
+import struct
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+_LAYOUT = struct.Struct("<QqII")  # monotonic ns, generation, pid, ready
+HASTE_S = 10.0
+_STDIN = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The last sign of life; ``at_ns`` is of the host's monotonic clock, 0 before the first."""
+
+    at_ns: int
+    generation: int
+    pid: int
+    ready: bool
+
+
+class Heartbeat:
+    """One child's file; the child ticks, its supervisor reads. Neither ever blocks.
+
+    Parameters
+    ----------
+    path : Path
+        Made new by ``create`` before each start, so that a child of an earlier life that still
+        runs writes into a file that nobody reads any more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), _LAYOUT.size)
+
+    @classmethod
+    def create(cls, path: Path) -> "Heartbeat":
+        """Make the file anew, with no beat in it."""
+        path.unlink(missing_ok=True)
+        path.write_bytes(bytes(_LAYOUT.size))
+        return cls(path)
+
+    def tick(self, at_ns: int, generation: int, *, ready: bool) -> None:
+        """Leave a sign of life."""
+        _LAYOUT.pack_into(self._map, 0, at_ns, generation, os.getpid(), ready)
+
+    def read(self) -> Beat:
+        """Read the last sign of life."""
+        at_ns, generation, pid, ready = _LAYOUT.unpack_from(self._map)
+        return Beat(at_ns, generation, pid, bool(ready))
+
+    def close(self) -> None:
+        """Give the mapping back."""
+        self._map.close()
+
+
+def receive_orders() -> bytes:
+    """Read the line that the supervisor wrote at the start."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        piece = os.read(_STDIN, 1 << 16)
+        if not piece:
+            raise SystemExit("no orders: this module is started by `timonel serve`")
+        line += piece
+    return bytes(line)
+
+
+def end_with_parent() -> None:
+    """Watch for the supervisor's end in a thread: then ask this process to stop, then insist.
+
+    The process gets SIGTERM, as from a living supervisor, and so finishes what it has begun; if
+    it still runs ``HASTE_S`` later it ends at once.
+    """
+
+    def watch() -> None:
+        while os.read(_STDIN, 64):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(HASTE_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()

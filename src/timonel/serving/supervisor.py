@@ -1,0 +1,261 @@
+"""The supervisor of ``serve``: binds the port, keeps the processes alive, drains the spools.
+
+The processes: N predict workers over one listening socket, one control process behind a Unix
+socket (imported after the workers are ready, so that it does not delay them), and one pool for
+models that are not compiled, started by the first connection to its socket.
+"""
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from timonel.serving.children import Child, State
+from timonel.serving.drainers import DrainerFactory, DrainerThreads
+from timonel.serving.launch import ServeConfig, control_command, pool_command, worker_command
+from timonel.serving.notices import Notice, OnNotice
+from timonel.serving.ports import BACKLOG, listen, require_allowed
+from timonel.serving.presence import Presence
+from timonel.serving.slots import Ownership, StateFolder
+
+CHECK_S = 0.05
+STALLED_S = 1.0  # a watcher that stood still as long as this forgives the silence of its children
+FINISH_S = 20.0
+DRAIN_S = 30.0
+READY_PATIENCE_S = 10.0  # control and drainers wait no longer than this for slow workers
+_SECOND = 1_000_000_000
+
+
+class Supervisor:
+    """Runs a server until it is told to stop.
+
+    Parameters
+    ----------
+    config : ServeConfig
+    drainer_factory : callable
+        Makes a drainer from spool folders and an id.
+    on_event : callable
+        Told what happens (``timonel.serving.notices``); called from several threads.
+    """
+
+    def __init__(
+        self, config: ServeConfig, drainer_factory: DrainerFactory, on_event: OnNotice
+    ) -> None:
+        self._config = config
+        self._factory = drainer_factory
+        self._notify = on_event
+        self._stop = threading.Event()
+        self._hasten = threading.Event()
+        self.ready = threading.Event()
+        """Set when every worker has loaded its models and answers."""
+        self.url = ""
+        """Where it listens, once it does."""
+
+    def stop(self) -> None:
+        """Ask the server to end; asked a second time, it ends without finishing its work."""
+        if self._stop.is_set():
+            self._hasten.set()
+        self._stop.set()
+
+    def run(self) -> int:
+        """Serve until ``stop`` or a signal (SIGTERM, SIGINT; in the main thread only).
+
+        Returns
+        -------
+        int
+            Bytes of predictions that could not be drained in time; 0 in the good case.
+
+        Raises
+        ------
+        RemoteHostRefused, PortBusy, AddressUnusable, StateInUse, UnsafeFolder
+            Before anything is started.
+        """
+        settings = self._config.settings
+        require_allowed(
+            settings.host,
+            allow_remote=settings.allow_remote,
+            has_key=settings.admin_key is not None,
+        )
+        with ExitStack() as stack:
+            stack.enter_context(Ownership(StateFolder(self._config.state)))
+            listener = stack.enter_context(listen(settings.host, settings.port))
+            stack.enter_context(_signals(self.stop))
+            self.url = _url(settings.host, listener)
+            self._notify(Notice.LISTENING, {"url": self.url})
+            life = _Run(self._config, listener, self.url, self._factory, self._notify)
+            try:
+                life.serve(self.ready, self._stop)
+            finally:
+                left = life.finish(self._hasten)
+        return left
+
+
+class _Run:
+    """One life of a server: its children, threads and sockets."""
+
+    def __init__(
+        self,
+        config: ServeConfig,
+        listener: socket.socket,
+        url: str,
+        drainer_factory: DrainerFactory,
+        notify: OnNotice,
+    ) -> None:
+        self._config = config
+        self._settings = config.settings
+        self._listener = listener
+        self._url = url
+        self._notify = notify
+        self._places = StateFolder(config.state)
+        self._control_socket = self._places.socket("control") if self._has_control else None
+        self._pool_listener = self._listen_for_pool()
+        slots = self._places.prepare(self._settings.workers)
+        self._owner = owner_name(config.state)
+        self._drainers = DrainerThreads(
+            drainer_factory,
+            slots,
+            n_workers=self._settings.workers,
+            owner=self._owner,
+            notify=notify,
+        )
+        self._presence = Presence(self._report, notify)
+        self._workers = [self._make_worker(index) for index in range(self._settings.workers)]
+        self._others = list(self._make_others())
+
+    @property
+    def _has_control(self) -> bool:
+        return self._settings.role != "predict"
+
+    def serve(self, ready: threading.Event, stop: threading.Event) -> None:
+        """Keep everything running until told to stop."""
+        began = last = time.monotonic_ns()
+        secondary = False
+        while not stop.is_set():
+            now = time.monotonic_ns()
+            children = [*self._workers, *(self._others if secondary else [])]
+            if now - last > STALLED_S * _SECOND:
+                for child in children:
+                    child.pardon(now)
+            last = now
+            for child in children:
+                child.check(now)
+            states = [child.state() for child in self._workers]
+            all_ready = all(state.ready for state in states)
+            if all_ready and not ready.is_set():
+                self._announce(ready, (now - began) / _SECOND)
+            if not secondary and (all_ready or now - began > READY_PATIENCE_S * _SECOND):
+                secondary = True
+                self._drainers.start()
+                self._presence.start()
+            self._presence.update(states)
+            stop.wait(CHECK_S)
+
+    def finish(self, hasten: threading.Event) -> int:
+        """Stop accepting, let the workers finish, drain, stop the rest; give the bytes left."""
+        began = time.monotonic()
+        self._notify(Notice.STOPPING, {})
+        self._listener.close()
+        self._end(self._workers, FINISH_S, hasten)
+        for child in self._others:
+            child.signal(signal.SIGTERM)
+        left = self._drainers.finish(DRAIN_S, hasten)
+        if left:
+            facts = {"n_bytes": left, "folder": str(self._places.spool)}
+            self._notify(Notice.UNDRAINED, facts)
+        self._end(self._others, FINISH_S, hasten)
+        self._presence.stop(1.0)
+        if self._pool_listener is not None:
+            self._pool_listener.close()
+        self._notify(Notice.STOPPED, {"seconds": time.monotonic() - began})
+        return left
+
+    def _announce(self, ready: threading.Event, seconds: float) -> None:
+        ready.set()
+        facts = {"url": self._url, "n_workers": len(self._workers), "seconds": seconds}
+        self._notify(Notice.READY, facts)
+
+    def _end(self, children: Sequence[Child], timeout_s: float, hasten: threading.Event) -> None:
+        until = time.monotonic() + timeout_s
+        for child in children:
+            child.signal(signal.SIGTERM)
+        left = [child for child in children if not child.reap()]
+        while left:
+            for child in left:
+                if time.monotonic() > until or hasten.is_set():
+                    child.signal(signal.SIGKILL)
+                child.kill_if_silent(time.monotonic_ns())
+            time.sleep(0.01)
+            left = [child for child in left if not child.reap()]
+
+    def _make_worker(self, index: int) -> Child:
+        pool = self._pool_listener
+        command = worker_command(
+            self._config,
+            index,
+            self._listener.fileno(),
+            control_socket=self._control_socket,
+            native_socket=None if pool is None else Path(pool.getsockname()),
+        )
+        return Child(command, self._notify)
+
+    def _make_others(self) -> Iterator[Child]:
+        if self._control_socket is not None:
+            self._control_socket.unlink(missing_ok=True)
+            command = control_command(self._config, self._control_socket, self._url)
+            yield Child(command, self._notify)
+        pool = self._pool_listener
+        if pool is not None:
+            yield Child(
+                pool_command(self._config, pool.fileno()),
+                self._notify,
+                wanted=lambda: bool(select.select([pool], [], [], 0)[0]),
+            )
+
+    def _listen_for_pool(self) -> socket.socket | None:
+        """Listen in the pool's place: it costs nothing until a worker connects."""
+        if not self._settings.native_processes:
+            return None
+        path = self._places.socket("native")
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(BACKLOG)
+        return listener
+
+    def _report(self, states: Sequence[State]) -> None:
+        raise NotImplementedError
+
+
+def owner_name(state: Path) -> str:
+    """Name this state folder among all hosts; the same at each start."""
+    return f"{socket.gethostname()[:32]}-{sha256(os.fsencode(state)).hexdigest()[:8]}"
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    address = listener.getsockname()
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{address[1]}"
+
+
+@contextmanager
+def _signals(on_signal: Callable[[], None]) -> Iterator[None]:
+    """Take SIGTERM, SIGINT and SIGHUP while serving, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` means it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: on_signal()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,93 @@
+"""A predict worker: ``python -m timonel.serving.worker LISTENER HEARTBEAT``, orders on stdin.
+
+One event loop over a listening socket that the supervisor bound. It imports no more than the
+answer needs: no SQLAlchemy, no pydantic, no FastAPI, no training library.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import uvicorn
+import uvloop
+
+from timonel.serving.application import ServingApplication, build
+from timonel.serving.config import WorkerConfig
+from timonel.serving.liveness import Heartbeat, end_with_parent, receive_orders
+from timonel.serving.ports import BACKLOG
+
+TICK_S = 0.05  # how soon a new generation is known of; silence is judged after 2 s
+KEEP_ALIVE_S = 75  # longer than the 60 s of the usual balancers: they close first
+FINISH_S = 15
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until SIGTERM, then finish what was begun."""
+    listener, heartbeat = arguments
+    config = msgspec.json.decode(receive_orders(), type=WorkerConfig)
+    stopping = threading.Event()
+    # seen before uvicorn listens to signals, and again when it passes one on after draining
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    end_with_parent()
+    application = build(config)
+    beat = Heartbeat(Path(heartbeat))
+    with socket.socket(fileno=int(listener)) as sock:
+        uvloop.run(_serve(application, sock, beat, stopping))
+
+
+async def _serve(
+    application: ServingApplication,
+    sock: socket.socket,
+    beat: Heartbeat,
+    stopping: threading.Event,
+) -> None:
+    await application.start()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=FINISH_S,
+        )
+    )
+    ticking = asyncio.create_task(_tick(application, server, beat, stopping))
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        ticking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ticking
+        await application.stop()
+
+
+async def _tick(
+    application: ServingApplication,
+    server: uvicorn.Server,
+    beat: Heartbeat,
+    stopping: threading.Event,
+) -> None:
+    """Leave signs of life from the loop itself, so that a loop that hangs is seen."""
+    while True:
+        server.should_exit = server.should_exit or stopping.is_set()
+        ready = server.started and application.ready and not server.should_exit
+        beat.tick(time.monotonic_ns(), application.generation, ready=ready)
+        await asyncio.sleep(TICK_S)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
