@@ -116,6 +116,16 @@ transitions = Table(
     PrimaryKeyConstraint("project", "seq"),
 )
 
+chain_heads = Table(
+    "chain_heads",
+    metadata,
+    _project(),  # the last link of a hash chain: rows cut from its end show too
+    Column("chain", String(32), nullable=False),  # transitions
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", DIGEST, nullable=False),
+    PrimaryKeyConstraint("project", "chain"),
+)
+
 predictions = Table(
     "predictions",
     metadata,

@@ -1,0 +1,236 @@
+"""The control row of a project (generation, event clock, time zone) and who is alive.
+
+The generation rises in the transaction of every transition; each process polls it and reports the
+one it runs, so a command can wait until all of them answer by what it has just changed (ADR 0010).
+"""
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from timonel.clock import AffineClock
+from timonel.store.engine import database_now, reading
+from timonel.store.errors import UnknownProject
+from timonel.store.tables import control, processes
+
+ALIVE_WITHIN_S = 4.0  # processes report once a second
+_FORGOTTEN_AFTER_S = 3600
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What all processes of a project agree on."""
+
+    generation: int
+    clock: AffineClock
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReport:
+    """What a process says about itself: its role and the generation it answers with."""
+
+    process_id: str
+    role: str
+    generation: int
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+
+
+class Reached(NamedTuple):
+    """How many live processes run a generation, of how many."""
+
+    n_current: int
+    n_live: int
+
+
+def ensure_project(
+    engine: Engine, project: str, timezone: str, clock: AffineClock | None = None
+) -> None:
+    """Enter a project, or bring its time zone (and its clock, where given) up to date."""
+    values: dict[str, object] = {"timezone": timezone}
+    if clock is not None:
+        values |= _clock_values(clock)
+    try:
+        found = read_control(engine, project)
+    except UnknownProject:
+        first = {"project": project, "generation": 1, **_clock_values(AffineClock()), **values}
+        try:
+            with engine.begin() as connection:
+                connection.execute(insert(control), first)
+            return
+        except IntegrityError:  # another process entered it meanwhile
+            found = read_control(engine, project)
+    if found.timezone != timezone or (clock is not None and found.clock != clock):
+        _change(engine, project, values)
+
+
+def read_control(engine: Engine, project: str) -> Control:
+    """Read a project's control row.
+
+    Raises
+    ------
+    UnknownProject
+        If the database does not hold the project.
+    """
+    with reading(engine) as connection:
+        row = connection.execute(select(control).where(control.c.project == project)).first()
+        if row is None:
+            raise UnknownProject(project=project, known=_projects(connection))
+    clock = AffineClock(row.clock_real_us, row.clock_event_us, row.clock_rate)
+    return Control(row.generation, clock, row.timezone)
+
+
+def read_generation(engine: Engine, project: str) -> int:
+    """Read the generation in force."""
+    return read_control(engine, project).generation
+
+
+def read_clock(engine: Engine, project: str) -> AffineClock:
+    """Read the project's event clock."""
+    return read_control(engine, project).clock
+
+
+def set_clock(engine: Engine, project: str, clock: AffineClock) -> None:
+    """Change the event clock of all processes; raises the generation, so that they read it."""
+    _change(engine, project, _clock_values(clock))
+
+
+def raise_generation(connection: Connection, project: str) -> int:
+    """Raise the generation in the caller's transaction.
+
+    Call it first: it locks the control row, so transitions of a project happen one after another,
+    each seeing what the one before it wrote.
+
+    Returns
+    -------
+    int
+        The new generation.
+
+    Raises
+    ------
+    UnknownProject
+        If the database does not hold the project.
+    """
+    mine = control.c.project == project
+    changed = connection.execute(
+        update(control).where(mine).values(generation=control.c.generation + 1)
+    )
+    if changed.rowcount != 1:
+        raise UnknownProject(project=project, known=_projects(connection))
+    generation: int = connection.execute(select(control.c.generation).where(mine)).scalar_one()
+    return generation
+
+
+def report_process(engine: Engine, project: str, report: ProcessReport) -> None:
+    """Say that a process lives; to be repeated every second."""
+    report_processes(engine, project, [report])
+
+
+def report_processes(engine: Engine, project: str, reports: Sequence[ProcessReport]) -> None:
+    """Say that processes live, in one transaction: a supervisor speaks for its workers.
+
+    A row of another process with the same host and pid is a dead one's and is replaced.
+    """
+    with engine.begin() as connection:
+        for report in sorted(reports, key=lambda report: report.process_id):
+            _report(connection, project, report)
+
+
+def forget_process(engine: Engine, project: str, process_id: str) -> None:
+    """Take a process that ends in good order off the list."""
+    with engine.begin() as connection:
+        connection.execute(
+            delete(processes).where(
+                processes.c.project == project, processes.c.process_id == process_id
+            )
+        )
+
+
+def live_processes(
+    engine: Engine, project: str, within_s: float = ALIVE_WITHIN_S
+) -> list[ProcessReport]:
+    """List the processes that reported within so many seconds of the database's clock."""
+    query = (
+        select(processes)
+        .where(
+            processes.c.project == project,
+            processes.c.seen_at >= database_now() - round(within_s * 1e6),
+        )
+        .order_by(processes.c.process_id)
+    )
+    with reading(engine) as connection:
+        return [
+            ProcessReport(row.process_id, row.role, row.generation, row.host, row.pid)
+            for row in connection.execute(query)
+        ]
+
+
+def await_generation(
+    engine: Engine,
+    project: str,
+    generation: int,
+    timeout_s: float,
+    *,
+    within_s: float = ALIVE_WITHIN_S,
+) -> Reached:
+    """Wait until all live processes run a generation, or a later one.
+
+    Returns
+    -------
+    Reached
+        The counts when all did, or when the time was over; ``(0, 0)`` at once when none live.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        live = live_processes(engine, project, within_s)
+        n_current = sum(process.generation >= generation for process in live)
+        if n_current == len(live) or time.monotonic() >= deadline:
+            return Reached(n_current, len(live))
+        time.sleep(_POLL_S)
+
+
+def _clock_values(clock: AffineClock) -> dict[str, object]:
+    return {
+        "clock_real_us": clock.real_us,
+        "clock_event_us": clock.event_us,
+        "clock_rate": clock.rate,
+    }
+
+
+def _change(engine: Engine, project: str, values: dict[str, object]) -> None:
+    with engine.begin() as connection:
+        raise_generation(connection, project)
+        connection.execute(update(control).where(control.c.project == project).values(values))
+
+
+def _projects(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(control.c.project).order_by(control.c.project)))
+
+
+def _report(connection: Connection, project: str, report: ProcessReport) -> None:
+    row = processes.c
+    mine = and_(row.project == project, row.process_id == report.process_id)
+    values = {
+        "role": report.role,
+        "host": report.host,
+        "pid": report.pid,
+        "generation": report.generation,
+        "seen_at": database_now(),
+    }
+    place = and_(row.host == report.host, row.pid == report.pid)
+    forgotten = row.seen_at < database_now() - _FORGOTTEN_AFTER_S * 1_000_000
+    others = and_(row.project == project, row.process_id != report.process_id)
+    if connection.scalar(select(func.count()).where(others, or_(place, forgotten))):
+        connection.execute(delete(processes).where(others, or_(place, forgotten)))
+    if connection.execute(update(processes).where(mine).values(values)).rowcount == 0:
+        connection.execute(
+            insert(processes).values(project=project, process_id=report.process_id, **values)
+        )

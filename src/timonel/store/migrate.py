@@ -1,0 +1,127 @@
+"""Bring a database to this version's tables, and refuse one that is not there (ADR 0015)."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from timonel.store.engine import reading
+from timonel.store.errors import SchemaNewer, SchemaOlder
+from timonel.store.url import SQLITE, without_password
+
+VERSION_TABLE = "timonel_version"  # not alembic's own: a shared PostgreSQL may have that
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK_KEY = 7_163_100_931_487_052_341  # any constant; the same in every release
+_LOCK_WAIT_S = 120
+
+
+def upgrade(engine: Engine) -> bool:
+    """Create or upgrade the tables, under a lock; safe to call from several processes at once.
+
+    Returns
+    -------
+    bool
+        Whether anything was done.
+
+    Raises
+    ------
+    SchemaNewer
+        If a newer Timonel made the schema.
+    """
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its progress is not ours to print
+    if engine.dialect.name == SQLITE and engine.url.database:
+        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+    scripts = ScriptDirectory(str(_SCRIPTS))
+    head = _head(scripts)
+    with _locked(engine) as connection:
+        found = _revision(connection)
+        if found == head:
+            return False
+        _refuse_unknown(engine, scripts, found, head)
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "version_table": VERSION_TABLE,
+                "transactional_ddl": True,
+                "fn": lambda revision, _context: scripts._upgrade_revs("head", revision),
+            },
+        )
+        with Operations.context(context):
+            context.run_migrations()
+    return True
+
+
+def require_current(engine: Engine) -> None:
+    """Refuse a database whose tables are not this version's.
+
+    Raises
+    ------
+    SchemaOlder, SchemaNewer
+        With the command to run.
+    """
+    scripts = ScriptDirectory(str(_SCRIPTS))
+    head = _head(scripts)
+    if _missing_file(engine):  # connecting would create it
+        found = None
+    else:
+        with reading(engine) as connection:
+            found = _revision(connection)
+    if found == head:
+        return
+    _refuse_unknown(engine, scripts, found, head)
+    raise SchemaOlder(database=_shown(engine), found=found or "empty", expected=head)
+
+
+def _head(scripts: ScriptDirectory) -> str:
+    head = scripts.get_current_head()
+    assert head is not None  # noqa: S101 - the package ships at least one
+    return head
+
+
+def _missing_file(engine: Engine) -> bool:
+    return (
+        engine.dialect.name == SQLITE
+        and engine.url.database is not None
+        and not Path(engine.url.database).exists()
+    )
+
+
+def _revision(connection: Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def _refuse_unknown(engine: Engine, scripts: ScriptDirectory, found: str | None, head: str) -> None:
+    known = {script.revision for script in scripts.walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaNewer(database=_shown(engine), found=found, expected=head)
+
+
+def _shown(engine: Engine) -> str:
+    return without_password(engine.url.render_as_string(hide_password=True))
+
+
+@contextmanager
+def _locked(engine: Engine) -> Iterator[Connection]:
+    if engine.dialect.name != SQLITE:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+            yield connection
+        return
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None  # noqa: S101 - just connected
+        # another process's migration may take longer than a transaction should
+        driver.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_S * 1000}")
+        try:
+            exclusive = connection.execution_options(timonel_begin="EXCLUSIVE")
+            with exclusive.begin():
+                yield exclusive
+        finally:
+            connection.invalidate()  # the pool must not keep this one's patience

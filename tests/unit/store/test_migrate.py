@@ -1,0 +1,88 @@
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from timonel.store.engine import make_engine, reading
+from timonel.store.errors import SchemaNewer, SchemaOlder
+from timonel.store.migrate import VERSION_TABLE, require_current, upgrade
+from timonel.store.tables import metadata
+from timonel.testing.processes import upgrade_at_barrier
+
+
+def test_the_migrations_make_exactly_the_metadata(
+    database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = make_engine(database)
+    assert upgrade(engine) is True
+    require_current(engine)
+    with reading(engine) as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
+        )
+        assert compare_metadata(context, metadata) == []
+        found = inspect(connection)
+        for table in metadata.sorted_tables:
+            assert found.get_pk_constraint(table.name)["name"] == f"pk_{table.name}"
+    assert upgrade(engine) is False
+    engine.dispose()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_older_schema_names_the_command(database: str) -> None:
+    engine = make_engine(database)
+    with pytest.raises(SchemaOlder, match="timonel db upgrade"):
+        require_current(engine)
+    engine.dispose()
+
+
+def test_asking_does_not_create_the_file(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/timonel.db")
+    with pytest.raises(SchemaOlder):
+        require_current(engine)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_newer_schema_is_left_alone(database: str) -> None:
+    engine = make_engine(database)
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    with pytest.raises(SchemaNewer, match="upgrade timonel"):
+        require_current(engine)
+    with pytest.raises(SchemaNewer, match="9999"):
+        upgrade(engine)
+    engine.dispose()
+
+
+def test_an_upgrade_that_fails_leaves_nothing(database: str) -> None:
+    engine = make_engine(database)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE predictions (n INTEGER)"))  # in the way
+    with pytest.raises(Exception, match="predictions"):
+        upgrade(engine)
+    with reading(engine) as connection:
+        assert set(inspect(connection).get_table_names()) <= {"predictions"}
+    engine.dispose()
+
+
+def test_several_processes_upgrade_at_once(database: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(3)
+    results = context.Queue()
+    workers = [
+        context.Process(target=upgrade_at_barrier, args=(database, barrier, results))
+        for _ in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    said = sorted(results.get(timeout=60) for _ in workers)
+    for worker in workers:
+        worker.join(60)
+    assert said == ["already", "already", "done"]
+    engine = make_engine(database)
+    require_current(engine)
+    engine.dispose()
