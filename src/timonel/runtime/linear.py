@@ -1,0 +1,101 @@
+"""Linear models in closed form, float64: logistic (two or more classes) and least squares.
+
+One row and many rows add the same numbers in the same order, so they agree to the last bit.
+"""
+
+from collections.abc import Sequence
+from math import exp
+from typing import Any, Literal
+
+import numpy as np
+
+from timonel.runtime.featuriser import Featuriser, FloatMatrix, Value
+
+Link = Literal["identity", "sigmoid", "softmax"]
+
+
+def sigmoid(margin: float) -> list[float]:
+    """Give the probabilities of the two classes; no overflow at any margin."""
+    if margin >= 0:
+        positive = 1.0 / (1.0 + exp(-margin))
+        return [1.0 - positive, positive]
+    odds = exp(margin)
+    positive = odds / (1.0 + odds)
+    return [1.0 - positive, positive]
+
+
+def softmax(margins: Sequence[float]) -> list[float]:
+    """Give the probabilities of all classes; no overflow at any margin."""
+    highest = max(margins)
+    odds = [exp(margin - highest) for margin in margins]
+    total = sum(odds)
+    return [odd / total for odd in odds]
+
+
+def apply_link(link: str, margins: list[float]) -> list[float]:
+    """Turn margins into outputs: probabilities, or the value itself."""
+    if link == "sigmoid":
+        return sigmoid(margins[0])
+    if link == "softmax":
+        return softmax(margins)
+    return margins
+
+
+class LinearForm:
+    """``intercept + coef . x`` and a link.
+
+    Parameters
+    ----------
+    coef : sequence, shape (n_outputs, n_columns)
+    intercept : sequence, shape (n_outputs,)
+    link : {"identity", "sigmoid", "softmax"}
+    """
+
+    __slots__ = ("_by_column", "_by_output", "_intercept", "_link")
+
+    def __init__(
+        self, coef: Sequence[Sequence[float]], intercept: Sequence[float], link: Link
+    ) -> None:
+        self._by_output = [[float(weight) for weight in weights] for weights in coef]
+        self._by_column = list(zip(*self._by_output, strict=True))
+        self._intercept = [float(value) for value in intercept]
+        self._link = link
+
+    @classmethod
+    def from_plan(cls, form: dict[str, Any]) -> "LinearForm":
+        """Read the ``linear`` entry of a plan."""
+        return cls(form["coef"], form["intercept"], form["link"])
+
+    def row(self, featuriser: Featuriser, values: Sequence[Value]) -> list[float]:
+        """Give the outputs of one row."""
+        dense = featuriser.dense_row(values)
+        margins = []
+        for weights, margin in zip(self._by_output, self._intercept, strict=True):
+            for weight, number in zip(weights, dense, strict=False):  # the text part follows
+                margin += weight * number
+            margins.append(margin)
+        return self._finish(margins, featuriser.text_row(values))
+
+    def rows(self, featuriser: Featuriser, table: Sequence[Sequence[Value]]) -> list[list[float]]:
+        """Give the outputs of many rows."""
+        dense = featuriser.dense_rows(table)
+        margins = np.tile(np.array(self._intercept), (len(table), 1))
+        for column in range(featuriser.n_dense):
+            margins += dense[:, column, None] * np.array(self._by_column[column])
+        if featuriser.n_columns == featuriser.n_dense:
+            return [apply_link(self._link, row) for row in margins.tolist()]
+        return [
+            self._finish(row, featuriser.text_row(values))
+            for row, values in zip(margins.tolist(), table, strict=True)
+        ]
+
+    def outputs(self, matrix: FloatMatrix) -> FloatMatrix:
+        """Give the outputs of rows that are featurised already, shape (n_rows, n_outputs)."""
+        margins = matrix @ np.array(self._by_output).T + np.array(self._intercept)
+        return np.array([apply_link(self._link, row) for row in margins.tolist()])
+
+    def _finish(self, margins: list[float], text: list[tuple[int, float]]) -> list[float]:
+        for column, weight in text:
+            for output, coefficient in enumerate(self._by_column[column]):
+                margins[output] += coefficient * weight
+        return apply_link(self._link, margins)

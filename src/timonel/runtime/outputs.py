@@ -1,0 +1,92 @@
+"""From a model's numbers to an answer, with every output checked first."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+from timonel.registry.manifest import ServingManifest
+from timonel.runtime.errors import InvalidOutput
+from timonel.wire.answer import Answer, Label
+
+TIE = 1e-6
+_SLACK = 1e-4
+
+
+def winner(probabilities: Sequence[float]) -> int:
+    """Find the predicted class: the first whose probability is within 1e-6 of the highest.
+
+    A tie thus falls to the first class, as ``argmax`` of the exact numbers does, whether they
+    were summed in float32 or in float64.
+    """
+    bar = max(probabilities) - TIE
+    for at, probability in enumerate(probabilities):
+        if probability >= bar:
+            return at
+    return 0
+
+
+class AnswerMaker:
+    """Checks one row's outputs and says them in the words of the model's task.
+
+    Parameters
+    ----------
+    model : str
+        Named in errors.
+    classes : sequence of label, or None
+        In the order of the outputs; None: a regression.
+    positive : label or None
+        Binary: the class that ``score`` is the probability of; None: the last one.
+    """
+
+    __slots__ = ("_classes", "_keys", "_model", "_positive")
+
+    def __init__(
+        self, model: str, classes: Sequence[Label] | None, positive: Label | None = None
+    ) -> None:
+        self._model = model
+        self._classes = tuple(classes) if classes is not None else None
+        self._keys = tuple(str(label) for label in classes or ())
+        self._positive = -1
+        if len(self._keys) == 2:
+            self._positive = 1 if positive is None else self._keys.index(str(positive))
+
+    @classmethod
+    def of(cls, manifest: ServingManifest) -> "AnswerMaker":
+        """Make it for a manifest's task and classes."""
+        classes = None if manifest.task == "regression" else manifest.classes
+        return cls(manifest.model, classes, manifest.positive)
+
+    def __call__(self, outputs: Sequence[float]) -> Answer:
+        """Turn one row's outputs into an answer.
+
+        Raises
+        ------
+        InvalidOutput
+            If a value is NaN or infinite, or the outputs are no distribution over the classes.
+        """
+        classes = self._classes
+        if classes is None:
+            if len(outputs) != 1 or not isfinite(outputs[0]):
+                raise self._invalid(outputs, "one finite number")
+            return Answer(outputs[0])
+        if len(outputs) != len(classes):
+            raise self._invalid(outputs, f"{len(classes)} probabilities")
+        total = 0.0
+        for probability in outputs:
+            if not -_SLACK <= probability <= 1.0 + _SLACK:  # NaN fails this too
+                raise self._invalid(outputs, "probabilities in [0, 1]")
+            total += probability
+        if not 1.0 - _SLACK <= total <= 1.0 + _SLACK:
+            raise self._invalid(outputs, "probabilities that sum to 1")
+        clipped = [min(max(p, 0.0), 1.0) for p in outputs]
+        best = winner(clipped)
+        return Answer(
+            classes[best],
+            clipped[self._positive if self._positive >= 0 else best],
+            dict(zip(self._keys, clipped, strict=True)),
+        )
+
+    def _invalid(self, outputs: Sequence[float], expected: str) -> InvalidOutput:
+        shown = ", ".join(f"{value:.6g}" for value in outputs[:8])
+        return InvalidOutput(
+            model=self._model, found=f"[{shown}] ({len(outputs)} outputs)", expected=expected
+        )
