@@ -16,13 +16,20 @@ from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from timonel.serving.children import Child, State
-from timonel.serving.drainers import DrainerFactory, DrainerThreads
-from timonel.serving.launch import ServeConfig, control_command, pool_command, worker_command
-from timonel.serving.notices import Notice, OnNotice
-from timonel.serving.ports import BACKLOG, listen, require_allowed
-from timonel.serving.presence import Presence
-from timonel.serving.slots import Ownership, StateFolder
+from timonel.serving.processes.children import Child, State
+from timonel.serving.processes.drainers import DrainerFactory, DrainerThreads
+from timonel.serving.processes.launch import (
+    ServeConfig,
+    control_command,
+    pool_command,
+    worker_command,
+)
+from timonel.serving.processes.notices import Notice, OnNotice
+from timonel.serving.processes.ports import BACKLOG, listen, require_allowed
+from timonel.serving.processes.presence import Presence
+from timonel.serving.processes.slots import Ownership, StateFolder
+from timonel.store.control import ProcessReport, forget_process, report_processes
+from timonel.store.engine import make_engine
 
 CHECK_S = 0.05
 STALLED_S = 1.0  # a watcher that stood still as long as this forgives the silence of its children
@@ -41,7 +48,7 @@ class Supervisor:
     drainer_factory : callable
         Makes a drainer from spool folders and an id.
     on_event : callable
-        Told what happens (``timonel.serving.notices``); called from several threads.
+        Told what happens (``timonel.serving.processes.notices``); called from several threads.
     """
 
     def __init__(
@@ -124,6 +131,8 @@ class _Run:
             owner=self._owner,
             notify=notify,
         )
+        self._engine = make_engine(config.database_url)
+        self._reported: set[str] = set()
         self._presence = Presence(self._report, notify)
         self._workers = [self._make_worker(index) for index in range(self._settings.workers)]
         self._others = list(self._make_others())
@@ -169,7 +178,9 @@ class _Run:
             facts = {"n_bytes": left, "folder": str(self._places.spool)}
             self._notify(Notice.UNDRAINED, facts)
         self._end(self._others, FINISH_S, hasten)
+        self._presence.update(())
         self._presence.stop(1.0)
+        self._engine.dispose()
         if self._pool_listener is not None:
             self._pool_listener.close()
         self._notify(Notice.STOPPED, {"seconds": time.monotonic() - began})
@@ -230,7 +241,18 @@ class _Run:
         return listener
 
     def _report(self, states: Sequence[State]) -> None:
-        raise NotImplementedError
+        """Store which workers answer, with which generation, and take the others off the list."""
+        project = self._config.project
+        answering = {f"{self._owner}-{state.name}": state for state in states if state.ready}
+        if answering:
+            reports = [
+                ProcessReport(process_id, state.role, state.generation, pid=state.pid)
+                for process_id, state in answering.items()
+            ]
+            report_processes(self._engine, project, reports)
+        for process_id in self._reported - set(answering):
+            forget_process(self._engine, project, process_id)
+        self._reported = set(answering)
 
 
 def owner_name(state: Path) -> str:

@@ -19,8 +19,7 @@ import uvloop
 
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig
-from timonel.serving.liveness import Heartbeat, end_with_parent, receive_orders
-from timonel.serving.ports import BACKLOG
+from timonel.serving.processes.liveness import Heartbeat, end_with_parent, receive_orders
 
 TICK_S = 0.05  # how soon a new generation is known of; silence is judged after 2 s
 KEEP_ALIVE_S = 75  # longer than the 60 s of the usual balancers: they close first
@@ -60,7 +59,6 @@ async def _serve(
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=FINISH_S,
         )

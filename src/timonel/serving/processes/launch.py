@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from timonel.serving.children import Command, python
 from timonel.serving.config import ControlConfig, PoolConfig, WorkerConfig
-from timonel.serving.slots import StateFolder
+from timonel.serving.processes.children import Command, python
+from timonel.serving.processes.slots import StateFolder
 from timonel.settings import Settings
 
 _SECRETS = {"database_url", "admin_key"}

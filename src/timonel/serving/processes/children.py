@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from timonel.serving.liveness import Beat, Heartbeat
-from timonel.serving.notices import Notice, OnNotice
+from timonel.serving.processes.liveness import Beat, Heartbeat
+from timonel.serving.processes.notices import Notice, OnNotice
 
 _SECOND = 1_000_000_000
 _NEVER = Beat(0, 0, 0, ready=False)

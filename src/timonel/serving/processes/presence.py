@@ -1,11 +1,10 @@
 """Telling the database which processes serve, and which generation each runs."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 
-from timonel.serving.children import State
-from timonel.serving.notices import Notice, OnNotice
+from timonel.serving.processes.children import State
+from timonel.serving.processes.notices import Notice, OnNotice
 
 RENEW_S = 1.0
 
@@ -24,9 +23,8 @@ class Presence:
         self._write = write
         self._notify = notify
         self._wake = threading.Event()
-        self._stop = False
+        self._ending = threading.Event()
         self._latest: tuple[State, ...] = ()
-        self._written: tuple[State, ...] = ()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
     def start(self) -> None:
@@ -42,16 +40,18 @@ class Presence:
 
     def stop(self, timeout_s: float) -> None:
         """Write what was noted last, then end."""
-        self._stop = True
+        self._ending.set()
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
         failing = False
-        while not self._stop:
+        last_round = False
+        while not last_round:
             self._wake.wait(RENEW_S)
             self._wake.clear()
+            last_round = self._ending.is_set()
             latest = self._latest
             try:
                 self._write(latest)
@@ -60,6 +60,6 @@ class Presence:
                     reason = f"{type(error).__name__}: {error}"
                     self._notify(Notice.REPORT_FAILED, {"reason": reason})
                 failing = True
-                time.sleep(RENEW_S)
+                self._ending.wait(RENEW_S)
             else:
                 failing = False

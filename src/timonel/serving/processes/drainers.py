@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from timonel.serving.notices import Notice, OnNotice
+from timonel.serving.processes.notices import Notice, OnNotice
 
 
 class Drained(Protocol):
