@@ -8,11 +8,11 @@ both ways; when the client goes away the request to the control process is cut.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
-from timonel.errors import Text, TimonelError, Unavailable
+from timonel.serving.processes.errors import ControlUnavailable
 from timonel.wire.problem import MEDIA_TYPE, problem
 
 Scope = MutableMapping[str, Any]
@@ -41,24 +41,6 @@ _HOP_BY_HOP = frozenset(
 )
 _NOT_SENT = _HOP_BY_HOP | {b"expect", b"content-length", PEER_HEADER}
 _NOT_RETURNED = _HOP_BY_HOP | {b"date", b"server"}  # the worker's own server adds them
-
-
-class ControlUnavailable(Unavailable):
-    """The control process is starting, restarting, or not part of this server."""
-
-    code = "control_unavailable"
-    texts: ClassVar = {
-        "en": Text(
-            "Cannot answer {path}: the control process of this server {state}.",
-            "Try again in a second; predictions are answered meanwhile. "
-            "If it stays so, the server's log says why.",
-        ),
-        "es": Text(
-            "No se puede responder {path}: el proceso de control de este servidor {state}.",
-            "Intente de nuevo en un segundo; las predicciones se responden entretanto. "
-            "Si persiste, el registro del servidor dice por qué.",
-        ),
-    }
 
 
 _ABSENT = {"en": "is starting or absent", "es": "está iniciando o no está"}
@@ -271,7 +253,7 @@ def _named_in_connection(headers: Headers) -> frozenset[bytes]:
 async def _refuse(scope: Scope, send: Send, state: dict[str, str]) -> None:
     wished = (_header(scope["headers"], b"accept-language") or b"").lower()
     lang = "es" if wished.startswith(b"es") else "en"
-    error: TimonelError = ControlUnavailable(path=scope["path"], state=state[lang])
+    error = ControlUnavailable(path=scope["path"], state=state[lang])
     body = msgspec.json.encode(problem(error, lang=lang, instance=scope["path"]))
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),

@@ -10,63 +10,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-from timonel.errors import Conflict, ProjectFault, Text
+from timonel.serving.processes.errors import AddressUnusable, PortBusy, RemoteHostRefused
 
 BACKLOG = 2048
 _LISTENING = "0A"  # the kernel's number of the state, in /proc/net/tcp
 _ORPHAN_MARK = "timonel.serving.worker"
-
-
-class PortBusy(Conflict):
-    """Another process listens on the port."""
-
-    code = "port_busy"
-    texts: ClassVar = {
-        "en": Text(
-            "Cannot listen on {host}:{port}: process {pid} ({command}) already does.",
-            "Stop that process, or take the next free port: `--port {next_port}`.",
-        ),
-        "es": Text(
-            "No se puede escuchar en {host}:{port}: ya lo hace el proceso {pid} ({command}).",
-            "Detenga ese proceso, o use el siguiente puerto libre: `--port {next_port}`.",
-        ),
-    }
-
-
-class RemoteHostRefused(ProjectFault):
-    """Listening beyond this machine was not allowed, or no key is set."""
-
-    code = "remote_host_refused"
-    texts: ClassVar = {
-        "en": Text(
-            "Cannot listen on {host}: it is reachable from other machines, and {missing} not set.",
-            "Set `TIMONEL_ALLOW_REMOTE=true` and a long random `TIMONEL_ADMIN_KEY`, "
-            "or listen on 127.0.0.1.",
-        ),
-        "es": Text(
-            "No se puede escuchar en {host}: es accesible desde otros equipos, y falta {missing}.",
-            "Defina `TIMONEL_ALLOW_REMOTE=true` y una `TIMONEL_ADMIN_KEY` larga y aleatoria, "
-            "o escuche en 127.0.0.1.",
-        ),
-    }
-
-
-class AddressUnusable(ProjectFault):
-    """The host is no address of this machine, or the port is not ours to take."""
-
-    code = "address_unusable"
-    texts: ClassVar = {
-        "en": Text(
-            "Cannot listen on {host}:{port}: {found}.",
-            "Give an address of this machine (`--host 127.0.0.1`) and a port above 1023.",
-        ),
-        "es": Text(
-            "No se puede escuchar en {host}:{port}: {found}.",
-            "Indique una dirección de este equipo (`--host 127.0.0.1`) y un puerto mayor a 1023.",
-        ),
-    }
 
 
 @dataclass(frozen=True, slots=True)

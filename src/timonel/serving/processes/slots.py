@@ -7,43 +7,11 @@ import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
-from timonel.errors import Conflict, ProjectFault, Text
+from timonel.serving.processes.errors import StateInUse, UnsafeFolder
 
 _LONGEST_SOCKET = 100  # bytes; the system's limit is 104 (macOS) or 108 (Linux)
-
-
-class StateInUse(Conflict):
-    """Another supervisor owns the state folder and its spools."""
-
-    code = "state_in_use"
-    texts: ClassVar = {
-        "en": Text(
-            "Cannot serve from the state folder {folder}: the process {pid} already does.",
-            "Stop that process, or give this server its own folder by `TIMONEL_STATE`.",
-        ),
-        "es": Text(
-            "No se puede servir desde la carpeta de estado {folder}: ya lo hace el proceso {pid}.",
-            "Detenga ese proceso, o dé a este servidor su propia carpeta con `TIMONEL_STATE`.",
-        ),
-    }
-
-
-class UnsafeFolder(ProjectFault):
-    """The folder for sockets is not ours alone."""
-
-    code = "unsafe_folder"
-    texts: ClassVar = {
-        "en": Text(
-            "Cannot put sockets into {folder}: it belongs to another user or is open to others.",
-            "Remove that folder, or set `TMPDIR` to a folder of your own.",
-        ),
-        "es": Text(
-            "No se pueden crear sockets en {folder}: es de otro usuario o está abierta a otros.",
-            "Elimine esa carpeta, o indique en `TMPDIR` una carpeta suya.",
-        ),
-    }
 
 
 @dataclass(frozen=True, slots=True)
