@@ -1,6 +1,6 @@
 """What one input of a model is: its name, its kind, and the values it may take."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -70,11 +70,15 @@ class Category(Feature):
         Accept any case; what is logged and served is the declared spelling.
     unseen : {"reject", "accept"}
         A word that is not listed: refuse the request, or serve it as "unseen" and count it.
+    aliases : mapping of str to str
+        Other spellings and the declared word that each means:
+        ``{"Public Transportation": "Public_Transportation"}``.
     """
 
     values: tuple[str, ...] = ()
     case_insensitive: bool = field(default=True, kw_only=True)
     unseen: Literal["reject", "accept"] = field(default="reject", kw_only=True)
+    aliases: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
 
     def __init__(
         self,
@@ -86,7 +90,9 @@ class Category(Feature):
         pii: bool = False,
         case_insensitive: bool = True,
         unseen: Literal["reject", "accept"] = "reject",
+        aliases: Mapping[str, str] | Sequence[Sequence[str]] = (),
     ) -> None:
+        pairs = aliases.items() if isinstance(aliases, Mapping) else aliases
         for attribute, value in (
             ("name", name),
             ("values", tuple(values)),
@@ -95,16 +101,28 @@ class Category(Feature):
             ("pii", pii),
             ("case_insensitive", case_insensitive),
             ("unseen", unseen),
+            ("aliases", tuple((alias, word) for alias, word in pairs)),
         ):
             object.__setattr__(self, attribute, value)
         Feature.__post_init__(self)
-        folded = [v.casefold() if case_insensitive else v for v in self.values]
-        if not folded or len(set(folded)) != len(folded):
+        self._check_words()
+
+    def _check_words(self) -> None:
+        words = [*self.values, *(alias for alias, _ in self.aliases)]
+        folded = [word.casefold() if self.case_insensitive else word for word in words]
+        if not self.values or len(set(folded)) != len(folded):
             raise InvalidDeclaration(
-                object=f"feature {name!r}",
-                found=f"values {list(values)!r}",
-                expected="at least one value, each once"
-                + (" (case does not tell them apart)" if case_insensitive else ""),
+                object=f"feature {self.name!r}",
+                found=f"values and aliases {words!r}",
+                expected="at least one value, each word once"
+                + (" (case does not tell them apart)" if self.case_insensitive else ""),
+            )
+        astray = [word for _, word in self.aliases if word not in self.values]
+        if astray:
+            raise InvalidDeclaration(
+                object=f"feature {self.name!r}",
+                found=f"aliases of {astray!r}",
+                expected=f"aliases of its values {list(self.values)!r}",
             )
 
 

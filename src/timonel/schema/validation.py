@@ -295,7 +295,8 @@ def _quick_key(sent: Any) -> str | None:
 
 def _may_hold_colons(feature: Feature) -> bool:
     if isinstance(feature, Category):
-        return feature.unseen == "accept" or any(":" in value for value in feature.values)
+        words = (*feature.values, *(alias for alias, _ in feature.aliases))
+        return feature.unseen == "accept" or any(":" in word for word in words)
     return isinstance(feature, Text | Timestamp)
 
 

@@ -192,9 +192,9 @@ def _fold(word: str) -> str:
 
 def _category(feature: Category) -> Reader:
     words: dict[Any, Any]
-    declared = {value: value for value in feature.values}
+    declared = {value: value for value in feature.values} | dict(feature.aliases)
     if feature.case_insensitive:
-        folded = {_fold(value): value for value in feature.values}
+        folded = {_fold(spelling): value for spelling, value in declared.items()}
         kind = _OpenWords if feature.unseen == "accept" else _Words
         words = kind({**folded, **declared})
     else:
