@@ -6,6 +6,7 @@ both ways; when the client goes away the request to the control process is cut.
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -57,35 +58,37 @@ class ControlProxy:
 
     Parameters
     ----------
-    socket : Path
-        Where the control process listens.
+    path : Path
+        The Unix socket where the control process listens.
     """
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = str(socket)
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
 
     async def forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an ASGI HTTP request by the control process, or by a 503 that says why not."""
-        try:
-            opening = asyncio.open_unix_connection(self._socket, limit=_MAX_HEAD)
-            reader, writer = await asyncio.wait_for(opening, _CONNECT_S)
-        except (OSError, TimeoutError):
-            await _refuse(scope, send, _ABSENT)
-            return
-        started = Started(send)
-        try:
-            await _exchange(scope, receive, started, reader, writer)
-        except (_Malformed, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            if started.yes:
-                raise  # the server closes the connection: a cut answer must not look whole
-            await _refuse(scope, send, _BROKE)
-        except TimeoutError:
-            await _refuse(scope, send, _LATE)
-        finally:
-            writer.transport.abort()
+        # A plain socket, not a transport: one whose write fails would lose what is still to be
+        # read, and an early answer to a body that is too large is just that.
+        with socket.socket(socket.AF_UNIX) as upstream:
+            upstream.setblocking(False)
+            try:
+                connecting = asyncio.get_running_loop().sock_connect(upstream, self._path)
+                await asyncio.wait_for(connecting, _CONNECT_S)
+            except (OSError, TimeoutError):
+                await _refuse(scope, send, _ABSENT)
+                return
+            started = _Started(send)
+            try:
+                await _exchange(scope, receive, started, upstream)
+            except TimeoutError:
+                await _refuse(scope, send, _LATE)
+            except (_Malformed, OSError):
+                if started.yes:
+                    raise  # the server closes the connection: a cut answer must not look whole
+                await _refuse(scope, send, _BROKE)
 
 
-class Started:
+class _Started:
     """An ASGI ``send`` that knows whether the answer has begun."""
 
     def __init__(self, send: Send) -> None:
@@ -93,21 +96,53 @@ class Started:
         self.yes = False
 
     async def __call__(self, message: Message) -> None:
-        """Pass a message on."""
         self.yes = True
         await self._send(message)
 
 
-async def _exchange(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-) -> None:
+class _Source:
+    """Reads what the control process sends: by mark, by count, or as it comes."""
+
+    def __init__(self, upstream: socket.socket) -> None:
+        self._upstream = upstream
+        self._buffer = bytearray()
+
+    async def until(self, mark: bytes) -> bytes:
+        """Read up to and with a mark; a head or a line longer than ``_MAX_HEAD`` is malformed."""
+        while (end := self._buffer.find(mark)) < 0:
+            if len(self._buffer) > _MAX_HEAD or not await self._more():
+                raise _Malformed
+        return self._take(end + len(mark))
+
+    async def pieces(self, size: int) -> AsyncIterator[bytes]:
+        """Read exactly so many bytes, as they come."""
+        while size:
+            if not self._buffer and not await self._more():
+                raise _Malformed
+            piece = self._take(size)
+            size -= len(piece)
+            yield piece
+
+    async def rest(self) -> AsyncIterator[bytes]:
+        """Read to the end."""
+        while self._buffer or await self._more():
+            yield self._take(_PIECE)
+
+    async def _more(self) -> bool:
+        data = await asyncio.get_running_loop().sock_recv(self._upstream, _PIECE)
+        self._buffer += data
+        return bool(data)
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+
+async def _exchange(scope: Scope, receive: Receive, send: Send, upstream: socket.socket) -> None:
     """Send the request and relay the answer at the same time; stop when the client is gone."""
-    upload = asyncio.create_task(_upload(scope, receive, writer))
-    relay = asyncio.create_task(_relay(scope, send, reader))
+    upload = asyncio.create_task(_upload(scope, receive, upstream))
+    relay = asyncio.create_task(_relay(scope, send, _Source(upstream)))
     try:
         await asyncio.wait((upload, relay), return_when=asyncio.FIRST_COMPLETED)
         client_is_gone = upload.done() and upload.exception() is None
@@ -120,10 +155,11 @@ async def _exchange(
         await asyncio.gather(upload, relay, return_exceptions=True)
 
 
-async def _upload(scope: Scope, receive: Receive, writer: asyncio.StreamWriter) -> None:
+async def _upload(scope: Scope, receive: Receive, upstream: socket.socket) -> None:
     """Send head and body, then wait; returns when the client has gone away."""
+    loop = asyncio.get_running_loop()
     head, chunked = _request_head(scope)
-    writer.write(head)
+    await loop.sock_sendall(upstream, head)
     more = True
     while more:
         message = await receive()
@@ -131,12 +167,11 @@ async def _upload(scope: Scope, receive: Receive, writer: asyncio.StreamWriter) 
             return
         body = message.get("body", b"")
         more = message.get("more_body", False)
-        if body:
-            writer.write(b"%x\r\n%b\r\n" % (len(body), body) if chunked else body)
-        await writer.drain()
-    if chunked:
-        writer.write(b"0\r\n\r\n")
-    await writer.drain()
+        if chunked:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (
+                b"" if more else b"0\r\n\r\n"
+            )
+        await loop.sock_sendall(upstream, body)
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -164,8 +199,8 @@ def _request_head(scope: Scope) -> tuple[bytes, bool]:
     return b"\r\n".join(lines) + b"\r\n\r\n", chunked
 
 
-async def _relay(scope: Scope, send: Send, reader: asyncio.StreamReader) -> None:
-    status, headers = await asyncio.wait_for(_response_head(reader), _HEAD_S)
+async def _relay(scope: Scope, send: Send, source: _Source) -> None:
+    status, headers = await asyncio.wait_for(_response_head(source), _HEAD_S)
     bodiless = scope["method"] == "HEAD" or status in (204, 304)
     length = _header(headers, b"content-length")
     chunked = b"chunked" in (_header(headers, b"transfer-encoding") or b"").lower()
@@ -175,15 +210,15 @@ async def _relay(scope: Scope, send: Send, reader: asyncio.StreamReader) -> None
     kept = [pair for pair in headers if pair[0] not in dropped]
     await send({"type": "http.response.start", "status": status, "headers": kept})
     if not bodiless:
-        async for piece in _body(reader, length, chunked=chunked):
+        async for piece in _body(source, length, chunked=chunked):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _response_head(reader: asyncio.StreamReader) -> tuple[int, Headers]:
+async def _response_head(source: _Source) -> tuple[int, Headers]:
     status = 100
     while 100 <= status < 200:  # informational answers precede the real one
-        head = await reader.readuntil(b"\r\n\r\n")
+        head = await source.until(b"\r\n\r\n")
         first, *lines = head[:-4].split(b"\r\n")
         try:
             version, code, *_ = first.split(b" ", 2)
@@ -197,37 +232,20 @@ async def _response_head(reader: asyncio.StreamReader) -> tuple[int, Headers]:
     return status, headers
 
 
-async def _body(
-    reader: asyncio.StreamReader, length: bytes | None, *, chunked: bool
-) -> AsyncIterator[bytes]:
+def _body(source: _Source, length: bytes | None, *, chunked: bool) -> AsyncIterator[bytes]:
     if chunked:
-        async for piece in _chunks(reader):
-            yield piece
-    elif length is not None:
-        async for piece in _exactly(reader, _number(length, 10)):
-            yield piece
-    else:
-        while piece := await reader.read(_PIECE):
-            yield piece
+        return _chunks(source)
+    return source.rest() if length is None else source.pieces(_number(length, 10))
 
 
-async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    while size := _number((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-        async for piece in _exactly(reader, size):
+async def _chunks(source: _Source) -> AsyncIterator[bytes]:
+    while size := _number((await source.until(b"\r\n")).split(b";")[0], 16):
+        async for piece in source.pieces(size):
             yield piece
-        if await reader.readexactly(2) != b"\r\n":
+        if await source.until(b"\r\n") != b"\r\n":
             raise _Malformed
-    while await reader.readuntil(b"\r\n") != b"\r\n":  # trailers are dropped
+    while await source.until(b"\r\n") != b"\r\n":  # trailers are dropped
         pass
-
-
-async def _exactly(reader: asyncio.StreamReader, size: int) -> AsyncIterator[bytes]:
-    while size:
-        piece = await reader.read(min(size, _PIECE))
-        if not piece:
-            raise asyncio.IncompleteReadError(b"", size)
-        size -= len(piece)
-        yield piece
 
 
 def _number(digits: bytes, base: int) -> int:

@@ -7,10 +7,9 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from timonel.serving.processes.liveness import Beat, Heartbeat
 from timonel.serving.processes.notices import Notice, OnNotice
@@ -45,7 +44,7 @@ class Command:
     role: str
     argv: tuple[str, ...]
     orders: bytes = b""
-    environment: Mapping[str, str] = MappingProxyType({})
+    environment: tuple[tuple[str, str], ...] = ()
     fds: tuple[int, ...] = ()
     heartbeat: Path | None = None
 
@@ -145,7 +144,7 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
             self.command.argv,
             pass_fds=self.command.fds,
-            env={**os.environ, **self.command.environment},
+            env=os.environ | dict(self.command.environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -81,14 +81,14 @@ def control_command(config: ServeConfig, socket: Path, url: str) -> Command:
     """Give the command of the control process."""
     given = config.settings.model_dump(mode="json", exclude_unset=True, exclude=_SECRETS)
     document = ControlConfig(folder=config.folder, socket=socket, url=url, settings=given)
-    environment = {"TIMONEL_DATABASE_URL": config.database_url}
+    environment = [("TIMONEL_DATABASE_URL", config.database_url)]
     if config.settings.admin_key is not None:
-        environment["TIMONEL_ADMIN_KEY"] = config.settings.admin_key
+        environment.append(("TIMONEL_ADMIN_KEY", config.settings.admin_key))
     return Command(
         name="control",
         role="control",
         argv=python("timonel.http.control", msgspec.json.encode(document).decode()),
-        environment=environment,
+        environment=tuple(environment),
     )
 
 
