@@ -32,7 +32,7 @@ def find_file() -> Path | None:
 
 
 def read_obesity() -> pl.DataFrame:
-    """Read every row once: 24 of the 2,111 are exact copies, which would leak into the holdout."""
+    """Read the file as it is; equal rows (24 are copies) never lie on both sides of a split."""
     file = find_file()
     if file is None:
         print(
@@ -42,7 +42,7 @@ def read_obesity() -> pl.DataFrame:
             file=sys.stderr,
         )
         return generate()
-    return pl.read_csv(file).unique(maintain_order=True)
+    return pl.read_csv(file)
 
 
 def generate(n: int = 2100, seed: int = 42) -> pl.DataFrame:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -19,7 +18,7 @@ import numpy as np
 
 from timonel.clock import AffineClock
 from timonel.simulate.city import City
-from timonel.simulate.errors import DemoServerNotReady, UnknownExample
+from timonel.simulate.errors import DemoServerNotReady
 from timonel.simulate.record import Record, Tally
 from timonel.simulate.result import DemoResult, accuracy, latency_ms, result
 from timonel.simulate.texts import line
@@ -329,19 +328,3 @@ def _sources(record: Record) -> dict[str, int]:
 
 def _model(options: DemoOptions) -> str:
     return options.traffic.model
-
-
-def example_folder(name: str) -> Path:
-    """Find an example project: the copy in the installed package, else the repository's.
-
-    Raises
-    ------
-    UnknownExample
-        If there is neither.
-    """
-    package = Path(__file__).resolve().parents[1]
-    folders = [package / "examples" / name, package.parents[1] / "examples" / name]
-    for folder in folders:
-        if (folder / "timonel.toml").is_file():
-            return folder
-    raise UnknownExample(name=name, folders=", ".join(map(str, folders)))
