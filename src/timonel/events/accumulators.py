@@ -1,0 +1,230 @@
+"""Sums that the drain keeps, so that monitoring and analysis never scan raw rows.
+
+A row belongs to one drainer, whose id is in its key; readers add the partial sums. All numbers are
+integers: any order and any partition of the same events gives the same sums, bit for bit.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy import Connection, Engine, Table, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from timonel.events.frames import PredictionFrame
+from timonel.events.plans import Plan
+from timonel.stats.moments import ExactSums, quantise
+from timonel.store.tables import minute_windows, performance_cells
+from timonel.wire.answer import Label
+
+MINUTE_US = 60_000_000
+HOUR_US = 3_600_000_000
+LATENCY_EDGES_US = tuple(round(16 * 2 ** (step / 2)) for step in range(41))
+"""Upper edges of the latency histogram, 16 us to 16.8 s in half powers of two; one bin beyond."""
+
+_KEYS_A_QUERY = 200
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPrediction:
+    """The envelope of a stored prediction: what its outcome needs of it."""
+
+    id: bytes
+    at: int
+    model: str
+    version: str
+    variant: str
+    source: str
+    prediction: Label
+
+
+@dataclass(frozen=True, slots=True)
+class TruthChange:
+    """A truth that begins to count for a prediction (``sign`` 1), or ceases to (-1).
+
+    ``at`` is when the outcome arrived that caused it.
+    """
+
+    prediction: LoggedPrediction
+    value: Label
+    at: int
+    sign: int
+    plan: Plan
+
+
+class Accumulator(Protocol):
+    """Keeps sums of what a drainer really stored.
+
+    Called from the drainer's thread. ``add_*`` sees each stored row and each change of a truth
+    once per transaction, before ``write``, which runs in that transaction, after the rows. After
+    the end of every transaction ``clear`` is called: what was written is committed, or what was
+    added did not happen and will be added again.
+    """
+
+    def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
+        """Take predictions that were inserted, and were not there before."""
+        ...
+
+    def add_truths(self, changes: Sequence[TruthChange]) -> None:
+        """Take truths that began or ceased to count."""
+        ...
+
+    def write(self, connection: Connection, drainer_id: str) -> None:
+        """Add what was taken to the rows of this drainer."""
+        ...
+
+    def clear(self) -> None:
+        """Forget what was taken."""
+        ...
+
+
+def default_accumulators(engine: Engine, project: str) -> list[Accumulator]:
+    """Give the accumulators of every project: minute windows and performance cells."""
+    return [MinuteWindows(project), PerformanceCells(project)]
+
+
+class _Window:
+    """One minute of one source's answers, being summed."""
+
+    __slots__ = ("confidence", "histogram", "latency_sum_us", "n")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.latency_sum_us = 0
+        self.histogram = [0] * (len(LATENCY_EDGES_US) + 1)
+        self.confidence = ExactSums()
+
+
+class MinuteWindows:
+    """Volume, latency and confidence, a minute, by model, version, variant, source and reason."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._windows: dict[Key, _Window] = {}
+
+    def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
+        """Count answers; confidence is the highest probability, where the source gave any."""
+        windows = self._windows
+        for f in frames:
+            key = (f.model, f.version, f.variant, f.source, f.reason, f.at // MINUTE_US)
+            window = windows.get(key)
+            if window is None:
+                window = windows[key] = _Window()
+            window.n += 1
+            window.latency_sum_us += f.latency_us
+            window.histogram[bisect_left(LATENCY_EDGES_US, f.latency_us)] += 1
+            confidence = max(f.probabilities.values()) if f.probabilities else None
+            if confidence is not None and 0.0 <= confidence <= 1.0:
+                window.confidence += ExactSums.of(quantise(confidence))
+
+    def add_truths(self, changes: Sequence[TruthChange]) -> None:
+        """Truths change nothing here."""
+
+    def write(self, connection: Connection, drainer_id: str) -> None:
+        """Add the minutes to their rows."""
+        t = minute_windows
+        keys = {key: self._key(key, drainer_id) for key in self._windows}
+        stored = {row[:8]: row for row in _read(connection, t, 8, keys.values())}
+        rows = []
+        for short, window in self._windows.items():
+            key = keys[short]
+            before = stored.get(key)
+            if before is not None:
+                _, (n, latency, histogram, c_n, c_q, c_q2) = before[:8], before[8:]
+                window.n += n
+                window.latency_sum_us += latency
+                counts = msgspec.json.decode(histogram, type=list[int])
+                window.histogram = [a + b for a, b in zip(window.histogram, counts, strict=True)]
+                window.confidence += ExactSums(c_n, int(c_q), int(c_q2))
+            sums = window.confidence
+            rows.append(
+                (
+                    *key,
+                    window.n,
+                    window.latency_sum_us,
+                    msgspec.json.encode(window.histogram).decode(),
+                    sums.n,
+                    str(sums.q),
+                    str(sums.q2),
+                )
+            )
+        _upsert(connection, t, 8, rows)
+
+    def clear(self) -> None:
+        """Forget what was taken."""
+        self._windows.clear()
+
+    def _key(self, key: Key, drainer_id: str) -> Key:
+        return (self._project, *key, drainer_id)
+
+
+class PerformanceCells:
+    """Exact sums of what truths said, by hour of prediction and hour of the truth's arrival."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._cells: dict[Key, ExactSums] = {}
+
+    def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
+        """Predictions alone say nothing of performance."""
+
+    def add_truths(self, changes: Sequence[TruthChange]) -> None:
+        """Add or retract the metrics of predictions whose truth changed."""
+        cells = self._cells
+        for change in changes:
+            p = change.prediction
+            for metric, value in change.plan.score(p.prediction, change.value).items():
+                key = (
+                    p.model,
+                    p.version,
+                    p.variant,
+                    p.source,
+                    metric,
+                    p.at // HOUR_US,
+                    change.at // HOUR_US,
+                )
+                sums = ExactSums.of(quantise(value), change.sign)
+                cells[key] = cells.get(key, ExactSums()) + sums
+
+    def write(self, connection: Connection, drainer_id: str) -> None:
+        """Add the cells to their rows."""
+        changed = {
+            (self._project, *key, drainer_id): sums for key, sums in self._cells.items() if sums
+        }
+        for *key, n, q, q2 in _read(connection, performance_cells, 9, changed):
+            changed[tuple(key)] += ExactSums(n, int(q), int(q2))
+        rows = [(*key, sums.n, str(sums.q), str(sums.q2)) for key, sums in changed.items()]
+        _upsert(connection, performance_cells, 9, rows)
+
+    def clear(self) -> None:
+        """Forget what was taken."""
+        self._cells.clear()
+
+
+def _read(connection: Connection, table: Table, n_key: int, keys: Iterable[Key]) -> list[Key]:
+    columns = list(table.c)
+    wanted = list(keys)
+    found: list[Key] = []
+    for start in range(0, len(wanted), _KEYS_A_QUERY):
+        page = wanted[start : start + _KEYS_A_QUERY]
+        query = select(*columns).where(tuple_(*columns[:n_key]).in_(page))
+        found += [tuple(row) for row in connection.execute(query)]
+    return found
+
+
+def _upsert(connection: Connection, table: Table, n_key: int, rows: list[Key]) -> None:
+    if not rows:
+        return
+    columns = list(table.c)
+    names = [column.name for column in columns]
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(table)
+    statement = insert.on_conflict_do_update(
+        index_elements=columns[:n_key],
+        set_={column.name: insert.excluded[column.name] for column in columns[n_key:]},
+    )
+    connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])

@@ -1,0 +1,348 @@
+"""The outcome side joins, alone: each truth finds its prediction, or waits.
+
+If a prediction's drain also looked for waiting outcomes, two transactions could each miss the
+other's row and neither would join. So only the drainer that holds an outcome looks, and again each
+cycle. Truths of one prediction form a chain in the order of their arrival, whatever the order they
+are drained in, so the sums do not depend on who drained what first.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    String,
+    column,
+    insert,
+    select,
+    update,
+    values,
+)
+
+from timonel.events.accumulators import LoggedPrediction, TruthChange
+from timonel.events.frames import OutcomeFrame
+from timonel.events.plans import Plan, Plans, Problem
+from timonel.events.rows import json_text
+from timonel.store.tables import outcomes, prediction_keys, predictions, truths
+from timonel.wire.answer import Label
+
+PARKED, JOINED, IDENTICAL, INVALID, EXPIRED = "parked", "joined", "identical", "invalid", "expired"
+
+_PAGE = 500
+
+
+class Raced(Exception):
+    """Another transaction decided the same rows meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A truth that looks for its prediction."""
+
+    id: UUID
+    model: str
+    prediction: bytes | None
+    key: str | None
+    until: int  # by key: the last prediction at or before this event time
+    arrived_at: int
+    value: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a truth."""
+
+    state: str
+    prediction: bytes | None = None
+    revision: int | None = None
+    problem: Problem | None = None
+
+
+@dataclass(slots=True)
+class Joining:
+    """The decisions of one transaction, and the changes of truths that they make."""
+
+    decisions: dict[UUID, Decision] = field(default_factory=dict)
+    changes: list[TruthChange] = field(default_factory=list)
+
+    @property
+    def n_joined(self) -> int:
+        """How many truths found their prediction now."""
+        return sum(d.state in (JOINED, IDENTICAL) for d in self.decisions.values())
+
+
+@dataclass(order=True, slots=True)
+class _Link:
+    arrived_at: int
+    id: UUID
+    value: Label = field(compare=False)
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The truths of one prediction in the order of arrival, and its row in ``truths``."""
+
+    links: list[_Link]
+    revision: int
+    latest: _Link | None
+    stored: bool
+
+
+def waiting_of(frame: OutcomeFrame, value: Label) -> Waiting:
+    """Give the truth of a frame, whose value was read by its model's plan."""
+    return Waiting(
+        UUID(bytes=frame.id),
+        frame.model,
+        frame.prediction,
+        frame.key,
+        frame.at if frame.observed_at is None else frame.observed_at,
+        frame.at,
+        value,
+    )
+
+
+def join(
+    connection: Connection,
+    project: str,
+    waiting: Sequence[Waiting],
+    plans: Plans,
+    *,
+    complete_until: int,
+) -> Joining:
+    """Look for the predictions of some truths and enter those found in ``truths``.
+
+    Parameters
+    ----------
+    waiting : sequence of Waiting
+        Truths that are not joined; the caller writes the decisions to their rows.
+    complete_until : int
+        Event time up to which every live drainer has drained. By key, a later prediction may still
+        be on its way behind it: such truths stay parked.
+
+    Raises
+    ------
+    Raced
+        If another transaction joined a truth to one of the same predictions at the same time.
+    """
+    result = Joining()
+    found = _find_by_key(connection, project, waiting, plans, complete_until)
+    for w in waiting:
+        if w.prediction is not None:
+            found[w.id] = w.prediction
+        elif plans.of(w.model).outcome.key is None:
+            problem = Problem("no_key", w.key or "", "prediction_id")
+            result.decisions[w.id] = Decision(INVALID, problem=problem)
+    logged = read_logged(connection, project, found.values())
+    ready = []
+    for w in waiting:
+        prediction = logged.get(found.get(w.id, b""))
+        if w.id in result.decisions:
+            continue
+        if prediction is None:
+            result.decisions[w.id] = Decision(PARKED, w.prediction)
+        elif prediction.model != w.model:
+            problem = Problem("other_model", prediction.model, w.model)
+            result.decisions[w.id] = Decision(INVALID, prediction.id, problem=problem)
+        else:
+            ready.append((w, prediction))
+    _enter(connection, project, ready, plans, result)
+    return result
+
+
+def findable(
+    connection: Connection,
+    project: str,
+    waiting: Sequence[Waiting],
+    plans: Plans,
+    *,
+    complete_until: int,
+) -> list[Waiting]:
+    """Give those truths that need wait no longer; only reads."""
+    found = _find_by_key(connection, project, waiting, plans, complete_until)
+    found |= {w.id: w.prediction for w in waiting if w.prediction is not None}
+    logged = read_logged(connection, project, found.values())
+    return [w for w in waiting if found.get(w.id) in logged]
+
+
+def read_logged(
+    connection: Connection, project: str, ids: Iterable[bytes]
+) -> dict[bytes, LoggedPrediction]:
+    """Read the envelopes of stored predictions, by id."""
+    p = predictions.c
+    wanted = sorted(set(ids))
+    logged = {}
+    for start in range(0, len(wanted), _PAGE):
+        page = [UUID(bytes=identifier) for identifier in wanted[start : start + _PAGE]]
+        query = select(
+            p.prediction_id, p.at, p.model, p.version, p.variant, p.source, p.prediction
+        ).where(p.project == project, p.prediction_id.in_(page))
+        for identifier, at, model, version, variant, source, prediction in connection.execute(
+            query
+        ):
+            logged[identifier.bytes] = LoggedPrediction(
+                identifier.bytes, at, model, version, variant, source, json.loads(prediction)
+            )
+    return logged
+
+
+def _find_by_key(
+    connection: Connection,
+    project: str,
+    waiting: Sequence[Waiting],
+    plans: Plans,
+    complete_until: int,
+) -> dict[UUID, bytes]:
+    asked = [
+        (index, w.model, w.key, w.until - plans.of(w.model).horizon_us, w.until)
+        for index, w in enumerate(waiting)
+        if w.prediction is None
+        and w.until <= complete_until
+        and plans.of(w.model).outcome.key is not None
+    ]
+    found = {}
+    k = prediction_keys.c
+    for start in range(0, len(asked), _PAGE):
+        q = (
+            values(
+                column("n", Integer),
+                column("model", String),
+                column("key", String),
+                column("low", BigInteger),
+                column("high", BigInteger),
+                name="q",
+            )
+            .data(asked[start : start + _PAGE])
+            .cte("q")
+        )
+        last = (
+            select(k.prediction_id)
+            .where(
+                k.project == project,
+                k.model == q.c.model,
+                k.key == q.c.key,
+                k.at.between(q.c.low, q.c.high),
+            )
+            .order_by(k.at.desc(), k.prediction_id.desc())
+            .limit(1)
+            .correlate(q)
+            .scalar_subquery()
+        )
+        for index, identifier in connection.execute(select(q.c.n, last)):
+            if identifier is not None:
+                found[waiting[index].id] = identifier.bytes
+    return found
+
+
+def _enter(
+    connection: Connection,
+    project: str,
+    ready: list[tuple[Waiting, LoggedPrediction]],
+    plans: Plans,
+    result: Joining,
+) -> None:
+    chains = _read_chains(connection, project, sorted({p.id for _, p in ready}))
+    changed: dict[bytes, LoggedPrediction] = {}
+    for w, prediction in sorted(ready, key=lambda pair: (pair[0].arrived_at, pair[0].id)):
+        chain = chains[prediction.id]
+        decision, changes = _link(chain, w, prediction, plans.of(w.model))
+        result.decisions[w.id] = decision
+        result.changes += changes
+        if decision.state == JOINED:
+            changed[prediction.id] = prediction
+    _write_truths(connection, project, changed, chains)
+
+
+def _link(
+    chain: _Chain, w: Waiting, prediction: LoggedPrediction, plan: Plan
+) -> tuple[Decision, list[TruthChange]]:
+    """Put a truth into its place in the chain.
+
+    In the order of arrival each truth retracts the one before it, in its own arrival hour. One
+    that is drained late goes between two others: it retracts its predecessor, and its successor
+    now retracts it instead.
+    """
+    link = _Link(w.arrived_at, w.id, w.value)
+    place = bisect_left(chain.links, link)
+    before = chain.links[place - 1] if place else None
+    after = chain.links[place] if place < len(chain.links) else None
+    chain.links.insert(place, link)
+    if before is not None and plan.same(before.value, link.value):
+        return Decision(IDENTICAL, prediction.id), []
+    chain.revision += 1
+    changes = [TruthChange(prediction, link.value, link.arrived_at, 1, plan)]
+    if before is not None:
+        changes.append(TruthChange(prediction, before.value, link.arrived_at, -1, plan))
+    if after is not None:
+        changes.append(TruthChange(prediction, link.value, after.arrived_at, -1, plan))
+        if before is not None:
+            changes.append(TruthChange(prediction, before.value, after.arrived_at, 1, plan))
+    else:
+        chain.latest = link
+    return Decision(JOINED, prediction.id, chain.revision), changes
+
+
+def _read_chains(connection: Connection, project: str, ids: Sequence[bytes]) -> dict[bytes, _Chain]:
+    t, o = truths.c, outcomes.c
+    chains = {identifier: _Chain([], 0, None, stored=False) for identifier in ids}
+    for start in range(0, len(ids), _PAGE):
+        page = [UUID(bytes=identifier) for identifier in ids[start : start + _PAGE]]
+        # locked in the order of ids, so that two drainers never wait for each other
+        locked = (
+            select(t.prediction_id, t.revision)
+            .where(t.project == project, t.prediction_id.in_(page))
+            .order_by(t.prediction_id)
+            .with_for_update()
+        )
+        known = []
+        for identifier, revision in connection.execute(locked):
+            chain = chains[identifier.bytes]
+            chain.revision, chain.stored = revision, True
+            known.append(identifier)
+        if not known:
+            continue
+        links = select(o.prediction_id, o.arrived_at, o.outcome_id, o.value).where(
+            o.project == project, o.prediction_id.in_(known), o.state.in_((JOINED, IDENTICAL))
+        )
+        for identifier, arrived_at, outcome_id, value in connection.execute(links):
+            chains[identifier.bytes].links.append(_Link(arrived_at, outcome_id, json.loads(value)))
+        for identifier in known:
+            chains[identifier.bytes].links.sort()
+    return chains
+
+
+def _write_truths(
+    connection: Connection,
+    project: str,
+    changed: Mapping[bytes, LoggedPrediction],
+    chains: Mapping[bytes, _Chain],
+) -> None:
+    new, again = [], []
+    for identifier in sorted(changed):
+        chain = chains[identifier]
+        row = {"p": UUID(bytes=identifier), "revision": chain.revision}
+        if chain.latest is not None:
+            row |= {
+                "outcome_id": chain.latest.id,
+                "value": json_text(chain.latest.value),
+                "arrived_at": chain.latest.arrived_at,
+            }
+        if chain.stored:
+            again.append(row)
+        else:
+            new.append(
+                row
+                | {"project": project, "prediction_id": row.pop("p")}
+                | {"model": changed[identifier].model}
+            )
+    if new:
+        # its primary key is the join's guard: a second first truth fails here
+        connection.execute(insert(truths), new)
+    t = truths.c
+    for row in again:
+        mine = update(truths).where(t.project == project, t.prediction_id == row.pop("p"))
+        connection.execute(mine.values(row))

@@ -1,0 +1,375 @@
+"""Frames to rows: inserted fast and counted once; and the dead letters a database would refuse."""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
+
+from timonel.events.frames import (
+    FORMAT,
+    Frame,
+    OutcomeFrame,
+    PredictionFrame,
+    RefusalFrame,
+    decode,
+)
+from timonel.events.intake import REJECTED, Letter, write_durably
+from timonel.store.tables import predictions
+
+DEAD_LETTERS = "dead-letters.ndjson"
+PREDICTION_COLUMNS = (
+    "project",
+    "prediction_id",
+    "at",
+    "ingested_at",
+    "model",
+    "version",
+    "variant",
+    "source",
+    "reason",
+    "key",
+    "unit_id",
+    "generation",
+    "prediction",
+    "score",
+    "probabilities",
+    "explanation",
+    "latency_us",
+    "features",
+    "drainer_id",
+)
+
+_KEY_COLUMNS = ("project", "model", "key", "at", "prediction_id")
+_DUPLICATES = ("23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
+_LOOKUP = 1000
+
+Row = tuple[Any, ...]
+
+_NAME, _VERSION, _WORD, _ID = 64, 32, 16, 256
+_INT64 = 1 << 63
+
+_json = msgspec.json.Encoder(order="deterministic")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A frame that no row can be made of, and why."""
+
+    letter: Letter
+    reason: str
+
+
+@dataclass(slots=True)
+class Sorted:
+    """A batch's frames by kind, and those that were refused."""
+
+    predictions: list[PredictionFrame] = field(default_factory=list)
+    outcomes: list[OutcomeFrame] = field(default_factory=list)
+    n_refusals: int = 0
+    dead: list[DeadLetter] = field(default_factory=list)
+    origins: dict[bytes, Letter] = field(default_factory=dict)  # by the prediction's id
+
+
+def sort_letters(letters: list[Letter]) -> Sorted:
+    """Decode frames and set aside those that the database could not hold."""
+    result = Sorted()
+    for letter in letters:
+        try:
+            frame = decode(letter.payload)
+        except msgspec.DecodeError as error:  # ValidationError is one too
+            result.dead.append(DeadLetter(letter, f"unreadable frame: {error}"))
+            continue
+        reason = _refusal(frame)
+        if reason is not None:
+            result.dead.append(DeadLetter(letter, reason))
+        elif isinstance(frame, PredictionFrame):
+            result.predictions.append(frame)
+            result.origins[frame.id] = letter
+        elif isinstance(frame, OutcomeFrame):
+            result.outcomes.append(frame)
+        elif isinstance(frame, RefusalFrame):
+            result.n_refusals += 1
+    return result
+
+
+def _refusal(frame: Frame) -> str | None:
+    if frame.v != FORMAT:
+        return f"format {frame.v}, expected {FORMAT}: drain it with the release that wrote it"
+    if len(frame.id) != 16:
+        return f"an id of {len(frame.id)} bytes, expected 16"
+    if not -_INT64 <= frame.at < _INT64:
+        return f"time {frame.at}, expected 64 bits"
+    if isinstance(frame, PredictionFrame):
+        return _refused_prediction(frame)
+    if isinstance(frame, OutcomeFrame):
+        return _refused_outcome(frame)
+    return None
+
+
+def _refused_prediction(frame: PredictionFrame) -> str | None:
+    for name, number in (("generation", frame.generation), ("latency_us", frame.latency_us)):
+        if not -_INT64 <= number < _INT64:
+            return f"{name} {number}, expected 64 bits"
+    if b"\0" in frame.features or not _utf8(frame.features):
+        return "features are no JSON text"
+    return _unfit(
+        ("model", frame.model, _NAME),
+        ("version", frame.version, _VERSION),
+        ("variant", frame.variant, _NAME),
+        ("source", frame.source, _WORD),
+        ("reason", frame.reason, _WORD),
+        ("key", frame.key, _ID),
+        ("unit", frame.unit, _ID),
+    )
+
+
+def _refused_outcome(frame: OutcomeFrame) -> str | None:
+    if frame.prediction is not None and len(frame.prediction) != 16:
+        return f"a prediction id of {len(frame.prediction)} bytes, expected 16"
+    if frame.observed_at is not None and not -_INT64 <= frame.observed_at < _INT64:
+        return f"observed_at {frame.observed_at}, expected 64 bits"
+    return _unfit(
+        ("model", frame.model, _NAME), ("key", frame.key, _ID), ("origin", frame.origin, _WORD)
+    )
+
+
+def _unfit(*texts: tuple[str, str | None, int]) -> str | None:
+    for name, text, limit in texts:
+        if text is None:
+            continue
+        if len(text) > limit:
+            return f"{name} has {len(text)} characters, expected at most {limit}"
+        if "\0" in text:
+            return f"{name} holds a NUL character"
+    return None
+
+
+def _utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def json_text(value: Any) -> str:
+    """Give the canonical JSON text of a scalar or a mapping; NaN and infinities become null."""
+    return _json.encode(value).decode()
+
+
+def prediction_row(
+    frame: PredictionFrame, project: str, drainer_id: str, ingested_at: int, *, hex_ids: bool
+) -> tuple[Any, ...]:
+    """Give a prediction's values in the order of ``PREDICTION_COLUMNS``."""
+    explanation = frame.explanation
+    return (
+        project,
+        frame.id.hex() if hex_ids else UUID(bytes=frame.id),
+        frame.at,
+        ingested_at,
+        frame.model,
+        frame.version,
+        frame.variant,
+        frame.source,
+        frame.reason,
+        frame.key,
+        frame.unit,
+        frame.generation,
+        json_text(frame.prediction),
+        frame.score,
+        None if frame.probabilities is None else json_text(frame.probabilities),
+        # a sentence for people: PostgreSQL cannot hold the one character it replaces
+        None if explanation is None else explanation.replace("\0", "\ufffd"),
+        frame.latency_us,
+        frame.features.decode(),
+        drainer_id,
+    )
+
+
+def bury(dead: list[DeadLetter]) -> Counter[Path]:
+    """Keep dead letters with their reasons, one JSON object a line, beside their spools.
+
+    A line names spool, segment and offset: after a crash between this and the commit a letter may
+    stand there twice.
+    """
+    lines: dict[Path, list[str]] = {}
+    for one in dead:
+        segment = one.letter.segment
+        line = json.dumps(
+            {
+                "spool": segment.spool_id,
+                "segment": segment.number,
+                "offset": one.letter.offset,
+                "reason": one.reason,
+                "payload": base64.b64encode(one.letter.payload).decode(),
+            }
+        )
+        lines.setdefault(segment.path.parent / REJECTED / DEAD_LETTERS, []).append(line)
+    for path, texts in lines.items():
+        write_durably(path, "".join(text + "\n" for text in texts).encode(), append=True)
+    return Counter({path: len(texts) for path, texts in lines.items()})
+
+
+# -- into the database ------------------------------------------------------------------------
+
+
+class RefusedRow(Exception):
+    """The database refuses the values of one row; ``index`` is its place among the frames."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+        self.reason = reason
+
+
+def insert_predictions(
+    connection: Connection,
+    frames: Sequence[PredictionFrame],
+    *,
+    project: str,
+    drainer_id: str,
+    ingested_at: int,
+) -> list[PredictionFrame]:
+    """Insert rows in the caller's transaction; give the frames that were really inserted.
+
+    The plain way (``executemany``, ``COPY``) is tried first. Where a row exists already, the batch
+    goes again in a way that tells which: within SQLite's write lock by asking, on PostgreSQL
+    through a temporary table with ``ON CONFLICT DO NOTHING RETURNING``.
+
+    Raises
+    ------
+    RefusedRow
+        If the database refuses a row for another reason than being there; nothing is inserted.
+    """
+    if not frames:
+        return []
+    on_sqlite = connection.dialect.name == "sqlite"
+    rows = [
+        prediction_row(frame, project, drainer_id, ingested_at, hex_ids=on_sqlite)
+        for frame in frames
+    ]
+    try:
+        with connection.begin_nested():
+            _write(connection, "predictions", PREDICTION_COLUMNS, rows)
+    except Exception as error:
+        if not _is_refusal(connection, error):
+            raise
+    else:
+        return list(frames)
+    first: dict[bytes, int] = {}
+    for index, frame in enumerate(frames):
+        first.setdefault(frame.id, index)
+    chosen = list(first.values())
+    try:
+        with connection.begin_nested():
+            fresh = (_new_on_sqlite if on_sqlite else _insert_on_postgres)(
+                connection, project, [frames[i] for i in chosen], [rows[i] for i in chosen]
+            )
+    except Exception as error:
+        if not _is_refusal(connection, error):
+            raise
+        raise _find_refused(connection, frames, rows, chosen) from error
+    return [frames[i] for i in chosen if frames[i].id in fresh]
+
+
+def insert_keys(connection: Connection, frames: Sequence[PredictionFrame], *, project: str) -> None:
+    """Enter predictions into the look-up table by the user's own key."""
+    if not frames:
+        return
+    on_sqlite = connection.dialect.name == "sqlite"
+    rows = [
+        (project, f.model, f.key, f.at, f.id.hex() if on_sqlite else UUID(bytes=f.id))
+        for f in frames
+    ]
+    _write(connection, "prediction_keys", _KEY_COLUMNS, rows)
+
+
+def _write(connection: Connection, table: str, columns: tuple[str, ...], rows: list[Row]) -> None:
+    names = ", ".join(f'"{name}"' for name in columns)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
+        return
+    driver = cast("Any", connection.connection.driver_connection)
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _is_refusal(connection: Connection, error: Exception) -> bool:
+    """Tell a row that the database refuses from a database that cannot be used."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    dbapi = cast("Any", connection.dialect.dbapi)
+    if isinstance(original, OverflowError | UnicodeError):
+        return True
+    if not isinstance(original, dbapi.Error):
+        return False
+    state = getattr(original, "sqlstate", None)
+    if state is not None:
+        return str(state)[:2] in ("22", "23", "54")
+    return isinstance(original, dbapi.IntegrityError | dbapi.DataError | dbapi.InterfaceError)
+
+
+def _is_duplicate(original: BaseException | None) -> bool:
+    state = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+    return state in _DUPLICATES
+
+
+def _new_on_sqlite(
+    connection: Connection, project: str, frames: list[PredictionFrame], rows: list[Row]
+) -> set[bytes]:
+    p = predictions.c
+    known: set[bytes] = set()
+    for start in range(0, len(frames), _LOOKUP):
+        ids = [UUID(bytes=frame.id) for frame in frames[start : start + _LOOKUP]]
+        found = select(p.prediction_id).where(p.project == project, p.prediction_id.in_(ids))
+        known.update(identifier.bytes for identifier in connection.execute(found).scalars())
+    new = [(f.id, row) for f, row in zip(frames, rows, strict=True) if f.id not in known]
+    if new:
+        _write(connection, "predictions", PREDICTION_COLUMNS, [row for _, row in new])
+    return {identifier for identifier, _ in new}
+
+
+def _insert_on_postgres(
+    connection: Connection, project: str, frames: list[PredictionFrame], rows: list[Row]
+) -> set[bytes]:
+    names = ", ".join(f'"{name}"' for name in PREDICTION_COLUMNS)
+    connection.exec_driver_sql(
+        "CREATE TEMPORARY TABLE IF NOT EXISTS arriving_predictions "
+        "(LIKE predictions) ON COMMIT DELETE ROWS"
+    )
+    _write(connection, "arriving_predictions", PREDICTION_COLUMNS, rows)
+    found = connection.exec_driver_sql(
+        f"INSERT INTO predictions ({names}) SELECT {names} FROM arriving_predictions "  # noqa: S608
+        "ORDER BY prediction_id ON CONFLICT (project, prediction_id) DO NOTHING "
+        "RETURNING prediction_id"
+    )
+    return {identifier.bytes for identifier in found.scalars()}
+
+
+def _find_refused(
+    connection: Connection, frames: Sequence[PredictionFrame], rows: list[Row], chosen: list[int]
+) -> RefusedRow:
+    """Insert one row at a time, taking each back, until the refused one is found."""
+    for index in chosen:
+        savepoint = connection.begin_nested()
+        try:
+            _write(connection, "predictions", PREDICTION_COLUMNS, [rows[index]])
+        except Exception as error:
+            savepoint.rollback()
+            if not _is_refusal(connection, error):
+                raise
+            original = error.orig if isinstance(error, DBAPIError) else error
+            if not _is_duplicate(original):
+                return RefusedRow(index, str(original).splitlines()[0][:300])
+        else:
+            savepoint.rollback()
+    raise AssertionError("refused together, taken one by one")
