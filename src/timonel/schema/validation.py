@@ -7,6 +7,7 @@ number) and lists everything that is wrong.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,7 @@ from timonel.wire.strict_json import JsonObject, describe, read_json
 
 LONGEST_KEY = 256
 MOST_ERRORS = 1000
+MOST_STRANGERS = 20
 Values = tuple[Value, ...]
 FieldError = dict[str, Any]
 
@@ -70,6 +72,9 @@ class RowDecoder:
         self._required = [feature.required for feature in schema]
         self._moments = [i for i, f in enumerate(schema) if isinstance(f, Timestamp)]
         self._known = frozenset((*self.names, *((key,) if key else ())))
+        known = sorted(self._known)
+        # a column that is wrong in one row is wrong in all
+        self._closest = lru_cache(1024)(lambda name: closest(name, known))
         self.row_type = self._struct()
         self._quick, self.colons = self._generate()
         self._decoder = msgspec.json.Decoder(self.row_type)

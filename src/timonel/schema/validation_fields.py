@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -200,6 +201,7 @@ def _category(feature: Category) -> Reader:
     else:
         words = _ExactWords(declared) if feature.unseen == "accept" else declared
     known = list(feature.values)
+    suggest = lru_cache(1024)(lambda value: _suggest(value, known))
 
     def read(value: Any) -> str:
         if not isinstance(value, str):
@@ -207,7 +209,7 @@ def _category(feature: Category) -> Reader:
         try:
             return str(words[value])
         except KeyError:
-            raise Fault("unknown_category", describe(value), _suggest(value, known)) from None
+            raise Fault("unknown_category", describe(value), suggest(value)) from None
 
     return Reader(str, words, read)
 

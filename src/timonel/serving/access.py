@@ -1,0 +1,92 @@
+"""Who may ask: one rule for the raw routes and for the control application.
+
+Without a key only a plainly local request is answered: its peer is loopback, its Host names this
+machine (a page that resolves its own name to 127.0.0.1 does not), and nothing says that it was
+forwarded. Pure: a function of what the request says.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from hmac import compare_digest
+
+from timonel.errors import TimonelError
+from timonel.serving.errors import ForeignOrigin, KeyRequired, NoKeySet, UnknownKey
+
+OPEN_PATHS = frozenset(("/livez", "/readyz"))
+_LOCAL_HOSTS = frozenset((b"localhost", b"127.0.0.1", b"[::1]"))
+_READING = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+def refusal(
+    *,
+    peer: str | None,
+    headers: Mapping[bytes, bytes],
+    method: str,
+    path: str,
+    key_sha256: str | None,
+) -> TimonelError | None:
+    """Say why a request is not to be answered; None: it is.
+
+    Parameters
+    ----------
+    peer : str or None
+        Address of the other end of the connection; None (unknown) is not local.
+    headers : mapping of bytes to bytes
+        Names in lower case.
+    method, path : str
+    key_sha256 : str or None
+        sha256 (hex) of the server's key; None: it has none.
+
+    Returns
+    -------
+    KeyRequired, UnknownKey, NoKeySet, ForeignOrigin or None
+    """
+    if path in OPEN_PATHS:
+        return None
+    shown = _bearer(headers.get(b"authorization"))
+    if shown is not None and key_sha256 is not None:
+        known = compare_digest(sha256(shown).hexdigest(), key_sha256)
+        return None if known else UnknownKey()
+    found = not_local(peer, headers)
+    if found is not None:
+        return NoKeySet(found=found) if key_sha256 is None else KeyRequired(found=found)
+    if method not in _READING:
+        return _foreign_origin(headers)
+    return None
+
+
+def not_local(peer: str | None, headers: Mapping[bytes, bytes]) -> str | None:
+    """Say what makes a request not plainly local; None: it is."""
+    if peer is None or not (peer == "::1" or peer.startswith(("127.", "::ffff:127."))):
+        return f"the peer {peer or 'of unknown address'}"
+    host = headers.get(b"host", b"")
+    if _without_port(host) not in _LOCAL_HOSTS:
+        return f"the Host {host.decode('latin-1')[:100] or '(none)'}"
+    for name in headers:
+        if name == b"forwarded" or name.startswith(b"x-forwarded-"):
+            return f"the header {name.decode('latin-1')[:64]}"
+    return None
+
+
+def _foreign_origin(headers: Mapping[bytes, bytes]) -> TimonelError | None:
+    origin = headers.get(b"origin")
+    if origin is None:
+        return None
+    host = headers.get(b"host", b"").lower()
+    if origin.lower().rpartition(b"://")[2] == host:
+        return None
+    return ForeignOrigin(
+        found=origin.decode("latin-1")[:100], expected=f"http://{host.decode('latin-1')[:100]}"
+    )
+
+
+def _bearer(header: bytes | None) -> bytes | None:
+    if header is None or header[:7].lower() != b"bearer ":
+        return None
+    return header[7:].strip()
+
+
+def _without_port(host: bytes) -> bytes:
+    if host.startswith(b"["):
+        return host.partition(b"]")[0].lower() + b"]"
+    return host.partition(b":")[0].lower()

@@ -1,0 +1,319 @@
+"""The predict worker's ASGI application: a few raw routes, and the rest forwarded.
+
+It answers ``POST /v1/models/{model}/predict``, ``POST /v1/models/{model}/outcomes``, ``/livez``,
+``/readyz`` and ``/metrics`` by itself; every other path goes to the control process, or is
+refused where there is none (role predict). Nothing here waits for a database or a disk but the
+spool's own write.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from timonel.errors import TimonelError
+from timonel.events.spool import SpoolWriter
+from timonel.registry.artifacts import ArtifactStore
+from timonel.serving.access import refusal
+from timonel.serving.config import WorkerConfig
+from timonel.serving.errors import NotReady, RouteNotHere, UnexpectedFailure, UnknownModel
+from timonel.serving.exposition import MEDIA_TYPE as METRICS_TYPE
+from timonel.serving.exposition import exposition
+from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots
+from timonel.serving.native_pool import NativeClient
+from timonel.serving.proxy import ControlProxy
+from timonel.serving.routes.exchange import Disconnected, Exchange, Receive, Scope, Send
+from timonel.serving.routes.journal import Journal
+from timonel.serving.routes.outcomes import Outcomes
+from timonel.serving.routes.predict import Predictions
+from timonel.serving.versions.reload import Reloader
+from timonel.serving.versions.snapshot import Loader, ServedModel, Snapshot
+from timonel.store.lean import LeanStore
+
+FIRST_S = 5.0  # how long a start waits for the database before it answers "not ready"
+_ROUTES = (
+    "POST /v1/models/{model}/predict",
+    "POST /v1/models/{model}/outcomes",
+    "GET /livez",
+    "GET /readyz",
+    "GET /metrics",
+)
+_MODELS = "/v1/models/"
+_log = logging.getLogger("timonel.serving")
+
+Forward = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class ServingApplication:
+    """An ASGI application for one event loop.
+
+    Parameters
+    ----------
+    config : WorkerConfig
+    forward : callable or None
+        Answers what is not answered here.
+    native : NativeClient or None
+    """
+
+    def __init__(
+        self, config: WorkerConfig, forward: Forward | None, native: NativeClient | None
+    ) -> None:
+        self._config = config
+        self._forward = forward
+        self._native = native
+        self._slot = MetricsSlot(config.slot, config.slot_index)
+        self._reloader = Reloader(
+            LeanStore(config.database_url),
+            Loader(ArtifactStore(config.artifacts).get, native=native is not None),
+            config.project,
+            self._changed,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._failing: set[tuple[str, str]] = set()
+        self._warm: set[str] = set()
+        self._warming: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._spool: SpoolWriter | None = None
+        self._predictions: Predictions | None = None
+        self._outcomes: Outcomes | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to answer with, and the end has not begun."""
+        return self._reloader.current is not None and not self._stopping
+
+    @property
+    def generation(self) -> int:
+        """The generation that is served; 0 before the first."""
+        snapshot = self._reloader.current
+        return 0 if snapshot is None else snapshot.generation
+
+    async def start(self) -> None:
+        """Open the spool and load what is to be served; a second call does nothing.
+
+        Returns after the first snapshot, or after 5 s without one: then it is not ``ready``, and
+        becomes so when the database answers.
+
+        Raises
+        ------
+        SpoolFull
+            If the spool folder cannot be written.
+        """
+        if self._spool is not None:
+            return
+        config = self._config
+        self._loop = asyncio.get_running_loop()
+        self._spool = SpoolWriter.open(
+            config.spool, durability=config.durability, max_bytes=config.spool_max_bytes
+        )
+        journal = Journal(self._spool, self._slot, may_skip=config.spool_full == "answer")
+        self._predictions = Predictions(journal, self._native, max_rows=config.max_rows)
+        self._outcomes = Outcomes(journal, max_rows=config.max_rows)
+        self._reloader.start()
+        await asyncio.to_thread(self._reloader.wait_first, FIRST_S)
+
+    async def stop(self) -> None:
+        """Refuse new work, let what was begun end, and close the spool."""
+        self._stopping = True
+        if self._predictions is None or self._spool is None:
+            return
+        while self._predictions.in_flight:
+            await asyncio.sleep(0.005)
+        for task in self._warming:
+            task.cancel()
+        await asyncio.to_thread(self._reloader.stop)
+        self._predictions.close()
+        if self._native is not None:
+            await self._native.close()
+        await asyncio.to_thread(self._spool.close)
+        self._slot.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; HTTP is the only kind there is."""
+        started_ns = time.monotonic_ns()
+        if scope["type"] != "http":
+            return
+        exchange = Exchange(scope, receive, send, self._config.language)
+        try:
+            await self._route(exchange, started_ns, send)
+        except TimonelError as error:
+            await exchange.refuse(error)
+        except Disconnected:
+            return
+        except Exception as error:  # noqa: BLE001 - a defect must not be a bare 500
+            await self._unexpected(exchange, error)
+        if exchange.route and not self._stopping:
+            self._slot.count(Family.REQUESTS, exchange.route, str(exchange.status))
+
+    async def _route(self, exchange: Exchange, started_ns: int, send: Send) -> None:
+        path = exchange.path
+        refused = refusal(
+            peer=exchange.peer,
+            headers=exchange.headers,
+            method=exchange.method,
+            path=path,
+            key_sha256=self._config.admin_key_sha256,
+        )
+        if refused is not None:
+            raise refused
+        if path.startswith(_MODELS):
+            name, _, action = path[len(_MODELS) :].partition("/")
+            if action == "predict":
+                await self._predict(exchange, name, started_ns)
+                return
+            if action == "outcomes":
+                await self._accept_outcomes(exchange, name)
+                return
+        answer = self._own.get(path)
+        if answer is not None:
+            exchange.route = path
+            exchange.require("GET", "HEAD")
+            await answer(self, exchange)
+        elif self._forward is not None:
+            await self._forward(exchange.scope, exchange.receive, send)
+        else:
+            raise RouteNotHere(path=path[:200], answered=", ".join(_ROUTES))
+
+    async def _predict(self, exchange: Exchange, name: str, started_ns: int) -> None:
+        exchange.route = "predict"
+        if exchange.method != "POST":
+            exchange.require("POST")
+        snapshot, model = self._model(name)
+        body = await exchange.body(self._config.max_body_bytes)
+        assert self._predictions is not None  # noqa: S101 - there is a snapshot, so it was started
+        reply = await self._predictions.answer(
+            snapshot, model, body, started_ns=started_ns, language=exchange.language
+        )
+        await exchange.reply_prediction(reply)
+
+    async def _accept_outcomes(self, exchange: Exchange, name: str) -> None:
+        exchange.route = "outcomes"
+        exchange.require("POST")
+        snapshot, model = self._model(name)
+        body = await exchange.body(self._config.max_body_bytes)
+        assert self._outcomes is not None  # noqa: S101 - there is a snapshot, so it was started
+        await exchange.reply_json(await self._outcomes.accept(snapshot, model, body), status=202)
+
+    def _model(self, name: str) -> tuple[Snapshot, ServedModel]:
+        snapshot = self._reloader.current
+        if snapshot is None or self._stopping:
+            raise self._not_ready()
+        model = snapshot.models.get(name)
+        if model is None:
+            raise UnknownModel(model=name[:64], known=sorted(snapshot.models))
+        return snapshot, model
+
+    def _not_ready(self) -> NotReady:
+        found = "the server is stopping" if self._stopping else "no snapshot"
+        if self._reloader.trouble is not None and not self._stopping:
+            found = self._reloader.trouble[:300]
+        return NotReady(found=found, project=self._config.project)
+
+    async def _live(self, exchange: Exchange) -> None:
+        await exchange.reply_json({"status": "alive"})
+
+    async def _ready(self, exchange: Exchange) -> None:
+        snapshot = self._reloader.current
+        if snapshot is None or self._stopping:
+            raise self._not_ready()
+        await exchange.reply_json(
+            {
+                "status": "ready",
+                "project": self._config.project,
+                "generation": snapshot.generation,
+                "models": {name: _state(model) for name, model in snapshot.models.items()},
+                "faults": [
+                    {
+                        "model": fault.model,
+                        "alias": fault.alias,
+                        "version": fault.version,
+                        "code": fault.code,
+                        "reason": fault.reason,
+                    }
+                    for fault in snapshot.faults
+                ],
+                "store": self._reloader.trouble or "reachable",
+            }
+        )
+
+    async def _metrics(self, exchange: Exchange) -> None:
+        if self._predictions is not None:
+            self._slot.gauge(Gauge.IN_FLIGHT, self._predictions.in_flight)
+        self._slot.gauge(Gauge.STORE_SEEN, int(self._reloader.seen_at))
+        text = await asyncio.to_thread(lambda: exposition(read_slots(self._config.slot)))
+        await exchange.reply(text.encode(), media_type=METRICS_TYPE.encode())
+
+    _own: dict[str, Callable[["ServingApplication", Exchange], Awaitable[None]]] = {
+        "/livez": _live,
+        "/readyz": _ready,
+        "/metrics": _metrics,
+    }
+
+    async def _unexpected(self, exchange: Exchange, error: Exception) -> None:
+        error_id = os.urandom(6).hex()
+        _log.error("error %s at %s: %r", error_id, exchange.path[:200], error, exc_info=error)
+        if exchange.status:
+            raise error  # the answer has begun: the server has to cut the connection
+        await exchange.refuse(UnexpectedFailure(error_id=error_id))
+
+    def _changed(self, snapshot: Snapshot) -> None:
+        """Take note of a new snapshot (in the polling thread)."""
+        self._slot.gauge(Gauge.GENERATION, snapshot.generation)
+        self._slot.gauge(Gauge.READY, 1)
+        failing = {(fault.model, fault.version) for fault in snapshot.faults}
+        for labels in failing | self._failing:
+            self._slot.set(Family.FAULTS, *labels, value=int(labels in failing))
+        self._failing = failing
+        if self._native is not None and self._loop is not None:
+            for digest in _native_digests(snapshot) - self._warm:
+                self._warm.add(digest)
+                self._loop.call_soon_threadsafe(self._begin_warming, digest)
+
+    def _begin_warming(self, digest: str) -> None:
+        task = asyncio.create_task(self._warm_up(digest))
+        self._warming.add(task)
+        task.add_done_callback(self._warming.discard)
+
+    async def _warm_up(self, digest: str) -> None:
+        assert self._native is not None  # noqa: S101 - asked only where there is a pool
+        try:
+            await self._native.load(digest)
+        except TimonelError as error:
+            _log.error("%s", error)
+            self._warm.discard(digest)
+
+
+def build(config: WorkerConfig) -> ServingApplication:
+    """Make a worker's application; nothing is opened before ``start``.
+
+    Parameters
+    ----------
+    config : WorkerConfig
+    """
+    forward = None
+    if config.control_socket is not None:
+        forward = ControlProxy(config.control_socket).forward
+    native = None if config.native_socket is None else NativeClient(config.native_socket)
+    return ServingApplication(config, forward, native)
+
+
+def _state(model: ServedModel) -> dict[str, Any]:
+    champion = model.champion
+    return {
+        "champion": None if champion is None else champion.version,
+        "answers_by": "model" if champion is not None and champion.has_predictor else "fallback",
+        "loaded": {
+            alias: version.version for alias, version in model.versions() if version.version
+        },
+    }
+
+
+def _native_digests(snapshot: Snapshot) -> set[str]:
+    return {
+        version.digest
+        for model in snapshot.models.values()
+        for _, version in model.versions()
+        if version.native
+    }

@@ -1,0 +1,225 @@
+"""What can keep the hot path from answering."""
+
+from timonel.errors import (
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    ProjectFault,
+    Text,
+    Unauthorized,
+    Unavailable,
+    closest,
+)
+
+
+class UnknownModel(NotFound):
+    """No model of this name is declared in the project that this server serves."""
+
+    code = "unknown_model"
+    texts = {
+        "en": Text(
+            "Cannot find model {model}: this server knows {listed}.",
+            "Use one of these names, or declare the model and run `timonel up`.",
+        ),
+        "es": Text(
+            "No se encuentra el modelo {model}: este servidor conoce {listed}.",
+            "Use uno de esos nombres, o declare el modelo y ejecute `timonel up`.",
+        ),
+    }
+
+    def __init__(self, *, model: str, known: list[str], **_: str) -> None:
+        super().__init__(model=model, known=known, listed=closest(model, known))
+
+
+class NotServable(Unavailable):
+    """A model that has neither a version in production, nor rules, nor a baseline that answers."""
+
+    code = "not_servable"
+    texts = {
+        "en": Text(
+            "Cannot predict with model {model}: {why}, and it has no rules and no baseline to "
+            "fall back on.",
+            'Run `timonel train {model}`, or declare rules: `fallback="rules:function"`.',
+        ),
+        "es": Text(
+            "No se puede predecir con el modelo {model}: {why_es}, y no tiene reglas ni valor "
+            "base de respaldo.",
+            'Ejecute `timonel train {model}`, o declare reglas: `fallback="rules:function"`.',
+        ),
+    }
+
+
+class Overloaded(Unavailable):
+    """More requests at once than this worker takes."""
+
+    code = "overloaded"
+    texts = {
+        "en": Text(
+            "Cannot take the request: {found} are being answered, expected at most {limit} at "
+            "once.",
+            "Repeat it after `Retry-After` seconds; add workers (`timonel serve --workers N`).",
+        ),
+        "es": Text(
+            "No se puede recibir la petición: se están respondiendo {found}, se esperaban {limit} "
+            "a la vez como máximo.",
+            "Repítala tras los segundos de `Retry-After`; agregue procesos "
+            "(`timonel serve --workers N`).",
+        ),
+    }
+
+
+class NotReady(Unavailable):
+    """The worker has not read yet what to serve, or is stopping."""
+
+    code = "not_ready"
+    texts = {
+        "en": Text(
+            "Cannot answer yet: {found}, expected the models of project {project}.",
+            "Repeat it in a second; `GET /readyz` says when. `timonel doctor` tries each part.",
+        ),
+        "es": Text(
+            "Aún no se puede responder: {found}, se esperaban los modelos del proyecto {project}.",
+            "Repita en un segundo; `GET /readyz` dice cuándo. `timonel doctor` prueba cada parte.",
+        ),
+    }
+
+
+class RouteNotHere(NotFound):
+    """A route that this role does not answer."""
+
+    code = "route_not_here"
+    texts = {
+        "en": Text(
+            "Cannot answer {path}: this server has role predict and answers {answered}.",
+            "Ask a server with `--role control` or `--role all`.",
+        ),
+        "es": Text(
+            "No se puede responder {path}: este servidor tiene el rol predict y responde "
+            "{answered}.",
+            "Consulte un servidor con `--role control` o `--role all`.",
+        ),
+    }
+
+
+class UnexpectedFailure(Unavailable):
+    """A defect of ours: something failed where nothing should."""
+
+    code = "unexpected_failure"
+    texts = {
+        "en": Text(
+            "Cannot answer the request: it failed inside Timonel, error {error_id}.",
+            "Repeat it; if it fails again, look for {error_id} in the server's log and report it.",
+        ),
+        "es": Text(
+            "No se puede responder la petición: falló dentro de Timonel, error {error_id}.",
+            "Repítala; si vuelve a fallar, busque {error_id} en el registro del servidor y "
+            "repórtelo.",
+        ),
+    }
+
+
+class InvalidOutcome(InvalidInput):
+    """One or more outcomes break the form; all faults are listed."""
+
+    code = "invalid_outcome"
+    texts = {
+        "en": Text(
+            "Cannot take the outcomes of model {model}: {count} field(s) do not fit. {summary}",
+            'Send {{"prediction_id": "...", "value": ...}} or {{"key": "...", "value": ...}}, '
+            "and where known `at`, in ISO 8601.",
+        ),
+        "es": Text(
+            "No se pueden recibir los resultados del modelo {model}: {count} campo(s) no cumplen. "
+            "{summary}",
+            'Envíe {{"prediction_id": "...", "value": ...}} o {{"key": "...", "value": ...}}, '
+            "y si se conoce `at`, en ISO 8601.",
+        ),
+    }
+
+
+class RulesFailed(ProjectFault):
+    """The rules raised an error, or answered what is no answer of the model."""
+
+    code = "rules_failed"
+    texts = {
+        "en": Text(
+            "Cannot use the rules {function} of model {model}: found {found}, expected {expected}.",
+            "Correct rules.py and run `timonel up` again; the baseline answers meanwhile.",
+        ),
+        "es": Text(
+            "No se pueden usar las reglas {function} del modelo {model}: hay {found}, se esperaba "
+            "{expected}.",
+            "Corrija rules.py y ejecute `timonel up`; entretanto responde el valor base.",
+        ),
+    }
+
+
+class KeyRequired(Unauthorized):
+    """A peer that must show a key sent none."""
+
+    code = "key_required"
+    texts = {
+        "en": Text(
+            "Cannot answer a request of this origin without a key: found {found}, expected a key.",
+            "Send `Authorization: Bearer KEY` with the server's TIMONEL_ADMIN_KEY.",
+        ),
+        "es": Text(
+            "No se responde sin clave a una petición de este origen: hay {found}, se esperaba una "
+            "clave.",
+            "Envíe `Authorization: Bearer CLAVE` con la TIMONEL_ADMIN_KEY del servidor.",
+        ),
+    }
+
+
+class UnknownKey(Unauthorized):
+    """The key shown is none of this server's."""
+
+    code = "unknown_key"
+    texts = {
+        "en": Text(
+            "Cannot accept the key: found one that this server does not know, expected its own.",
+            "Send the value of TIMONEL_ADMIN_KEY that the server was started with.",
+        ),
+        "es": Text(
+            "No se puede aceptar la clave: este servidor no la conoce, se esperaba la suya.",
+            "Envíe el valor de TIMONEL_ADMIN_KEY con que se inició el servidor.",
+        ),
+    }
+
+
+class NoKeySet(Forbidden):
+    """A peer that must show a key asks a server that has none."""
+
+    code = "no_key_set"
+    texts = {
+        "en": Text(
+            "Cannot answer a request that is not plainly local: found {found}, expected a "
+            "loopback peer, a local Host and no forwarding headers.",
+            "Start the server with TIMONEL_ADMIN_KEY set and send it as "
+            "`Authorization: Bearer KEY`, or ask http://127.0.0.1 directly.",
+        ),
+        "es": Text(
+            "No se responde a una petición que no es claramente local: hay {found}, se esperaba "
+            "un origen loopback, un Host local y ningún encabezado de reenvío.",
+            "Inicie el servidor con TIMONEL_ADMIN_KEY y envíela como "
+            "`Authorization: Bearer CLAVE`, o consulte http://127.0.0.1 directamente.",
+        ),
+    }
+
+
+class ForeignOrigin(Forbidden):
+    """A browser page of another site asks for a change."""
+
+    code = "foreign_origin"
+    texts = {
+        "en": Text(
+            "Cannot accept a request that a page of another site makes: found the origin "
+            "{found}, expected {expected}.",
+            "Use this server's own pages, or send a key: `Authorization: Bearer KEY`.",
+        ),
+        "es": Text(
+            "No se acepta una petición que hace la página de otro sitio: hay el origen {found}, "
+            "se esperaba {expected}.",
+            "Use las páginas de este servidor, o envíe una clave: `Authorization: Bearer CLAVE`.",
+        ),
+    }

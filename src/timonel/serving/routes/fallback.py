@@ -1,0 +1,176 @@
+"""Who answers a row: the model, or what stands in for it, and why.
+
+Nothing here waits: models of the native pool are asked in ``predict.py``, and come here for what
+becomes of their answers. A failure of a model never reaches the client while rules or a baseline
+can answer.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from timonel.errors import TimonelError
+from timonel.runtime.errors import InvalidOutput
+from timonel.schema.validation import Values
+from timonel.serving.errors import NotServable, RulesFailed
+from timonel.serving.processes.errors import NativeTimeout
+from timonel.serving.versions.snapshot import ServedVersion
+from timonel.wire.answer import Answer, Reason, Source
+
+_log = logging.getLogger("timonel.serving")
+# hashing a member of an Enum runs Python code; these go into every frame and label
+_MODEL, _RULES, _BASELINE = Source.MODEL.value, Source.RULES.value, Source.BASELINE.value
+_ASSIGNED = Reason.ASSIGNED.value
+_WHY = {
+    Reason.NO_VERSION: ("it has no version in production", "no tiene versión en producción"),
+    Reason.MODEL_ERROR: ("its version failed", "su versión falló"),
+    Reason.TIMEOUT: ("its version did not answer in time", "su versión no respondió a tiempo"),
+    Reason.BREAKER_OPEN: ("its version failed repeatedly", "su versión falló repetidamente"),
+    Reason.OVERLOAD: ("its version is overloaded", "su versión está sobrecargada"),
+    Reason.INVALID_OUTPUT: (
+        "its version gave what is no answer",
+        "su versión dio algo que no es respuesta",
+    ),
+}
+
+
+class Given(NamedTuple):
+    """An answer, who gave it and why (plain texts of ``Source`` and ``Reason``)."""
+
+    answer: Answer
+    source: str
+    reason: str
+
+
+Monotonic = Callable[[], float]
+
+
+def by_model(version: ServedVersion, values: Values, now: Monotonic = time.monotonic) -> Given:
+    """Ask an inline model for one row; whatever fails is answered by ``instead``.
+
+    Raises
+    ------
+    NotServable
+        If neither model, rules nor baseline can answer.
+    """
+    predictor = version.predictor
+    if predictor is None:
+        return instead(version, values, why_no_model(version))
+    breaker = version.breaker
+    started = now()
+    if not breaker.closed and not breaker.allows(started):
+        return instead(version, values, Reason.BREAKER_OPEN)
+    try:
+        answer = predictor.predict_row(values)
+    except Exception as error:  # noqa: BLE001 - whatever a model raises, the client gets an answer
+        breaker.failed(now())
+        return instead(version, values, failure(version, error))
+    if (now() - started) * 1000.0 > version.manifest.policy.deadline_ms:
+        breaker.failed(now())
+        return instead(version, values, Reason.TIMEOUT)
+    breaker.succeeded()
+    if version.manifest.policy.low_confidence is not None:
+        return confident(version, values, answer)
+    return Given(answer, _MODEL, _ASSIGNED)
+
+
+def many_by_model(
+    version: ServedVersion, table: Sequence[Values], now: Monotonic = time.monotonic
+) -> list[Given]:
+    """Ask an inline model for many rows at once; rows that make it fail are asked one by one.
+
+    May run in a thread of its own: a breaker that misses a count there does no harm.
+
+    Raises
+    ------
+    NotServable
+        If for some row neither model, rules nor baseline can answer.
+    """
+    predictor = version.predictor
+    if predictor is None or not version.breaker.closed:
+        return [by_model(version, values, now) for values in table]
+    try:
+        answers = predictor.predict_rows(table)
+        pairs = list(zip(table, answers, strict=True))
+    except Exception:  # noqa: BLE001 - one bad row must not take the model's answer from the others
+        return [by_model(version, values, now) for values in table]
+    version.breaker.succeeded()
+    return [confident(version, values, answer) for values, answer in pairs]
+
+
+def confident(version: ServedVersion, values: Values, answer: Answer) -> Given:
+    """Keep a model's answer, or give the rules' where the policy finds it too unsure.
+
+    Without rules that answer, the unsure answer is still the best there is, and stays.
+    """
+    bar = version.manifest.policy.low_confidence
+    if bar is not None and _confidence(answer) < bar:
+        ruled = by_rules(version, values)
+        if ruled is not None:
+            return Given(ruled, _RULES, Reason.LOW_CONFIDENCE.value)
+    return Given(answer, _MODEL, _ASSIGNED)
+
+
+def checked(version: ServedVersion, values: Values, answer: Answer) -> Given:
+    """Check an answer that came from another process, then as ``confident``."""
+    tidy = version.outputs.checked(answer)
+    if isinstance(tidy, Answer):
+        return confident(version, values, tidy)
+    _log.error("%s gave %s, expected %s", _name(version), *tidy)
+    return instead(version, values, Reason.INVALID_OUTPUT)
+
+
+def instead(version: ServedVersion, values: Values, reason: Reason) -> Given:
+    """Answer by the rules, else by the baseline.
+
+    Raises
+    ------
+    NotServable
+        If there is neither.
+    """
+    ruled = by_rules(version, values)
+    if ruled is not None:
+        return Given(ruled, _RULES, reason.value)
+    if version.baseline is not None:
+        return Given(version.baseline, _BASELINE, reason.value)
+    why, why_es = _WHY[reason]
+    raise NotServable(model=version.manifest.model, why=why, why_es=why_es, reason=str(reason))
+
+
+def by_rules(version: ServedVersion, values: Values) -> Answer | None:
+    """Ask the rules; None where there are none, they decline, or they fail (which is logged)."""
+    if version.rules is None:
+        return None
+    try:
+        return version.rules.answer(version.decoder.document(values))
+    except RulesFailed as error:
+        _log.error("%s", error)
+        return None
+
+
+def failure(version: ServedVersion, error: Exception) -> Reason:
+    """Log a model's failure and name it."""
+    if isinstance(error, InvalidOutput):
+        _log.error("%s", error)
+        return Reason.INVALID_OUTPUT
+    if isinstance(error, TimeoutError | NativeTimeout):
+        return Reason.TIMEOUT
+    told = str(error) if isinstance(error, TimonelError) else f"{type(error).__name__}: {error}"
+    _log.error("%s failed: %s", _name(version), told)
+    return Reason.MODEL_ERROR
+
+
+def why_no_model(version: ServedVersion) -> Reason:
+    """Say why a version has no model to ask: none was published, or it could not be loaded."""
+    return Reason.NO_VERSION if version.manifest.predictor == "none" else Reason.MODEL_ERROR
+
+
+def _confidence(answer: Answer) -> float:
+    if answer.probabilities:
+        return max(answer.probabilities.values())
+    return 1.0 if answer.score is None else max(answer.score, 1.0 - answer.score)
+
+
+def _name(version: ServedVersion) -> str:
+    return f"{version.manifest.model}@{version.version}"

@@ -1,0 +1,114 @@
+"""What is written of each request: frames to the spool, counts to this worker's slot."""
+
+import logging
+from collections.abc import Sequence
+
+from timonel.errors import TimonelError, TooLarge, Unavailable
+from timonel.events.frames import Frame, PredictionFrame, RefusalFrame
+from timonel.events.spool import SpoolWriter
+from timonel.serving.metrics import Family, MetricsSlot
+from timonel.wire.ids import IdSource
+
+_PREDICTIONS = Family.PREDICTIONS.value
+_log = logging.getLogger("timonel.serving")
+
+
+class Journal:
+    """Writes to one spool and one slot; used from the event loop alone.
+
+    Parameters
+    ----------
+    spool : SpoolWriter
+    slot : MetricsSlot
+    may_skip : bool
+        A full spool does not stop predictions: they are answered and marked as not logged.
+    """
+
+    def __init__(self, spool: SpoolWriter, slot: MetricsSlot, *, may_skip: bool) -> None:
+        self.slot = slot
+        self.ids = IdSource()
+        self._spool = spool
+        self._append = spool.append
+        self._synced = spool.durability == "synced"
+        self._may_skip = may_skip
+        self._troubled = False
+
+    async def prediction(self, frame: PredictionFrame) -> bool:
+        """Write one prediction as durably as asked.
+
+        Returns
+        -------
+        bool
+            False: it was not written, and the answer has to say so.
+
+        Raises
+        ------
+        SpoolFull
+            If it was not written and must be.
+        """
+        try:
+            if self._synced:
+                await self._spool.append_synced(frame)
+            else:
+                self._append(frame)
+        except (Unavailable, TooLarge) as error:
+            return self._skip(frame.model, error)
+        self._troubled = False
+        return True
+
+    async def many(self, frames: Sequence[Frame]) -> None:
+        """Write several events, synced together where asked; raises ``SpoolFull``.
+
+        When it raises, some may be written: they were never acknowledged.
+        """
+        for frame in frames[:-1]:
+            self._append(frame)
+        if self._synced:
+            await self._spool.append_synced(frames[-1])
+        else:
+            self._append(frames[-1])
+
+    async def predictions(self, frames: Sequence[PredictionFrame]) -> bool:
+        """Write several predictions; returns and raises as ``prediction`` does."""
+        try:
+            await self.many(frames)
+        except (Unavailable, TooLarge) as error:
+            return self._skip(frames[0].model, error, n=len(frames))
+        return True
+
+    def answered(self, frame: PredictionFrame) -> None:
+        """Count an answer that was given, and its latency."""
+        self.slot.observe(
+            (_PREDICTIONS, frame.model, frame.version, frame.variant, frame.source, frame.reason),
+            frame.latency_us,
+        )
+
+    def refusal(self, model: str, at: int, error: TimonelError) -> None:
+        """Note a request for a known model that was not answered."""
+        self.slot.count(Family.REFUSALS, model, error.code)
+        listed = error.context.get("errors")
+        fields = [str(one["field"]) for one in listed[:50]] if isinstance(listed, list) else []
+        frame = RefusalFrame(
+            id=self.ids.next(),
+            at=at,
+            model=model,
+            code=error.code,
+            fields=list(dict.fromkeys(fields)),
+        )
+        try:
+            self._append(frame)
+        except (Unavailable, TooLarge) as trouble:
+            self._say(trouble)
+
+    def _skip(self, model: str, error: TimonelError, n: int = 1) -> bool:
+        self._say(error)
+        if not self._may_skip:
+            raise error
+        self.slot.count(Family.UNLOGGED, model, n=n)
+        return False
+
+    def _say(self, error: TimonelError) -> None:
+        # once, until a write succeeds: thousands a second say no more
+        if not self._troubled:
+            _log.error("%s", error)
+        self._troubled = True

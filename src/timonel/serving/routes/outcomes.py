@@ -1,0 +1,207 @@
+"""``POST /v1/models/{model}/outcomes``: the form is checked, the drain decides what they mean."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from timonel.errors import TimonelError, closest
+from timonel.events.frames import OutcomeFrame
+from timonel.schema.validation import MOST_ERRORS, read_key
+from timonel.schema.validation_fields import Fault, parse_moment
+from timonel.serving.errors import InvalidOutcome
+from timonel.serving.metrics import Family
+from timonel.serving.routes.journal import Journal
+from timonel.serving.versions.snapshot import ServedModel, Snapshot
+from timonel.wire.answer import Label
+from timonel.wire.errors import TooManyRows
+from timonel.wire.ids import id_text, parse_uuid
+from timonel.wire.replies import OutcomesReply
+from timonel.wire.strict_json import JsonObject, Unusable, describe, read_json
+
+ORIGIN = "api"
+_FIELDS = ("prediction_id", "key", "value", "at")
+_LONGEST_VALUE = 256
+_VALUE = "true, false, a text, a number or null"
+
+
+class OutcomeReader:
+    """Reads outcomes of one model.
+
+    Parameters
+    ----------
+    model : str
+    key : str or None
+        The request field that the model's declaration names; None: only ids are taken.
+    timezone : str
+        IANA zone in which times without an offset are read.
+    """
+
+    def __init__(self, model: str, key: str | None, timezone: str) -> None:
+        self._model = model
+        self._key = key
+        self._zone = ZoneInfo(timezone)
+
+    def read(self, body: bytes, *, at: int, journal: Journal, max_rows: int) -> list[OutcomeFrame]:
+        """Read a body: one outcome, or ``{"outcomes": [...]}``.
+
+        Raises
+        ------
+        MalformedBody, InvalidOutcome, TooManyRows
+            All that is wrong with any of them is listed; none is taken then.
+        """
+        document = read_json(body)
+        sent: list[Any] = [document]
+        if isinstance(document, JsonObject) and "outcomes" in document:
+            listed = document["outcomes"]
+            if len(document) > 1 or not isinstance(listed, list) or not listed:
+                found = "more beside it" if len(document) > 1 else describe(listed)
+                expected = "by itself, a list of at least one outcome"
+                raise self._invalid([_error(0, "outcomes", "wrong_type", found, expected)])
+            sent = listed
+        if len(sent) > max_rows:
+            raise TooManyRows(found=len(sent), limit=max_rows)
+        frames: list[OutcomeFrame] = []
+        errors: list[dict[str, Any]] = []
+        for row, one in enumerate(sent):
+            found_here = self._one(one, row, at, journal.ids.next())
+            if isinstance(found_here, OutcomeFrame):
+                frames.append(found_here)
+            elif len(errors) < MOST_ERRORS:
+                errors += found_here
+        if errors:
+            raise self._invalid(errors[:MOST_ERRORS])
+        return frames
+
+    def _one(
+        self, sent: Any, row: int, at: int, identifier: bytes
+    ) -> OutcomeFrame | list[dict[str, Any]]:
+        if not isinstance(sent, JsonObject):
+            expected = "an object with prediction_id or key, and value"
+            return [_error(row, "outcomes", "wrong_type", describe(sent), expected)]
+        errors: list[dict[str, Any]] = []
+        read: dict[str, Any] = {}
+        for field, reader in (
+            ("prediction_id", _prediction_id),
+            ("key", self._read_key),
+            ("value", _value),
+            ("at", self._moment),
+        ):
+            try:
+                read[field] = reader(sent.get(field)) if field in sent else None
+            except Fault as fault:
+                errors.append(_error(row, field, fault.code, fault.found, fault.expected))
+        errors += self._frame_errors(sent, row)
+        if errors:
+            return errors
+        return OutcomeFrame(
+            id=identifier,
+            at=at,
+            model=self._model,
+            prediction=read["prediction_id"],
+            key=read["key"],
+            observed_at=read["at"],
+            value=read["value"],
+            origin=ORIGIN,
+        )
+
+    def _frame_errors(self, sent: JsonObject, row: int) -> list[dict[str, Any]]:
+        errors = []
+        named = [name for name in ("prediction_id", "key") if sent.get(name) is not None]
+        if len(named) != 1:
+            found = "both" if named else "neither"
+            errors.append(
+                _error(row, "prediction_id", "wrong_name", found, "one of prediction_id and key")
+            )
+        if "value" not in sent:
+            errors.append(_error(row, "value", "missing", "nothing", _VALUE))
+        for name in [name for name in sent if name not in _FIELDS][:20]:
+            expected = f"one of {closest(name[:64], list(_FIELDS))}"
+            errors.append(_error(row, name[:64], "unknown_field", "this field", expected))
+        errors += [
+            _error(row, name[:64], "duplicate_field", "it more than once", "it once")
+            for name in sent.duplicates[:20]
+        ]
+        return errors
+
+    def _read_key(self, sent: Any) -> str | None:
+        if sent is not None and self._key is None:
+            expected = (
+                "prediction_id: the model declares no key (`outcome=Outcome(key=...)` declares one)"
+            )
+            raise Fault("no_key_declared", describe(sent), expected)
+        return read_key(sent)
+
+    def _moment(self, sent: Any) -> int | None:
+        if sent is None:
+            return None
+        expected = "a moment in ISO 8601: 2026-03-01T14:30:00-03:00"
+        if not isinstance(sent, str):
+            raise Fault("wrong_type", describe(sent), expected)
+        try:
+            return parse_moment(sent.strip(), self._zone)
+        except (ValueError, OverflowError):
+            raise Fault("not_a_time", describe(sent), expected) from None
+
+    def _invalid(self, errors: list[dict[str, Any]]) -> InvalidOutcome:
+        shown = "; ".join(
+            f"{e['field']}: found {e['found']}, expected {e['expected']}" for e in errors[:5]
+        )
+        return InvalidOutcome(model=self._model, count=len(errors), summary=shown, errors=errors)
+
+
+class Outcomes:
+    """Takes outcomes in. Belongs to one event loop."""
+
+    def __init__(self, journal: Journal, *, max_rows: int) -> None:
+        self._journal = journal
+        self._max_rows = max_rows
+
+    async def accept(self, snapshot: Snapshot, model: ServedModel, body: bytes) -> OutcomesReply:
+        """Log the outcomes of a body.
+
+        Raises
+        ------
+        MalformedBody, InvalidOutcome, TooManyRows, SpoolFull
+            Then none of them is acknowledged.
+        """
+        at = snapshot.clock.now_us()
+        shown = model.declaration or model.champion
+        key = shown.manifest.outcome.key if shown is not None else None
+        zone = shown.manifest.timezone if shown is not None else "UTC"
+        reader = OutcomeReader(model.name, key, zone)
+        try:
+            frames = reader.read(body, at=at, journal=self._journal, max_rows=self._max_rows)
+        except TimonelError as error:
+            self._journal.refusal(model.name, at, error)
+            raise
+        await self._journal.many(frames)
+        self._journal.slot.count(Family.OUTCOMES, model.name, n=len(frames))
+        return OutcomesReply([id_text(frame.id) for frame in frames])
+
+
+def _prediction_id(sent: Any) -> bytes | None:
+    if sent is None:
+        return None
+    identifier = parse_uuid(sent) if isinstance(sent, str) else None
+    if identifier is None:
+        raise Fault("not_an_id", describe(sent), "the prediction_id of an answer: a UUID's text")
+    return identifier
+
+
+def _value(sent: Any) -> Label | None:
+    if sent is None or isinstance(sent, bool):
+        return sent
+    if isinstance(sent, Unusable):
+        raise Fault("not_finite", sent.text, "a finite number")
+    if isinstance(sent, int) and sent.bit_length() >= 64:
+        raise Fault("out_of_range", describe(sent), "a whole number of at most 63 bits")
+    if isinstance(sent, str) and not (len(sent) <= _LONGEST_VALUE and sent.isprintable()):
+        raise Fault(
+            "invalid_text", describe(sent), f"at most {_LONGEST_VALUE} printable characters"
+        )
+    if not isinstance(sent, str | int | float):
+        raise Fault("wrong_type", describe(sent), _VALUE)
+    return sent
+
+
+def _error(row: int, field: str, code: str, found: str, expected: str) -> dict[str, Any]:
+    return {"row": row, "field": field, "code": code, "found": found, "expected": expected}

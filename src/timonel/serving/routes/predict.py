@@ -1,0 +1,325 @@
+"""``POST /v1/models/{model}/predict``: from the body to the logged answer."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from timonel.errors import TimonelError
+from timonel.events.errors import SpoolFull
+from timonel.events.frames import PredictionFrame
+from timonel.schema.errors import InvalidRow
+from timonel.schema.validation import MOST_ERRORS, FieldError, Row, Values
+from timonel.serving.errors import NotServable, Overloaded
+from timonel.serving.routes.fallback import (
+    Given,
+    by_model,
+    checked,
+    failure,
+    instead,
+    many_by_model,
+)
+from timonel.serving.routes.journal import Journal
+from timonel.serving.routes.requests import PredictRequest
+from timonel.serving.versions.snapshot import ServedModel, ServedVersion, Snapshot
+from timonel.wire.answer import Answer, Reason, Source
+from timonel.wire.ids import id_text
+from timonel.wire.problem import problem
+from timonel.wire.replies import PredictionReply, PredictionsReply, RowProblem
+
+INLINE_ROWS = 64
+CAREFUL_BYTES = 16 << 10  # saying what is wrong with more than this is left to a thread
+MAX_IN_FLIGHT = 256
+_TURN = 256  # rows of a batch that are worked on before other requests get a turn
+_MODEL = Source.MODEL.value
+_Item = TypeVar("_Item")
+
+
+class Choice(NamedTuple):
+    """Which version answers, and as which variant of an experiment ("" outside of one)."""
+
+    version: ServedVersion
+    variant: str
+
+
+Chooser = Callable[[ServedModel, str | None, Values, int], Choice | None]
+
+
+def champion_only(model: ServedModel, unit: str | None, values: Values, at: int) -> Choice | None:
+    """Choose the champion, or the declaration where there is none: no experiment runs."""
+    version = model.champion or model.declaration
+    return None if version is None else Choice(version, "")
+
+
+class NativePool(Protocol):
+    """Answers of models that are not compiled, from another process."""
+
+    async def predict(
+        self, digest: str, rows: Sequence[Sequence[object]], deadline_s: float
+    ) -> list[Answer]:
+        """Answer validated rows, in order; raises at the deadline."""
+        ...
+
+
+class Predictions:
+    """Answers predict requests. Belongs to one event loop.
+
+    Parameters
+    ----------
+    journal : Journal
+    native : NativePool or None
+    max_rows : int
+    choose : callable
+        Pure: who answers a row. Experiments put theirs here.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        native: NativePool | None,
+        *,
+        max_rows: int,
+        choose: Chooser = champion_only,
+    ) -> None:
+        self._journal = journal
+        self._native = native
+        self._max_rows = max_rows
+        self._choose = choose
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="batch")
+        self.in_flight = 0
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def answer(
+        self,
+        snapshot: Snapshot,
+        model: ServedModel,
+        body: bytes,
+        *,
+        started_ns: int,
+        language: str | None = None,
+    ) -> PredictionReply | PredictionsReply:
+        """Answer one body, logged.
+
+        Parameters
+        ----------
+        started_ns : int
+            Monotonic time of the request's arrival.
+        language : str or None
+            Of the problems within a partial answer.
+
+        Raises
+        ------
+        TimonelError
+            If the request is refused as a whole; noted in the journal.
+        """
+        at = snapshot.clock.now_us()
+        self.in_flight += 1
+        try:
+            if self.in_flight > MAX_IN_FLIGHT:
+                raise Overloaded(found=self.in_flight - 1, limit=MAX_IN_FLIGHT)
+            shown = model.shown
+            if shown is None:
+                raise _unreadable(model)
+            request = shown.requests.quick(body, self._max_rows)
+            if request is None:
+                request = await self._careful(shown, body)
+            asked = _Asked(snapshot.generation, model, request, at, started_ns)
+            if request.single:
+                return await self._single(asked)
+            return await self._many(asked, language or "en")
+        except SpoolFull:
+            raise
+        except TimonelError as error:
+            self._journal.refusal(model.name, at, error)
+            raise
+        finally:
+            self.in_flight -= 1
+
+    async def _careful(self, shown: ServedVersion, body: bytes) -> PredictRequest:
+        if len(body) <= CAREFUL_BYTES:
+            return shown.requests.careful(body, self._max_rows)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, shown.requests.careful, body, self._max_rows
+        )
+
+    async def _single(self, asked: "_Asked") -> PredictionReply:
+        row = asked.request.rows[0]
+        if not isinstance(row, Row):
+            raise InvalidRow(model=asked.model.name, errors=row)
+        choice = self._choice(asked, row)
+        if choice.version.native:
+            given = (await self._by_native(choice.version, [row.values]))[0]
+        else:
+            given = by_model(choice.version, row.values)
+        identifier = asked.request.prediction_id or self._journal.ids.next()
+        frame = asked.frame(row, choice, given, identifier)
+        logged = await self._journal.prediction(frame)
+        self._journal.answered(frame)
+        return reply_of(frame, logged=logged)
+
+    async def _many(self, asked: "_Asked", language: str) -> PredictionsReply:
+        rows = self._good_rows(asked)
+        groups: dict[tuple[int, str], tuple[Choice, list[int]]] = {}
+        for place, row in rows.items():
+            choice = self._choice(asked, row)
+            key = id(choice.version), choice.variant
+            groups.setdefault(key, (choice, []))[1].append(place)
+        answers: dict[int, tuple[Choice, Given]] = {}
+        for choice, places in groups.values():
+            given = await self._ask(choice.version, [rows[place].values for place in places])
+            answers.update((place, (choice, one)) for place, one in zip(places, given, strict=True))
+        frames: dict[int, PredictionFrame] = {}
+        logged = True
+        for turn in _turns(list(rows)):
+            made = [
+                asked.frame(rows[place], *answers[place], self._journal.ids.next())
+                for place in turn
+            ]
+            logged = await self._journal.predictions(made) and logged
+            frames.update(zip(turn, made, strict=True))
+            await asyncio.sleep(0)
+        replies: list[PredictionReply | RowProblem] = []
+        for place, sent in enumerate(asked.request.rows):
+            if isinstance(sent, Row):
+                self._journal.answered(frames[place])
+                replies.append(reply_of(frames[place], logged=logged))
+            else:
+                replies.append(RowProblem(problem(asked.invalid(sent), lang=language)))
+        return PredictionsReply(replies)
+
+    def _good_rows(self, asked: "_Asked") -> dict[int, Row]:
+        good: dict[int, Row] = {}
+        errors: list[FieldError] = []
+        for place, row in enumerate(asked.request.rows):
+            if isinstance(row, Row):
+                good[place] = row
+            elif not asked.request.partial:
+                errors += row
+            elif len(errors) < MOST_ERRORS:
+                errors += row
+                self._journal.refusal(asked.model.name, asked.at, asked.invalid(row))
+        if errors and not asked.request.partial:
+            raise asked.invalid(errors[:MOST_ERRORS])
+        return good
+
+    def _choice(self, asked: "_Asked", row: Row) -> Choice:
+        choice = self._choose(asked.model, asked.request.unit_id, row.values, asked.at)
+        if choice is None:
+            raise _unreadable(asked.model)
+        return choice
+
+    async def _ask(self, version: ServedVersion, table: list[Values]) -> list[Given]:
+        """Ask for many rows: here where they are few, in a thread where they would hold others."""
+        if version.native:
+            return await self._by_native(version, table)
+        if len(table) <= INLINE_ROWS:
+            return many_by_model(version, table)
+        loop = asyncio.get_running_loop()
+        working = loop.run_in_executor(self._threads, many_by_model, version, table)
+        try:
+            return await asyncio.wait_for(working, _limit_s(version, len(table)))
+        except TimeoutError:
+            version.breaker.failed(time.monotonic())
+            return await _instead(version, table, Reason.TIMEOUT)
+
+    async def _by_native(self, version: ServedVersion, table: list[Values]) -> list[Given]:
+        breaker = version.breaker
+        if not breaker.allows(time.monotonic()):
+            return await _instead(version, table, Reason.BREAKER_OPEN)
+        try:
+            assert self._native is not None  # noqa: S101 - no version is native without a pool
+            answers = await self._native.predict(
+                version.digest, table, _limit_s(version, len(table))
+            )
+            pairs = list(zip(table, answers, strict=True))
+        except Exception as error:  # noqa: BLE001 - whatever fails there, the client gets an answer
+            breaker.failed(time.monotonic())
+            return await _instead(version, table, failure(version, error))
+        breaker.succeeded()
+        return [checked(version, values, answer) for values, answer in pairs]
+
+
+class _Asked(NamedTuple):
+    """One request, its model, and when it came (event time, and monotonic)."""
+
+    generation: int
+    model: ServedModel
+    request: PredictRequest
+    at: int
+    started_ns: int
+
+    def frame(self, row: Row, choice: Choice, given: Given, identifier: bytes) -> PredictionFrame:
+        answer = given.answer
+        version = choice.version
+        return PredictionFrame(
+            id=identifier,
+            at=self.at,
+            model=self.model.name,
+            version=version.manifest.version if given.source == _MODEL else "",
+            variant=choice.variant,
+            source=given.source,
+            reason=given.reason,
+            key=row.key,
+            unit=self.request.unit_id,
+            generation=self.generation,
+            prediction=answer.prediction,
+            score=answer.score,
+            probabilities=answer.probabilities,
+            explanation=answer.explanation,
+            latency_us=(time.monotonic_ns() - self.started_ns) // 1000,
+            features=version.decoder.log(row.values),
+        )
+
+    def invalid(self, errors: list[FieldError]) -> InvalidRow:
+        return InvalidRow(model=self.model.name, errors=errors)
+
+
+def reply_of(frame: PredictionFrame, *, logged: bool) -> PredictionReply:
+    """Give the answer that a frame is the record of."""
+    return PredictionReply(
+        id_text(frame.id),
+        frame.model,
+        frame.version,
+        frame.variant,
+        frame.source,
+        frame.reason,
+        frame.prediction,
+        frame.score,
+        frame.probabilities,
+        frame.latency_us / 1000.0,
+        msgspec.UNSET if frame.explanation is None else frame.explanation,
+        msgspec.UNSET if logged else False,
+    )
+
+
+async def _instead(version: ServedVersion, table: list[Values], reason: Reason) -> list[Given]:
+    given: list[Given] = []
+    for turn in _turns(table):
+        given += [instead(version, values, reason) for values in turn]
+        await asyncio.sleep(0)
+    return given
+
+
+def _turns(items: list[_Item]) -> Iterator[list[_Item]]:
+    for start in range(0, len(items), _TURN):
+        yield items[start : start + _TURN]
+
+
+def _limit_s(version: ServedVersion, n_rows: int) -> float:
+    # the deadline is one row's; each further thousand may take as long again
+    return version.manifest.policy.deadline_ms / 1000.0 * (1.0 + (n_rows - 1) / 1000.0)
+
+
+def _unreadable(model: ServedModel) -> NotServable:
+    return NotServable(
+        model=model.name,
+        why="what is published of it cannot be read",
+        why_es="lo publicado de él no se puede leer",
+    )

@@ -1,0 +1,187 @@
+"""The bodies of predict requests: a quick way for what is right, a careful way for the rest."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from timonel.errors import closest
+from timonel.schema.validation import FieldError, Row, RowDecoder, read_key
+from timonel.schema.validation_fields import Fault
+from timonel.wire.errors import InvalidRequest, TooManyRows
+from timonel.wire.ids import parse_uuid7
+from timonel.wire.strict_json import JsonObject, describe, read_json
+
+_FIELDS = ("inputs", "unit_id", "prediction_id", "partial")
+_DECLINED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNSET = msgspec.UNSET
+EXAMPLE = '{"inputs": {"FIELD": VALUE, ...}}'
+
+
+class PredictRequest(NamedTuple):
+    """One request, read.
+
+    Parameters
+    ----------
+    rows : list
+        Each a ``Row``, or the list of its errors.
+    single : bool
+        One row was sent by itself, not in a list.
+    unit_id : str or None
+    prediction_id : bytes or None
+        Sent by the client, so that a repeated request is counted once.
+    partial : bool
+        Good rows are answered although others are refused.
+    """
+
+    rows: list[Row | list[FieldError]]
+    single: bool
+    unit_id: str | None = None
+    prediction_id: bytes | None = None
+    partial: bool = False
+
+
+class RequestReader:
+    """Reads the predict requests of one schema. Immutable; safe to share between threads."""
+
+    def __init__(self, decoder: RowDecoder) -> None:
+        self._rows = decoder
+        row: Any = decoder.row_type
+        text = str | None | msgspec.UnsetType
+        body = msgspec.defstruct(
+            "PredictBody",
+            [
+                ("inputs", row | list[row]),
+                ("unit_id", text, _UNSET),
+                ("prediction_id", text, _UNSET),
+                ("partial", bool | msgspec.UnsetType, _UNSET),
+            ],
+            frozen=True,
+            gc=False,
+            forbid_unknown_fields=True,
+        )
+        self._decode = msgspec.json.Decoder(body).decode
+        self._route = f"/v1/models/{decoder.model}/predict"
+
+    def read(self, body: bytes, max_rows: int) -> PredictRequest:
+        """Read a body.
+
+        Raises
+        ------
+        MalformedBody
+            If it is no JSON.
+        InvalidRequest, TooManyRows
+            If the frame around the rows breaks the form. Rows that do are listed in the result.
+        """
+        return self.quick(body, max_rows) or self.careful(body, max_rows)
+
+    def quick(self, body: bytes, max_rows: int) -> PredictRequest | None:
+        """Read a body that is right in all; None where ``careful`` must look (it takes longer)."""
+        try:
+            sent: Any = self._decode(body)
+        except _DECLINED:
+            return None
+        if sent.unit_id is _UNSET and sent.prediction_id is _UNSET and sent.partial is _UNSET:
+            unit, identifier, colons = None, None, 1
+        else:
+            frame = _quick_frame(sent)
+            if frame is None:
+                return None
+            unit, identifier, colons = frame
+        inputs = sent.inputs
+        rows = self._rows
+        if inputs.__class__ is not list:
+            row = rows.quick(inputs)
+            if row is None or not rows.no_duplicates(body, colons + rows.colons(inputs)):
+                return None
+            return PredictRequest([row], True, unit, identifier)
+        if not 0 < len(inputs) <= max_rows or identifier is not None:
+            return None
+        many: list[Row | list[FieldError]] = []
+        for one in inputs:
+            row = rows.quick(one)
+            if row is None:
+                return None
+            many.append(row)
+        if not rows.no_duplicates(body, colons + sum(map(rows.colons, inputs))):
+            return None
+        return PredictRequest(many, False, unit, None, sent.partial is True)
+
+    def careful(self, body: bytes, max_rows: int) -> PredictRequest:
+        """Read any body; raises as ``read`` does."""
+        document = read_json(body)
+        if not isinstance(document, JsonObject):
+            raise self._invalid("body", describe(document), "an object with the field inputs")
+        self._check_frame(document)
+        unit = self._text(document, "unit_id")
+        identifier = self._identifier(document)
+        partial = document.get("partial")
+        if not (partial is None or isinstance(partial, bool)):
+            raise self._invalid("partial", describe(partial), "true or false")
+        inputs = document["inputs"]
+        if not isinstance(inputs, list):
+            return PredictRequest([self._rows.check(inputs)], True, unit, identifier)
+        if not inputs:
+            raise self._invalid("inputs", "an empty list", "at least one row")
+        if len(inputs) > max_rows:
+            raise TooManyRows(found=len(inputs), limit=max_rows)
+        if identifier is not None:
+            expected = "no prediction_id beside many rows: each gets its own"
+            raise self._invalid("prediction_id", "one id", expected)
+        checked = [self._rows.check(one, at) for at, one in enumerate(inputs)]
+        return PredictRequest(checked, False, unit, None, partial is True)
+
+    def _check_frame(self, document: JsonObject) -> None:
+        if document.duplicates:
+            raise self._invalid(document.duplicates[0], "it more than once", "it once")
+        if "inputs" not in document:
+            bare = any(name in self._rows.names for name in document)
+            found = "the row's fields by themselves" if bare else "nothing"
+            raise self._invalid("inputs", found, 'the row inside "inputs", or a list of rows')
+        for name in document:
+            if name not in _FIELDS:
+                expected = f"one of {closest(name[:64], list(_FIELDS))}"
+                raise self._invalid(name[:64], "a field of this name", expected)
+
+    def _text(self, document: JsonObject, name: str) -> str | None:
+        try:
+            return read_key(document.get(name))
+        except Fault as fault:
+            raise self._invalid(name, fault.found, fault.expected) from None
+
+    def _identifier(self, document: JsonObject) -> bytes | None:
+        sent = document.get("prediction_id")
+        if sent is None:
+            return None
+        identifier = parse_uuid7(sent) if isinstance(sent, str) else None
+        if identifier is None:
+            raise self._invalid("prediction_id", describe(sent), "the text of a UUIDv7")
+        return identifier
+
+    def _invalid(self, field: str, found: str, expected: str) -> InvalidRequest:
+        return InvalidRequest(
+            field=field, found=found, expected=expected, route=self._route, example=EXAMPLE
+        )
+
+
+def _quick_frame(sent: Any) -> tuple[str | None, bytes | None, int] | None:
+    """Read unit and id, and count the colons of the frame; None sends it the careful way."""
+    colons = 1
+    unit = sent.unit_id
+    if unit is not _UNSET:
+        colons += 1
+        if unit is not None:
+            colons += unit.count(":")
+            try:
+                unit = read_key(unit)
+            except Fault:
+                return None
+    identifier = None
+    if sent.prediction_id is not _UNSET:
+        colons += 1
+        if sent.prediction_id is not None:
+            identifier = parse_uuid7(sent.prediction_id)
+            if identifier is None:
+                return None
+    if sent.partial is not _UNSET:
+        colons += 1
+    return None if unit is _UNSET else unit, identifier, colons

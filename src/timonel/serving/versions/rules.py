@@ -1,0 +1,227 @@
+"""A project's rules in service: their source is compiled once, their answers are checked.
+
+The source comes from the manifest, so a rollback brings back the rules that belonged to the
+version, and the worker never imports the project.
+"""
+
+import linecache
+import math
+import sys
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from types import ModuleType
+from typing import Any
+
+from timonel.errors import closest
+from timonel.registry.manifest import RulesSource, ServingManifest
+from timonel.serving.errors import RulesFailed
+from timonel.wire.answer import Answer, Label
+
+_SLACK = 1e-6
+_LONGEST_EXPLANATION = 2000
+_LONGEST_LABEL = 256
+_PLAIN = frozenset((str, int, float, bool))
+_modules: dict[str, ModuleType] = {}
+
+
+class Rules:
+    """Calls one rules function and takes nothing from it that is no answer of the model.
+
+    Parameters
+    ----------
+    source : RulesSource
+    model : str
+        Named in errors.
+    outputs : OutputCheck
+        What an answer of this model must look like.
+
+    Raises
+    ------
+    RulesFailed
+        If the source does not run, or has no such function.
+    """
+
+    __slots__ = ("_call", "_function", "_model", "_outputs")
+
+    def __init__(self, source: RulesSource, *, model: str, outputs: "OutputCheck") -> None:
+        self._model = model
+        self._function = source.function
+        self._outputs = outputs
+        self._call = self._load(source)
+
+    def answer(self, row: dict[str, Any]) -> Answer | None:
+        """Answer a row; None: the rules decline it.
+
+        Raises
+        ------
+        RulesFailed
+            If they raise, or give what is no answer.
+        """
+        try:
+            given = self._call(row)
+        except (Exception, SystemExit) as error:
+            raise self._failed(_said(error), "an answer") from error
+        if given is None:
+            return None
+        checked = self._outputs.checked(given if isinstance(given, Answer) else Answer(given))
+        if isinstance(checked, Answer):
+            return checked
+        raise self._failed(*checked)
+
+    def _load(self, source: RulesSource) -> Callable[[dict[str, Any]], Any]:
+        try:
+            module = _module(source)
+        except (Exception, SystemExit) as error:
+            raise self._failed(_said(error), "a module that can be imported") from error
+        function: object = getattr(module, source.function, None)
+        if not callable(function):
+            known = [name for name, value in vars(module).items() if callable(value)]
+            expected = f"a function {source.function} beside {closest(source.function, known)}"
+            raise self._failed("no function of this name", expected)
+        return function
+
+    def _failed(self, found: str, expected: str) -> RulesFailed:
+        return RulesFailed(
+            function=self._function, model=self._model, found=found, expected=expected
+        )
+
+
+class OutputCheck:
+    """What an answer of a model must look like, whoever gives it.
+
+    Parameters
+    ----------
+    task : str
+    classes : sequence of label, or None
+        None: any label (nothing has been trained yet), or a regression.
+    """
+
+    __slots__ = ("_classes", "_keys", "_regression")
+
+    def __init__(self, task: str, classes: Sequence[Label] | None) -> None:
+        self._regression = task == "regression"
+        self._classes = {label: label for label in classes} if classes else None
+        self._keys = frozenset(map(str, classes)) if classes else None
+
+    @classmethod
+    def of(cls, manifest: ServingManifest) -> "OutputCheck":
+        """Make it for a manifest's task and classes."""
+        return cls(manifest.task, manifest.classes)
+
+    def checked(self, answer: Answer) -> Answer | tuple[str, str]:
+        """Give the answer tidied, or (found, expected) of what is wrong with it.
+
+        Tidied: plain Python values, the class as it was declared (``True`` or ``1.0`` become the
+        class 1), probabilities by the text of their class.
+        """
+        prediction = _plain(answer.prediction)
+        fault = self._prediction_fault(prediction)
+        if fault is not None:
+            return fault
+        score = _plain(answer.score)
+        if score is not None and not _share(score):
+            return f"the score {_shown(score)}", "a number in [0, 1]"
+        fault = self._probabilities_fault(answer.probabilities)
+        if fault is not None:
+            return fault
+        if self._classes is not None:
+            prediction = self._classes[prediction]
+        given = answer.probabilities
+        return Answer(
+            prediction,
+            None if score is None else min(1.0, max(0.0, float(score))),
+            None if given is None else {str(k): float(v) for k, v in given.items()},
+            _explained(answer.explanation),
+        )
+
+    def _prediction_fault(self, prediction: Any) -> tuple[str, str] | None:
+        found = f"the prediction {_shown(prediction)}"
+        if self._regression:
+            good = not isinstance(prediction, bool) and _finite(prediction)
+            return None if good else (found, "a finite number")
+        if self._classes is not None:
+            good = isinstance(prediction, str | int | float) and prediction in self._classes
+            return None if good else (found, f"one of {', '.join(map(str, self._classes))}")
+        if isinstance(prediction, str):
+            good = len(prediction) <= _LONGEST_LABEL and prediction.isprintable()
+        else:
+            good = _finite(prediction)
+        return None if good else (found, "a class: a short text or a finite number")
+
+    def _probabilities_fault(self, given: Any) -> tuple[str, str] | None:
+        if given is None:
+            return None
+        if not isinstance(given, dict) or not all(_share(_plain(p)) for p in given.values()):
+            return f"the probabilities {_shown(given)}", "one number in [0, 1] a class"
+        if self._keys is not None and not self._keys.issuperset(map(str, given)):
+            return f"the probabilities {_shown(given)}", f"the classes {sorted(self._keys)}"
+        total = math.fsum(given.values())
+        if abs(total - 1.0) > 1e-3:
+            return f"probabilities that sum to {total:g}", "1"
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """Give the Python value of a numpy scalar."""
+    if value is None or value.__class__ in _PLAIN:
+        return value
+    item = getattr(value, "item", None)
+    try:
+        return item() if callable(item) else value
+    except Exception:  # noqa: BLE001 - an object of the user's; its check says what it is
+        return value
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, int):
+        return value.bit_length() < 64  # the frame holds no more
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def _share(value: Any) -> bool:
+    return not isinstance(value, bool) and _finite(value) and -_SLACK <= value <= 1.0 + _SLACK
+
+
+def _explained(explanation: Any) -> str | None:
+    if explanation is None:
+        return None
+    text = str(explanation)[:_LONGEST_EXPLANATION]
+    # no database column takes NUL, no JSON takes half a surrogate pair
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - an object of the user's, shown only in a message
+        text = f"a {type(value).__name__}"
+    return text[:100]
+
+
+def _said(error: BaseException) -> str:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    where = f" (line {traceback.tb_lineno})" if traceback is not None else ""
+    return f"{type(error).__name__}: {error}"[:300] + where
+
+
+def _module(source: RulesSource) -> ModuleType:
+    digest = sha256(source.source.encode()).hexdigest()[:16]
+    name = f"timonel_rules_{digest}"
+    loaded = _modules.get(name)
+    if loaded is not None:
+        return loaded
+    filename = f"<{source.module} {digest}>"
+    module = ModuleType(name, source.module)
+    # dataclasses look their module up there; tracebacks look their lines up in linecache
+    sys.modules[name] = module
+    lines = source.source.splitlines(keepends=True)
+    linecache.cache[filename] = (len(source.source), None, lines, filename)
+    try:
+        exec(compile(source.source, filename, "exec"), module.__dict__)  # noqa: S102 - is the point
+    except BaseException:
+        del sys.modules[name]
+        raise
+    _modules[name] = module
+    return module

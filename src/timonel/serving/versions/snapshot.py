@@ -1,0 +1,271 @@
+"""What a worker serves at a moment: immutable, swapped as one reference.
+
+A request keeps the snapshot it began with. A version is loaded once, however many snapshots and
+aliases name it; the previous champion stays loaded, so a rollback is the swap of a pointer.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from timonel.clock import AffineClock
+from timonel.errors import TimonelError
+from timonel.registry.manifest import ServingManifest, decode_manifest
+from timonel.runtime.predictors import Predictor, load_predictor, self_test
+from timonel.schema.schema import Schema
+from timonel.schema.validation import RowDecoder
+from timonel.serving.routes.requests import RequestReader
+from timonel.serving.versions.breaker import Breaker
+from timonel.serving.versions.rules import OutputCheck, Rules
+from timonel.store.lean import ServingRow
+from timonel.wire.answer import Answer
+
+DECLARATION, CHAMPION = "declaration", "champion"
+CHALLENGER, PREVIOUS = "challenger", "previous"
+WARM_ROWS = 32
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A version that is not served as it should be, and why."""
+
+    model: str
+    alias: str
+    version: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedVersion:
+    """One manifest, loaded.
+
+    Parameters
+    ----------
+    manifest : ServingManifest
+    digest : str
+        The manifest's sha256; the native pool knows a model by it.
+    decoder : RowDecoder
+    predictor : Predictor or None
+        None: native (``native`` is true), a declaration, or one that could not be loaded.
+    native : bool
+        Answered by the host's pool.
+    rules : Rules or None
+    faults : tuple of (code, text)
+        What could not be loaded; the rest serves.
+    """
+
+    manifest: ServingManifest
+    digest: str
+    decoder: RowDecoder
+    requests: RequestReader
+    outputs: OutputCheck
+    predictor: Predictor | None
+    native: bool
+    rules: Rules | None
+    baseline: Answer | None
+    faults: tuple[tuple[str, str], ...]
+    breaker: Breaker = field(default_factory=Breaker)
+
+    @property
+    def version(self) -> str:
+        """The version's number; "" for a declaration."""
+        return self.manifest.version
+
+    @property
+    def has_predictor(self) -> bool:
+        """Whether there is a model to ask."""
+        return self.predictor is not None or self.native
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is a model to ask, or none is meant to be."""
+        return self.has_predictor or self.manifest.predictor == "none"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedModel:
+    """The versions of one model that are kept loaded."""
+
+    name: str
+    declaration: ServedVersion | None = None
+    champion: ServedVersion | None = None
+    challenger: ServedVersion | None = None
+    previous: ServedVersion | None = None
+
+    @property
+    def shown(self) -> ServedVersion | None:
+        """The version whose schema requests must fit: the champion, else the declaration."""
+        return self.champion or self.declaration
+
+    def versions(self) -> Iterable[tuple[str, ServedVersion]]:
+        """Give what is loaded, by alias."""
+        for alias in (DECLARATION, CHAMPION, CHALLENGER, PREVIOUS):
+            version = getattr(self, alias)
+            if version is not None:
+                yield alias, version
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All that answers need, of one generation."""
+
+    generation: int
+    models: dict[str, ServedModel]
+    clock: AffineClock
+    faults: tuple[Fault, ...] = ()
+
+
+ArtifactGetter = Callable[[str], bytes]
+
+
+class Loader:
+    """Makes snapshots; keeps what is loaded from one to the next. Used from one thread.
+
+    Parameters
+    ----------
+    artifact : callable
+        From sha256 (hex) to verified bytes.
+    native : bool
+        Whether this host has a pool for models that are not compiled.
+    """
+
+    def __init__(self, artifact: ArtifactGetter, *, native: bool) -> None:
+        self._artifact = artifact
+        self._native = native
+        self._loaded: dict[str, ServedVersion] = {}
+
+    def build(
+        self,
+        generation: int,
+        rows: Iterable[ServingRow],
+        clock: AffineClock,
+        before: Snapshot | None,
+    ) -> Snapshot:
+        """Load what is new, keep what is known, and say what could not be loaded.
+
+        A champion that cannot be loaded leaves the one before it in service; where there is none
+        its rules answer, if they can be read. Never raises for the fault of a version.
+        """
+        faults: list[Fault] = []
+        found: dict[str, dict[str, ServedVersion]] = {}
+        used: dict[str, ServedVersion] = {}
+        named: dict[str, set[str]] = {}
+        for row in rows:
+            served = found.setdefault(row.model, {})
+            named.setdefault(row.model, set()).add(row.alias)
+            version = self._version(row, faults)
+            if version is not None:
+                used[version.digest] = version
+                served[row.alias] = version
+        models = {
+            name: _model(name, served, named[name], before, used) for name, served in found.items()
+        }
+        # a model that failed to load is not kept: it is tried again with the next snapshot
+        self._loaded = {digest: one for digest, one in used.items() if one.is_whole}
+        return Snapshot(generation, models, clock, tuple(faults))
+
+    def _version(self, row: ServingRow, faults: list[Fault]) -> ServedVersion | None:
+        version = self._loaded.get(row.digest)
+        if version is None:
+            try:
+                version = load_version(row, self._artifact, native=self._native)
+            except Exception as error:  # noqa: BLE001 - a bad manifest must not stop the others
+                faults.append(_fault(row, *_told(error)))
+                return None
+        faults += [_fault(row, code, text) for code, text in version.faults]
+        return version
+
+
+def _model(
+    name: str,
+    served: dict[str, ServedVersion],
+    named: set[str],
+    before: Snapshot | None,
+    used: dict[str, ServedVersion],
+) -> ServedModel:
+    if CHAMPION in named and not (CHAMPION in served and served[CHAMPION].is_whole):
+        kept = before.models.get(name) if before is not None else None
+        stays = kept.champion if kept is not None else None
+        if stays is None or not stays.has_predictor:
+            stays = served.get(PREVIOUS)
+        if stays is not None and stays.has_predictor:
+            served[CHAMPION] = stays
+            used[stays.digest] = stays
+    return ServedModel(name, **served)
+
+
+def load_version(row: ServingRow, artifact: ArtifactGetter, *, native: bool) -> ServedVersion:
+    """Read a manifest, load what it names, test it on its own rows and warm it.
+
+    Raises
+    ------
+    msgspec.DecodeError, TimonelError
+        If the manifest cannot be read; faults of its parts are kept in the version instead.
+    """
+    manifest = decode_manifest(row.manifest)
+    outputs = OutputCheck.of(manifest)
+    decoder = RowDecoder(
+        Schema.from_json(manifest.schema),
+        model=manifest.model,
+        key=manifest.outcome.key,
+        timezone=manifest.timezone,
+    )
+    faults: list[tuple[str, str]] = []
+    predictor = None
+    is_native = manifest.predictor == "native"
+    if not is_native and manifest.predictor != "none":
+        predictor = _part(faults, lambda: _tested(manifest, artifact))
+    elif is_native and not native:
+        # loading says which setting brings the pool
+        _part(faults, lambda: load_predictor(manifest, artifact))
+    rules = None
+    source = manifest.rules
+    if source is not None:
+        rules = _part(faults, lambda: Rules(source, model=manifest.model, outputs=outputs))
+    return ServedVersion(
+        manifest=manifest,
+        digest=row.digest,
+        decoder=decoder,
+        requests=RequestReader(decoder),
+        outputs=outputs,
+        predictor=predictor,
+        native=is_native and native,
+        rules=rules,
+        baseline=_baseline(manifest),
+        faults=tuple(faults),
+    )
+
+
+def _tested(manifest: ServingManifest, artifact: ArtifactGetter) -> Predictor:
+    predictor = load_predictor(manifest, artifact)
+    self_test(manifest, predictor)
+    for values in manifest.self_test.rows[:WARM_ROWS]:
+        predictor.predict_row(values)  # the way of a row alone is not the way of many
+    return predictor
+
+
+def _part(faults: list[tuple[str, str]], load: Callable[[], _Part]) -> _Part | None:
+    try:
+        return load()
+    except Exception as error:  # noqa: BLE001 - whatever fails there, the rest is to serve
+        faults.append(_told(error))
+        return None
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    if isinstance(error, TimonelError):
+        return error.code, str(error)
+    return "unreadable_version", f"{type(error).__name__}: {error}"[:500]
+
+
+def _fault(row: ServingRow, code: str, text: str) -> Fault:
+    return Fault(row.model, row.alias, row.version, code, text)
+
+
+def _baseline(manifest: ServingManifest) -> Answer | None:
+    baseline = manifest.baseline
+    if baseline is None:
+        return None
+    return Answer(baseline.prediction, baseline.score, baseline.probabilities)
