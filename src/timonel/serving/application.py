@@ -16,9 +16,10 @@ from typing import Any
 from timonel.errors import TimonelError
 from timonel.events.spool import SpoolWriter
 from timonel.registry.artifacts import ArtifactStore
+from timonel.registry.errors import UnknownModel
 from timonel.serving.access import refusal
 from timonel.serving.config import WorkerConfig
-from timonel.serving.errors import NotReady, RouteNotHere, UnexpectedFailure, UnknownModel
+from timonel.serving.errors import NotReady, RouteNotHere, UnexpectedFailure
 from timonel.serving.exposition import MEDIA_TYPE as METRICS_TYPE
 from timonel.serving.exposition import exposition
 from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots

@@ -8,27 +8,7 @@ from timonel.errors import (
     Text,
     Unauthorized,
     Unavailable,
-    closest,
 )
-
-
-class UnknownModel(NotFound):
-    """No model of this name is declared in the project that this server serves."""
-
-    code = "unknown_model"
-    texts = {
-        "en": Text(
-            "Cannot find model {model}: this server knows {listed}.",
-            "Use one of these names, or declare the model and run `timonel up`.",
-        ),
-        "es": Text(
-            "No se encuentra el modelo {model}: este servidor conoce {listed}.",
-            "Use uno de esos nombres, o declare el modelo y ejecute `timonel up`.",
-        ),
-    }
-
-    def __init__(self, *, model: str, known: list[str], **_: str) -> None:
-        super().__init__(model=model, known=known, listed=closest(model, known))
 
 
 class NotServable(Unavailable):

@@ -15,8 +15,8 @@ from timonel.runtime.predictors import Predictor, load_predictor, self_test
 from timonel.schema.schema import Schema
 from timonel.schema.validation import RowDecoder
 from timonel.serving.routes.requests import RequestReader
+from timonel.serving.rules import OutputCheck, Rules
 from timonel.serving.versions.breaker import Breaker
-from timonel.serving.versions.rules import OutputCheck, Rules
 from timonel.store.lean import ServingRow
 from timonel.wire.answer import Answer
 

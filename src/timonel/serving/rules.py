@@ -13,9 +13,10 @@ from types import ModuleType
 from typing import Any
 
 from timonel.errors import closest
-from timonel.registry.manifest import RulesSource, ServingManifest
+from timonel.registry.manifest import ServingManifest
 from timonel.serving.errors import RulesFailed
 from timonel.wire.answer import Answer, Label
+from timonel.wire.rules import RulesSource
 
 _SLACK = 1e-6
 _LONGEST_EXPLANATION = 2000
