@@ -47,6 +47,15 @@ class OutcomeRow(NamedTuple):
     joined_at: int | None
 
 
+class Choice(NamedTuple):
+    """Which predictions a page holds: those after the row ``before``, the page's predecessor."""
+
+    limit: int
+    before: tuple[int, UUID] | None = None
+    version: str | None = None
+    source: str | None = None
+
+
 def _predictions(project: str) -> Select[Any]:
     p, t = predictions.c, truths.c
     joined = predictions.outerjoin(
@@ -89,37 +98,20 @@ def read_prediction(
 
 
 def read_predictions(
-    connection: Connection,
-    project: str,
-    model: str,
-    *,
-    limit: int,
-    before: tuple[int, UUID] | None = None,
-    version: str | None = None,
-    source: str | None = None,
+    connection: Connection, project: str, model: str, choice: Choice
 ) -> list[PredictionRow]:
-    """Read a page of a model's predictions, newest first.
-
-    Parameters
-    ----------
-    limit : int
-        The most rows.
-    before : (at, prediction_id) or None
-        The last row of the page before: rows that come after it in this order are read.
-    version, source : str or None
-        Only these.
-    """
+    """Read a page of a model's predictions, newest first."""
     p = predictions.c
     query = _predictions(project).where(p.model == model)
-    if before is not None:
-        at, prediction_id = before
+    if choice.before is not None:
+        at, prediction_id = choice.before
         query = query.where(or_(p.at < at, and_(p.at == at, p.prediction_id < prediction_id)))
-    if version is not None:
-        query = query.where(p.version == version)
-    if source is not None:
-        query = query.where(p.source == source)
-    rows = connection.execute(query.order_by(p.at.desc(), p.prediction_id.desc()).limit(limit))
-    return [PredictionRow(*row) for row in rows]
+    if choice.version is not None:
+        query = query.where(p.version == choice.version)
+    if choice.source is not None:
+        query = query.where(p.source == choice.source)
+    ordered = query.order_by(p.at.desc(), p.prediction_id.desc())
+    return [PredictionRow(*row) for row in connection.execute(ordered.limit(choice.limit))]
 
 
 def read_outcome(connection: Connection, project: str, outcome_id: UUID) -> OutcomeRow | None:

@@ -1,0 +1,281 @@
+"""The sentences of the pages, in English and Spanish; equal keys and fields (tested)."""
+
+from typing import Any
+
+from timonel.dashboard.language import Language
+
+TEXTS: dict[str, dict[Language, str]] = {
+    "overview": {"en": "Overview", "es": "Panorama"},
+    "page_title": {"en": "{project} · Timonel", "es": "{project} · Timonel"},
+    "skip": {"en": "Skip to content", "es": "Ir al contenido"},
+    "api": {"en": "API", "es": "API"},
+    "language": {"en": "Language", "es": "Idioma"},
+    "theme": {"en": "Theme", "es": "Tema"},
+    "theme_auto": {"en": "Auto", "es": "Auto"},
+    "theme_light": {"en": "Light", "es": "Claro"},
+    "theme_dark": {"en": "Dark", "es": "Oscuro"},
+    "copy": {"en": "Copy", "es": "Copiar"},
+    "copied": {"en": "Copied", "es": "Copiado"},
+    "stale": {
+        "en": "Could not update. What you see is of {at}.",
+        "es": "No se pudo actualizar. Lo que ve es de {at}.",
+    },
+    "as_of": {"en": "As of {at} ({zone})", "es": "Al {at} ({zone})"},
+    "clock_rate": {
+        "en": "Simulated time, {rate} times as fast as a clock.",
+        "es": "Tiempo simulado, {rate} veces más rápido que un reloj.",
+    },
+    # the sentence of state
+    "no_models": {"en": "No model is declared yet", "es": "Todavía no hay modelos declarados"},
+    "serving_0": {
+        "en": "No model is in production yet",
+        "es": "Todavía no hay modelos en producción",
+    },
+    "serving_1": {"en": "1 model serving", "es": "1 modelo en servicio"},
+    "serving_n": {"en": "{n} models serving", "es": "{n} modelos en servicio"},
+    "needs_0": {"en": "nothing needs you", "es": "nada requiere su atención"},
+    "needs_1": {"en": "1 thing needs you", "es": "1 asunto requiere su atención"},
+    "needs_n": {"en": "{n} things need you", "es": "{n} asuntos requieren su atención"},
+    "needs_title": {"en": "Needs you", "es": "Requiere su atención"},
+    # needs
+    "need_first_version": {
+        "en": "{model} has no version in production: {source} answer in its place.",
+        "es": "{model} no tiene versión en producción: responde {source} en su lugar.",
+    },
+    "need_first_rules": {"en": "its rules", "es": "sus reglas"},
+    "need_pending": {
+        "en": "{model} {version} waits for your decision; {champion} is in production.",
+        "es": "{model} {version} espera su decisión; {champion} está en producción.",
+    },
+    "need_failed": {
+        "en": "{model} {version} failed and is not used.",
+        "es": "{model} {version} falló y no se usa.",
+    },
+    "need_fallback": {
+        "en": "{share} of the answers of {model} in the last 24 h came from its fallback.",
+        "es": "{share} de las respuestas de {model} en las últimas 24 h vinieron del respaldo.",
+    },
+    "need_quality": {
+        "en": "{model} is surely below its minimum: {found} at best, {expected} asked.",
+        "es": "{model} está sin duda bajo su mínimo: {found} en el mejor caso, se pide {expected}.",
+    },
+    "need_health": {"en": "{what}", "es": "{what}"},
+    "need_parked": {
+        "en": "{n} outcomes of {model} name a prediction that has not been found.",
+        "es": "{n} resultados de {model} nombran una predicción que no se ha encontrado.",
+    },
+    # cards
+    "task_binary": {"en": "yes or no", "es": "sí o no"},
+    "task_multiclass": {"en": "one of several classes", "es": "una de varias clases"},
+    "task_regression": {"en": "a number", "es": "un número"},
+    "predicts": {"en": "predicts {target}: {task}", "es": "predice {target}: {task}"},
+    "in_production": {"en": "in production since {at}", "es": "en producción desde {at}"},
+    "no_version": {"en": "no version in production", "es": "sin versión en producción"},
+    "answered_by_rules": {
+        "en": "its rules answer",
+        "es": "responden sus reglas",
+    },
+    "answered_by_baseline": {
+        "en": "its baseline answers",
+        "es": "responde su línea base",
+    },
+    "loading_failed": {"en": "Loading failed", "es": "No se pudo cargar"},
+    "quality": {"en": "Quality", "es": "Calidad"},
+    "quality_of_version": {"en": "of {version}, last 7 days", "es": "de {version}, últimos 7 días"},
+    "quality_of_all": {"en": "of all answers, last 7 days", "es": "de todas, últimos 7 días"},
+    "accuracy": {"en": "accuracy", "es": "exactitud"},
+    "mean_absolute_error": {"en": "mean absolute error", "es": "error absoluto medio"},
+    "interval": {
+        "en": "95% interval {low} to {high}, {n} labels",
+        "es": "intervalo del 95\u202f% de {low} a {high}, {n} etiquetas",
+    },
+    "not_enough": {
+        "en": "not enough data yet ({n} of {needed} labels)",
+        "es": "aún no hay datos suficientes ({n} de {needed} etiquetas)",
+    },
+    "so_far": {
+        "en": "so far {value} ({low} to {high})",
+        "es": "hasta ahora {value} ({low} a {high})",
+    },
+    "unknown": {"en": "unknown", "es": "desconocida"},
+    "unknown_no_predictions": {
+        "en": "nothing was predicted in the last 7 days",
+        "es": "no hubo predicciones en los últimos 7 días",
+    },
+    "unknown_no_labels": {
+        "en": "no outcome has been joined to these predictions yet",
+        "es": "aún no se unió ningún resultado a estas predicciones",
+    },
+    "unknown_one_label": {
+        "en": "one outcome has no interval",
+        "es": "un solo resultado no tiene intervalo",
+    },
+    "quality_chart": {
+        "en": "Quality of {model} over time",
+        "es": "Calidad de {model} en el tiempo",
+    },
+    "quality_chart_desc": {
+        "en": "{metric} by time of prediction, last {value} with 95% intervals; hollow: fewer than "
+        "{needed} labels",
+        "es": "{metric} por momento de la predicción, última {value} con intervalos del 95\u202f%; "
+        "huecos: menos de {needed} etiquetas",
+    },
+    "quality_hover": {
+        "en": "{at}: {value} ({low} to {high}), {n} labels",
+        "es": "{at}: {value} ({low} a {high}), {n} etiquetas",
+    },
+    "minimum": {"en": "min. {value}", "es": "mín. {value}"},
+    "last_7_days": {"en": "last 7 days", "es": "últimos 7 días"},
+    "by_source": {"en": "Who answered, and how well", "es": "Quién respondió, y qué tan bien"},
+    "source_model": {"en": "model", "es": "modelo"},
+    "source_rules": {"en": "rules", "es": "reglas"},
+    "source_baseline": {"en": "baseline", "es": "línea base"},
+    "col_answered_by": {"en": "Answered by", "es": "Respondió"},
+    "col_answers": {"en": "Answers", "es": "Respuestas"},
+    "col_labels": {"en": "Labels", "es": "Etiquetas"},
+    "col_interval": {"en": "95% interval", "es": "Intervalo 95\u202f%"},
+    "col_time": {"en": "Time", "es": "Momento"},
+    "col_version": {"en": "Version", "es": "Versión"},
+    "col_stage": {"en": "Stage", "es": "Etapa"},
+    "col_created": {"en": "Trained", "es": "Entrenada"},
+    "col_by": {"en": "By", "es": "Por"},
+    "show_data": {"en": "Show as a table", "es": "Ver como tabla"},
+    "predictions": {"en": "Predictions", "es": "Predicciones"},
+    "last_hour": {"en": "in the last hour", "es": "en la última hora"},
+    "per_minute": {
+        "en": "Predictions per minute of {model}",
+        "es": "Predicciones por minuto de {model}",
+    },
+    "per_minute_desc": {
+        "en": "last hour, at most {most} in a minute, mean answer in {latency} ms",
+        "es": "última hora, a lo más {most} en un minuto, respuesta media en {latency} ms",
+    },
+    "per_minute_note": {
+        "en": "per minute, at most {most}; answered in {latency} ms on average",
+        "es": "por minuto, a lo más {most}; respondidas en {latency} ms en promedio",
+    },
+    "none_last_hour": {
+        "en": "none in the last hour",
+        "es": "ninguna en la última hora",
+    },
+    "fallback": {"en": "Fallback", "es": "Respaldo"},
+    "fallback_of": {"en": "of {n} answers, last 24 h", "es": "de {n} respuestas, últimas 24 h"},
+    "fallback_none": {
+        "en": "The model answered all of them itself.",
+        "es": "El modelo las respondió todas.",
+    },
+    "fallback_unknown": {
+        "en": "nothing was predicted in the last 24 h",
+        "es": "no hubo predicciones en las últimas 24 h",
+    },
+    "fallback_chart": {
+        "en": "Fallback answers of {model} by reason",
+        "es": "Respuestas de respaldo de {model} por motivo",
+    },
+    "fallback_chart_desc": {"en": "share of all answers, last 24 h", "es": "parte del total, 24 h"},
+    "reason_no_version": {"en": "no version", "es": "sin versión"},
+    "reason_model_error": {"en": "model error", "es": "error del modelo"},
+    "reason_timeout": {"en": "timeout", "es": "fuera de plazo"},
+    "reason_breaker_open": {"en": "breaker open", "es": "cortado por fallas"},
+    "reason_overload": {"en": "overload", "es": "sobrecarga"},
+    "reason_low_confidence": {"en": "low confidence", "es": "poca confianza"},
+    "reason_invalid_output": {"en": "invalid output", "es": "salida inválida"},
+    "versions": {"en": "Versions", "es": "Versiones"},
+    "versions_none": {"en": "No version has been trained yet.", "es": "Aún no hay versiones."},
+    "versions_more": {"en": "and {n} older ones", "es": "y {n} anteriores"},
+    "stage_training": {"en": "training", "es": "entrenamiento"},
+    "stage_validation": {"en": "validation", "es": "validación"},
+    "stage_production": {"en": "production", "es": "producción"},
+    "stage_archived": {"en": "archived", "es": "archivada"},
+    "stage_failed": {"en": "failed", "es": "fallida"},
+    # the loop
+    "loop": {"en": "The loop", "es": "El ciclo"},
+    "loop_desc": {
+        "en": "train, register, serve, test, monitor, retrain; dashed: not in this version",
+        "es": "entrenar, registrar, servir, probar, vigilar, reentrenar; "
+        "punteado: no está en esta versión",
+    },
+    "loop_train": {"en": "Train", "es": "Entrenar"},
+    "loop_register": {"en": "Register", "es": "Registrar"},
+    "loop_serve": {"en": "Serve", "es": "Servir"},
+    "loop_test": {"en": "Test", "es": "Probar"},
+    "loop_monitor": {"en": "Monitor", "es": "Vigilar"},
+    "loop_retrain": {"en": "Retrain", "es": "Reentrenar"},
+    "unit_trained": {"en": "versions trained", "es": "versiones entrenadas"},
+    "unit_production": {"en": "in production", "es": "en producción"},
+    "unit_predictions": {"en": "predictions, 24 h", "es": "predicciones, 24 h"},
+    "unit_labels": {"en": "labels joined, 7 days", "es": "etiquetas unidas, 7 d"},
+    "not_here": {"en": "not in this version", "es": "no en esta versión"},
+    # health
+    "health": {"en": "Health", "es": "Salud"},
+    "state_HEALTHY": {"en": "healthy", "es": "bien"},
+    "state_DEGRADED": {"en": "degraded", "es": "con problemas"},
+    "state_UNHEALTHY": {"en": "unhealthy", "es": "mal"},
+    "state_UNKNOWN": {"en": "unknown", "es": "desconocido"},
+    "check_database": {"en": "Database", "es": "Base de datos"},
+    "check_model": {"en": "Models", "es": "Modelos"},
+    "check_predictions": {"en": "Predictions", "es": "Predicciones"},
+    "check_fallback": {"en": "Fallback", "es": "Respaldo"},
+    "check_spool": {"en": "Spool", "es": "Cola"},
+    "why_reachable": {"en": "answers", "es": "responde"},
+    "why_unreachable": {"en": "does not answer", "es": "no responde"},
+    "why_database_unreachable": {
+        "en": "the database does not answer",
+        "es": "la base de datos no responde",
+    },
+    "why_no_live_worker": {
+        "en": "no predict worker is alive: nobody answers",
+        "es": "ningún proceso de predicción vive: nadie responde",
+    },
+    "why_no_models": {"en": "none declared", "es": "ninguno declarado"},
+    "why_without_version": {
+        "en": "some have no version in production",
+        "es": "algunos no tienen versión en producción",
+    },
+    "why_no_worker_seen": {
+        "en": "no predict worker has reported yet",
+        "es": "ningún proceso de predicción se ha reportado",
+    },
+    "why_reloading": {
+        "en": "workers are loading a new version",
+        "es": "los procesos cargan una versión nueva",
+    },
+    "why_serving": {"en": "all in production", "es": "todos en producción"},
+    "why_no_predictions": {"en": "none asked for", "es": "nadie las ha pedido"},
+    "why_arriving": {"en": "arriving", "es": "llegan"},
+    "why_high": {"en": "over 10% of the answers", "es": "más del 10\u202f% de las respuestas"},
+    "why_raised": {"en": "over 5% of the answers", "es": "más del 5\u202f% de las respuestas"},
+    "why_low": {"en": "at most 5% of the answers", "es": "a lo más 5\u202f% de las respuestas"},
+    "why_no_drainer_seen": {"en": "nothing drains it yet", "es": "nadie la vacía todavía"},
+    "why_no_live_drainer": {"en": "its drainer has stopped", "es": "quien la vacía se detuvo"},
+    "why_far_behind": {"en": "over 5 minutes behind", "es": "más de 5 minutos de atraso"},
+    "why_behind": {"en": "over 30 seconds behind", "es": "más de 30 segundos de atraso"},
+    "why_drained": {"en": "drained", "es": "al día"},
+    # first steps
+    "first_steps": {"en": "First steps", "es": "Primeros pasos"},
+    "step_done": {"en": "done", "es": "hecho"},
+    "step_open": {"en": "to do", "es": "por hacer"},
+    "step_declare": {
+        "en": "Make a project from a file of data",
+        "es": "Cree un proyecto a partir de un archivo de datos",
+    },
+    "step_train": {"en": "Put a model into production", "es": "Ponga un modelo en producción"},
+    "step_predict": {"en": "Ask for a prediction", "es": "Pida una predicción"},
+    "step_outcome": {"en": "Send what really happened", "es": "Envíe lo que ocurrió en realidad"},
+    # a page that cannot be made
+    "failed_title": {
+        "en": "The overview could not be loaded",
+        "es": "No se pudo cargar el panorama",
+    },
+}
+
+
+def say(lang: Language, key: str, **fields: Any) -> str:
+    """Give a sentence in a language, its ``{fields}`` filled.
+
+    Raises
+    ------
+    KeyError
+        If there is no such sentence, or a field is missing: a defect, found by the tests.
+    """
+    return TEXTS[key][lang].format(**fields)

@@ -1,0 +1,213 @@
+"""The Overview in words: its values as the strings and charts that the templates place."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from timonel.dashboard import figures, formats
+from timonel.dashboard.language import Language
+from timonel.dashboard.overview import Card, Need, NeedKind, Overview, Steps
+from timonel.dashboard.texts import say
+from timonel.monitoring.health import State
+from timonel.monitoring.performance import Quality, fallback
+
+SIGNS = {State.HEALTHY: "✓", State.DEGRADED: "!", State.UNHEALTHY: "✕", State.UNKNOWN: "?"}
+
+
+class NeedView(NamedTuple):
+    """A need as a sentence, and a command that helps."""
+
+    sentence: str
+    command: str | None
+
+
+class StepView(NamedTuple):
+    """A first step, whether it is taken, and its command."""
+
+    sentence: str
+    done: bool
+    command: str
+
+
+def overview_words(view: Overview, lang: Language, base_url: str) -> dict[str, Any]:
+    """Give what the template of the page's body needs.
+
+    Parameters
+    ----------
+    base_url : str
+        Where this server is reached, without a slash at its end; for the copyable commands.
+    """
+    needs = [_need(need, lang) for need in view.needs]
+    rate = None if view.clock_rate == 1 else formats.measure(view.clock_rate, lang)
+    return {
+        "view": view,
+        "signs": SIGNS,
+        "sentence": sentence(len(view.cards), view.n_serving, len(needs), lang),
+        "at": formats.moment(view.at_us, view.zone, lang),
+        "rate": rate,
+        "needs": needs,
+        "steps": [] if view.steps.done else _steps(view.steps, lang, base_url),
+        "cards": [_card(card, view.zone, lang) for card in view.cards],
+        "loops": figures.loop_figures(view.loop, lang),
+    }
+
+
+def sentence(n_models: int, n_serving: int, n_needs: int, lang: Language) -> str:
+    """Write the one sentence of state."""
+    if n_models == 0:
+        return say(lang, "no_models")
+    serving = say(lang, _counted("serving", n_serving), n=formats.number(n_serving, lang))
+    needs = say(lang, _counted("needs", n_needs), n=formats.number(n_needs, lang))
+    return f"{serving}, {needs}"
+
+
+def _counted(key: str, n: int) -> str:
+    return f"{key}_{n if n < 2 else 'n'}"
+
+
+def _need(need: Need, lang: Language) -> NeedView:
+    facts: dict[str, Any] = {
+        name: formats.percent(value, lang) if isinstance(value, float) else value
+        for name, value in need.facts.items()
+    }
+    if need.kind is NeedKind.FIRST_VERSION:
+        source = "need_first_rules" if need.facts["source"] == "rules" else "source_baseline"
+        facts["source"] = say(lang, source)
+    elif need.kind is NeedKind.PARKED:
+        facts["n"] = formats.number(int(need.facts["n"]), lang)
+    elif need.kind is NeedKind.HEALTH:
+        check, why = say(lang, f"check_{facts['check']}"), say(lang, f"why_{facts['reason']}")
+        facts = {"what": f"{check}: {why}."}
+    return NeedView(say(lang, f"need_{need.kind}", model=need.model, **facts), need.command)
+
+
+def _steps(steps: Steps, lang: Language, base_url: str) -> list[StepView]:
+    model = steps.model or "MODEL"
+    route = f"{base_url}/v1/models/{model}"
+    inputs = msgspec.json.encode({"inputs": steps.example}).decode()
+    outcome = {"prediction_id": steps.last_prediction_id or "PREDICTION_ID", "value": "VALUE"}
+    told = msgspec.json.encode(outcome).decode()
+    first = StepView(say(lang, "step_train"), steps.in_production, f"timonel train {model}")
+    if not steps.declared:
+        command = "timonel init --from data.csv --target COLUMN"
+        first = StepView(say(lang, "step_declare"), done=False, command=command)
+    return [
+        first,
+        StepView(say(lang, "step_predict"), steps.predicted, _curl(f"{route}/predict", inputs)),
+        StepView(say(lang, "step_outcome"), steps.labelled, _curl(f"{route}/outcomes", told)),
+    ]
+
+
+def _curl(url: str, body: str) -> str:
+    quoted = body.replace("'", "'\\''")
+    return f"curl {url} -H 'Content-Type: application/json' -d '{quoted}'"
+
+
+def _card(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
+    if card.failure is not None or card.manifest is None:
+        return {"name": card.name, "failure": card.failure}
+    champion, manifest = card.champion, card.manifest
+    stand_in = "answered_by_rules" if manifest.rules is not None else "answered_by_baseline"
+    since = champion.deployed_at if champion is not None else None
+    task = say(lang, f"task_{manifest.task}")
+    return {
+        "name": card.name,
+        "failure": None,
+        "predicts": say(lang, "predicts", target=manifest.target, task=task),
+        "version": champion.version if champion is not None else None,
+        "since": "–" if since is None else formats.moment(since, zone, lang),
+        "stand_in": say(lang, stand_in),
+        "quality": _quality(card, zone, lang),
+        "n_hour": formats.number(sum(card.minutes), lang),
+        "minutes": figures.minutes_figure(card, lang),
+        "minutes_note": say(lang, "per_minute_note", **figures.minute_facts(card, lang)),
+        "fallback": _fallback(card, lang),
+        "versions_header": _header(("col_version", "col_stage", "col_created", "col_by"), lang),
+        "versions": [
+            (
+                version.version,
+                say(lang, f"stage_{version.stage}"),
+                formats.moment(version.created_at, zone, lang),
+                version.created_by,
+            )
+            for version in card.versions
+        ],
+        "n_older": card.n_older,
+        "groups_of": say(lang, "last_7_days"),
+        "groups_header": _groups_header(card, lang),
+        "groups": _groups(card, lang),
+    }
+
+
+def _header(keys: Iterable[str], lang: Language) -> tuple[str, ...]:
+    return tuple(say(lang, key) for key in keys)
+
+
+def _quality(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
+    quality = card.quality
+    own = card.champion is not None and card.performance is not None
+    version = card.champion.version if card.champion is not None else ""
+    own = own and card.performance is not None and card.performance.of(version) is not None
+    of = say(lang, "quality_of_version", version=version) if own else say(lang, "quality_of_all")
+    view: dict[str, Any] = {"of": of, "big": None, "lacking": False, "note": "", "metric": ""}
+    view["figure"] = figures.quality_figure(card, zone, lang)
+    if quality is None:
+        return view | {"note": say(lang, "unknown"), "lacking": True}
+    view["metric"] = say(lang, quality.metric)
+    if quality.interval is None:
+        why = say(lang, f"unknown_{quality.unknown}")
+        return view | {"note": f"{say(lang, 'unknown')}: {why}", "lacking": True}
+    value, low, high = _estimate(quality, lang)
+    n = formats.number(quality.n_labels, lang)
+    if not quality.enough:
+        needed = formats.number(quality.n_needed, lang)
+        lacking = say(lang, "not_enough", n=n, needed=needed)
+        so_far = say(lang, "so_far", value=value, low=low, high=high)
+        return view | {"note": f"{lacking}; {so_far}", "lacking": True}
+    return view | {"big": value, "note": say(lang, "interval", low=low, high=high, n=n)}
+
+
+def _estimate(quality: Quality, lang: Language) -> tuple[str, str, str]:
+    write = figures.write_quality(quality.metric, lang)
+    interval = quality.interval
+    if interval is None:
+        return "–", "–", "–"
+    return write(interval.estimate), write(interval.low), write(interval.high)
+
+
+def _fallback(card: Card, lang: Language) -> dict[str, Any]:
+    n, n_fallback, _ = fallback(card.day)
+    of = say(lang, "fallback_of", n=formats.number(n, lang))
+    if n == 0:
+        return {"of": "", "share": None, "figure": None, "note": say(lang, "fallback_unknown")}
+    return {
+        "of": of,
+        "share": formats.percent(n_fallback / n, lang),
+        "figure": figures.fallback_figure(card, lang),
+        "note": say(lang, "fallback_none"),
+    }
+
+
+def _groups_header(card: Card, lang: Language) -> tuple[str, ...]:
+    metric = card.quality.metric if card.quality is not None else "accuracy"
+    return _header(("col_answered_by", "col_answers", "col_labels", metric, "col_interval"), lang)
+
+
+def _groups(card: Card, lang: Language) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for group in card.performance.groups if card.performance is not None else ():
+        value, low, high = _estimate(group.quality, lang)
+        source = say(lang, f"source_{group.source}")
+        version = f" {group.version}" if group.version and group.source == "model" else ""
+        rows.append(
+            (
+                f"{source}{version}",
+                formats.number(group.n_answered, lang),
+                formats.number(group.quality.n_labels, lang),
+                value,
+                "–" if group.quality.interval is None else f"{low} – {high}",
+            )
+        )
+    return rows

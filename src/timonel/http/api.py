@@ -1,0 +1,91 @@
+"""The control application: its routes, the pages and their guard, joined around an ``App``."""
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+
+from timonel import __version__
+from timonel.dashboard.pages import create_pages
+from timonel.http import problems
+from timonel.http.docs import create_docs
+from timonel.http.event_routes import create_event_routes
+from timonel.http.guard import Guard
+from timonel.http.model_routes import create_model_routes
+from timonel.http.openapi import complete
+from timonel.http.state_routes import create_state_routes
+from timonel.registry.manifest import decode_manifest
+
+if TYPE_CHECKING:
+    from timonel.app import App
+
+_DESCRIPTION = (
+    "Models in production as one loop: predictions by models or by their rules, outcomes, "
+    "versions and their history. Every error is a problem document with a remedy."
+)
+
+
+def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
+    """Make the application that the control process serves.
+
+    Parameters
+    ----------
+    app : App
+    behind_worker : bool
+        Requests come from a predict worker over a Unix socket, which has asked who may ask.
+
+    Returns
+    -------
+    FastAPI
+        All routes but predict, outcomes and metrics, which the workers answer.
+    """
+    settings = app.settings
+    public = urlsplit(settings.public_url or "")
+    api = FastAPI(
+        title=f"Timonel: {app.name}",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        root_path=public.path.rstrip("/"),
+        redirect_slashes=False,
+    )
+    problems.install(api, settings.language)
+    for router in (
+        create_state_routes(app),
+        create_model_routes(app),
+        create_event_routes(app),
+        create_pages(app),
+        create_docs(f"Timonel: {app.name}"),
+    ):
+        api.include_router(router)
+
+    @api.get("/openapi.json", include_in_schema=False)
+    def openapi() -> JSONResponse:
+        return JSONResponse(describe(api, app))
+
+    key = settings.admin_key
+    api.add_middleware(
+        Guard,
+        behind_worker=behind_worker,
+        key_sha256=None if key is None else sha256(key.encode()).hexdigest(),
+        max_body_bytes=settings.max_body_kb << 10,
+        language=settings.language,
+    )
+    return api
+
+
+def describe(api: FastAPI, app: "App") -> dict[str, Any]:
+    """Make the OpenAPI document as the models are declared now."""
+    document = get_openapi(
+        title=api.title,
+        version=api.version,
+        description=_DESCRIPTION,
+        routes=api.routes,
+        servers=[{"url": api.root_path}] if api.root_path else None,
+    )
+    manifests = [decode_manifest(row.manifest) for row in app.registry.declarations()]
+    return complete(document, manifests)

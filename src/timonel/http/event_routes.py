@@ -1,0 +1,114 @@
+"""Routes of what was logged: predictions, outcomes, and how good the answers were."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+
+from timonel.errors import TimonelError
+from timonel.http.documents import outcome_document, performance_document, prediction_document
+from timonel.http.errors import NotAnsweredHere, UnknownOutcome, UnknownPrediction
+from timonel.http.model_routes import require_declared
+from timonel.http.parameters import Limit, ModelName, read_position, write_position
+from timonel.monitoring.performance import measure
+from timonel.project.model import Policy
+from timonel.registry.manifest import decode_manifest
+from timonel.store.engine import reading
+from timonel.store.reads import (
+    Choice,
+    PredictionRow,
+    read_outcome,
+    read_prediction,
+    read_predictions,
+)
+from timonel.store.reads_windows import HOUR_US, MINUTE_US
+from timonel.wire.answer import Source
+
+if TYPE_CHECKING:
+    from timonel.app import App
+
+Document = dict[str, Any]
+
+
+def create_event_routes(app: "App") -> APIRouter:
+    """Make the routes of predictions, outcomes and performance."""
+    router = APIRouter(prefix="/v1", tags=["predictions"])
+    _single(router, app)
+    _of_model(router, app)
+    _absent(router)
+    return router
+
+
+def _single(router: APIRouter, app: "App") -> None:
+    @router.get("/predictions/{prediction_id}", summary="Look up a prediction and its truth")
+    def prediction(prediction_id: UUID) -> Document:
+        with reading(app.engine) as connection:
+            row = read_prediction(connection, app.name, prediction_id)
+        if row is None:
+            raise UnknownPrediction(prediction_id=str(prediction_id))
+        return prediction_document(row)
+
+    @router.get("/outcomes/{outcome_id}", summary="Tell what became of an outcome")
+    def outcome(outcome_id: UUID) -> Document:
+        with reading(app.engine) as connection:
+            row = read_outcome(connection, app.name, outcome_id)
+        if row is None:
+            raise UnknownOutcome(outcome_id=str(outcome_id))
+        return outcome_document(row)
+
+
+def _of_model(router: APIRouter, app: "App") -> None:
+    @router.get("/models/{model}/predictions", summary="List a model's predictions, newest first")
+    def predictions(
+        model: ModelName,
+        before: Annotated[str | None, Query(max_length=80, description="Cursor.")] = None,
+        version: Annotated[str | None, Query(max_length=32)] = None,
+        source: Annotated[Source | None, Query()] = None,
+        limit: Limit = 100,
+    ) -> Document:
+        require_declared(app, model)
+        wanted = {"limit": limit, "version": version, "source": source}
+        choice = Choice(limit, read_position(before), version, source)
+        with reading(app.engine) as connection:
+            rows = read_predictions(connection, app.name, model, choice)
+        return _page(rows, f"/v1/models/{model}/predictions", wanted)
+
+    @router.get("/models/{model}/performance", summary="Tell how good a model's answers were")
+    def performance(
+        model: ModelName,
+        days: Annotated[int, Query(ge=1, le=90, description="Days of predictions.")] = 7,
+    ) -> Document:
+        task = decode_manifest(require_declared(app, model).manifest).task
+        now_us = app.clock.now_us()
+        span = {"since_us": now_us - days * 24 * HOUR_US, "until_us": now_us + MINUTE_US}
+        needed = min_samples(app, model)
+        return performance_document(
+            measure(app.engine, app.name, model, task, n_needed=needed, **span)
+        )
+
+
+def min_samples(app: "App", model: str) -> int:
+    """Give how many labels the model's policy asks for; the default where it cannot be read."""
+    try:
+        return app.model(model).policy.min_samples
+    except TimonelError:
+        return Policy().min_samples
+
+
+def _page(rows: list[PredictionRow], here: str, wanted: dict[str, Any]) -> Document:
+    following = None
+    if len(rows) == wanted["limit"]:
+        query = {"before": write_position(rows[-1].at, rows[-1].prediction_id), **wanted}
+        given = {name: value for name, value in query.items() if value is not None}
+        following = f"{here}?{urlencode(given)}"
+    return {"predictions": [prediction_document(row) for row in rows], "next": following}
+
+
+def _absent(router: APIRouter) -> None:
+    """Say that predict workers answer these, where a request for them comes this far."""
+
+    @router.post("/models/{model}/predict", include_in_schema=False)
+    @router.post("/models/{model}/outcomes", include_in_schema=False)
+    def not_here(request: Request) -> None:
+        raise NotAnsweredHere(path=request.url.path)

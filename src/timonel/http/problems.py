@@ -1,0 +1,85 @@
+"""Every refusal as a problem document: ours, the framework's own, and what nobody expected."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from timonel.dashboard.language import Language, choose_language
+from timonel.errors import TimonelError
+from timonel.http.errors import InvalidParameters, UnexpectedFailure, UnknownRoute
+from timonel.wire.errors import MalformedBody, MethodNotAllowed
+from timonel.wire.problem import MEDIA_TYPE, problem, status_of
+
+_SHOWN = 80
+
+
+def problem_response(
+    error: TimonelError,
+    lang: Language,
+    instance: str,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Make the answer to a refused request."""
+    document = problem(error, lang=lang, instance=instance)
+    content = msgspec.json.encode(document, enc_hook=str)
+    status = status_of(error)
+    extra = dict(headers or {})
+    if status == 401:
+        extra["WWW-Authenticate"] = "Bearer"
+    return Response(content, status, extra | {"Content-Language": lang}, MEDIA_TYPE)
+
+
+def install(api: FastAPI, setting: str | None) -> None:
+    """Make every error of an application a problem document; ``setting`` is its language."""
+
+    def language(request: Request) -> Language:
+        accepted = request.headers.get("accept-language")
+        return choose_language(None, None, accepted, setting)
+
+    @api.exception_handler(TimonelError)
+    def refused(request: Request, error: TimonelError) -> Response:
+        return problem_response(error, language(request), request.url.path)
+
+    @api.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        return problem_response(invalid_request(error), language(request), request.url.path)
+
+    @api.exception_handler(HTTPException)
+    def framework(request: Request, error: HTTPException) -> Response:
+        lang, path = language(request), request.url.path
+        headers = error.headers or {}
+        return problem_response(_of_framework(error, request), lang, path, headers)
+
+
+def _of_framework(error: HTTPException, request: Request) -> TimonelError:
+    path = request.url.path[:200]
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "GET")
+        return MethodNotAllowed(method=request.method, path=path, allowed=allowed)
+    if error.status_code == 400:  # a body that is no text at all
+        return MalformedBody(found=str(error.detail)[:_SHOWN], expected="a JSON object")
+    if error.status_code == 404:
+        return UnknownRoute(path=path)
+    return UnexpectedFailure(error_id=f"status-{error.status_code}")
+
+
+def invalid_request(error: RequestValidationError) -> TimonelError:
+    """Say in our form what the framework found wrong with a request."""
+    entries: list[dict[str, Any]] = []
+    for entry in error.errors():
+        if entry["type"] == "json_invalid":
+            found = f"{entry.get('ctx', {}).get('error', 'broken JSON')} at byte {entry['loc'][-1]}"
+            return MalformedBody(found=found, expected="a JSON object")
+        place = [str(part) for part in entry["loc"]]
+        found = "nothing" if entry["type"] == "missing" else _shown(entry["input"])
+        entries.append({"field": ".".join(place), "found": found, "expected": entry["msg"]})
+    return InvalidParameters(errors=entries)
+
+
+def _shown(value: object) -> str:
+    text = repr(value).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
