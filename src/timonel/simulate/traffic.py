@@ -235,17 +235,16 @@ async def connect(base_url: str, options: TrafficOptions) -> AsyncIterator[httpx
 
 
 async def reported_predictions(http: httpx.AsyncClient, model: str) -> list[Reported]:
-    """Page through every prediction that the server lists for a model."""
+    """Page through every prediction that the server lists for a model, newest first."""
     found: list[Reported] = []
-    parameters: dict[str, Any] = {"limit": _PAGE}
-    while True:
-        response = await http.get(f"/v1/models/{model}/predictions", params=parameters)
+    following: str | None = f"/v1/models/{model}/predictions?limit={_PAGE}"
+    while following is not None:
+        response = await http.get(following)
         response.raise_for_status()
         page = response.json()
-        found += [Reported(row["prediction_id"], row.get("key")) for row in page["predictions"]]
-        if page.get("next") is None:
-            return found
-        parameters["after"] = page["next"]
+        found += [Reported(row["prediction_id"], row["key"]) for row in page["predictions"]]
+        following = page["next"]
+    return found
 
 
 async def joined_outcomes(http: httpx.AsyncClient, outcome_ids: Iterable[str]) -> set[str]:

@@ -75,13 +75,11 @@ class Peer:
         if "/outcomes/" in request.url.path:
             known = request.url.path.rsplit("/", 1)[-1] in self.outcomes
             return httpx.Response(200, json={"state": "joined" if known else "parked"})
-        after = int(request.url.params.get("after", 0))
-        limit = int(request.url.params["limit"])
+        after, limit = int(request.url.params.get("after", 0)), 7
         rows = [{"prediction_id": i, "key": k} for i, k in self.log[after : after + limit]]
-        more = after + limit < len(self.log)
-        return httpx.Response(
-            200, json={"predictions": rows, "next": str(after + limit) if more else None}
-        )
+        more = f"{request.url.path}?after={after + limit}"
+        following = more if after + limit < len(self.log) else None
+        return httpx.Response(200, json={"predictions": rows, "next": following})
 
 
 def traffic_to(
