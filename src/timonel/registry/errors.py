@@ -79,23 +79,6 @@ class InvalidVersion(InvalidInput):
     }
 
 
-class InvalidBump(InvalidInput):
-    """A smaller step than what changed asks for."""
-
-    code = "invalid_bump"
-    texts = {
-        "en": Text(
-            "Cannot make this a {asked} version of {model}: {because}, which is {computed}.",
-            "Leave the step out, or ask for {computed} or more.",
-        ),
-        "es": Text(
-            "No se puede hacer de esta una versión {asked} de {model}: {because_es}, lo que es "
-            "{computed}.",
-            "Omita el paso, o pida {computed} o más.",
-        ),
-    }
-
-
 class IllegalTransition(Conflict):
     """A stage that cannot be reached from where the version is."""
 
@@ -120,18 +103,39 @@ class ChampionChanged(Conflict):
     code = "champion_changed"
     texts = {
         "en": Text(
-            "Cannot promote {model}@{version}: the champion is {found} now, it was {expected} "
-            "when this was decided.",
-            "Look at `timonel versions {model}` and, if {version} is still better, promote it "
-            "again.",
+            "Cannot put {model}@{version} into production: the champion is {found} now, it was "
+            "{expected} when this was decided.",
+            "Look at `timonel versions {model}` and repeat it if it is still what you want.",
         ),
         "es": Text(
-            "No se puede promover {model}@{version}: el campeón ahora es {found}, era {expected} "
-            "cuando esto se decidió.",
-            "Vea `timonel versions {model}` y, si {version} sigue siendo mejor, promuévala de "
-            "nuevo.",
+            "No se puede poner {model}@{version} en producción: el campeón ahora es {found}, era "
+            "{expected} cuando esto se decidió.",
+            "Vea `timonel versions {model}` y repítalo si todavía es lo que quiere.",
         ),
     }
+
+
+class NeverInProduction(Conflict):
+    """A rollback to a version that has not answered before."""
+
+    code = "never_in_production"
+    texts = {
+        "en": Text(
+            "Cannot roll back model {model} to {version}: it has not been in production; "
+            "{known_text} have.",
+            "Roll back to one of those; a version in validation goes there by `timonel promote`.",
+        ),
+        "es": Text(
+            "No se puede revertir el modelo {model} a {version}: no ha estado en producción; "
+            "sí han estado {known_text}.",
+            "Revierta a una de esas; una versión en validación llega con `timonel promote`.",
+        ),
+    }
+
+    def __init__(self, *, model: str, version: str, known: list[str], **_: Any) -> None:
+        super().__init__(
+            model=model, version=version, known=known, known_text=closest(version, known)
+        )
 
 
 class NothingToRollBackTo(Conflict):
@@ -153,18 +157,56 @@ class NothingToRollBackTo(Conflict):
 
 
 class RegistryBusy(Conflict):
-    """Others registered at the same moment, again and again."""
+    """Others changed the same rows at the same moment, again and again."""
 
     code = "registry_busy"
     texts = {
         "en": Text(
-            "Cannot register a version of {model}: {attempts} attempts met others doing the same.",
+            "Cannot change model {model} in the registry: {attempts} attempt(s) met others "
+            "changing it at the same moment.",
             "Repeat the command.",
         ),
         "es": Text(
-            "No se puede registrar una versión de {model}: {attempts} intentos coincidieron con "
-            "otros que hacían lo mismo.",
+            "No se puede cambiar el modelo {model} en el registro: {attempts} intento(s) "
+            "coincidieron con otros que lo cambiaban en el mismo momento.",
             "Repita el comando.",
+        ),
+    }
+
+
+class OtherProject(InvalidInput):
+    """A manifest that was made for another project."""
+
+    code = "other_project"
+    texts = {
+        "en": Text(
+            "Cannot enter {model} in project {project}: its manifest is of project {found}.",
+            "Run the command in the folder of project {found}, or train the model in this one.",
+        ),
+        "es": Text(
+            "No se puede inscribir {model} en el proyecto {project}: su manifiesto es del proyecto "
+            "{found}.",
+            "Ejecute el comando en la carpeta del proyecto {found}, o entrene el modelo en este.",
+        ),
+    }
+
+
+class HistoryDamaged(Corrupt):
+    """The chain of transitions does not hold: something was edited, removed or reordered."""
+
+    code = "history_damaged"
+    texts = {
+        "en": Text(
+            "Cannot trust the history of project {project}: {n_faults} of {n} transitions are "
+            "damaged ({summary}).",
+            "Compare the tables with a backup made before the change; the registry goes on "
+            "working meanwhile.",
+        ),
+        "es": Text(
+            "No se puede confiar en la historia del proyecto {project}: {n_faults} de {n} "
+            "transiciones están dañadas ({summary}).",
+            "Compare las tablas con un respaldo anterior al cambio; el registro sigue "
+            "funcionando mientras tanto.",
         ),
     }
 

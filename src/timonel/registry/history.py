@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -36,6 +37,12 @@ class Transition:
         content = [getattr(self, field.name) for field in fields(self) if field.name != "hash"]
         return sha256(msgspec.json.encode(content)).hexdigest()
 
+    def document(self) -> dict[str, Any]:
+        """Give the row for JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moment = datetime.fromtimestamp(self.at / 1e6, UTC).isoformat()
+        return values | {"gates": msgspec.json.decode(self.gates), "at": moment}
+
 
 def link(head: "Head", **content: Any) -> Transition:
     """Make the link after a head; ``content`` is every field but seq and the two hashes."""
@@ -59,7 +66,7 @@ class Damage(StrEnum):
     MISSING = "missing"  # one or more links before it are gone
     UNLINKED = "unlinked"  # the link before it is not the one it was made after
     CUT = "cut"  # the chain ends before (or after) its head
-    STAGE = "stage"  # the version stands in another stage than its last link says
+    STAGE = "stage"  # a version or champion is not where its last link put it
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,12 +176,21 @@ def live_processes(
 def await_generation(
     engine: Engine,
     project: str,
-    generation: int,
-    timeout_s: float,
+    generation: int | None = None,
+    timeout_s: float = 5.0,
     *,
     within_s: float = ALIVE_WITHIN_S,
 ) -> Reached:
     """Wait until all live processes run a generation, or a later one.
+
+    Parameters
+    ----------
+    engine, project
+    generation : int or None
+        None: the one in force now.
+    timeout_s : float
+    within_s : float
+        How recently a process must have reported to count as live.
 
     Returns
     -------
@@ -189,6 +198,8 @@ def await_generation(
         The counts when all did, or when the time was over; ``(0, 0)`` at once when none live.
     """
     deadline = time.monotonic() + timeout_s
+    if generation is None:
+        generation = read_generation(engine, project)
     while True:
         live = live_processes(engine, project, within_s)
         n_current = sum(process.generation >= generation for process in live)

@@ -1,8 +1,16 @@
 """What conformance checks run in processes of their own (importable by name, for ``spawn``)."""
 
+import os
+import signal
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
+from typing import Any
 
+from sqlalchemy import Engine, event
+
+from timonel.clock import AffineClock
+from timonel.registry.registry import Registry
+from timonel.store.control import read_generation
 from timonel.store.engine import make_engine
 from timonel.store.migrate import upgrade
 
@@ -17,3 +25,60 @@ def upgrade_at_barrier(url: str, barrier: Barrier, results: "Queue[str]") -> Non
         results.put(repr(error))
     finally:
         engine.dispose()
+
+
+def killed_promotions(url: str, project: str, model: str, results: "Queue[Any]") -> None:
+    """Promote ``1.0.1`` in children that kill themselves after their 1st, 2nd, ... statement.
+
+    Puts a list of what was found after each: (champion, how far the generation had risen). It ends
+    with the first child that had no statement left to be killed after.
+    """
+    try:
+        results.put(_states(url, project, model))
+    except Exception as error:  # noqa: BLE001 - the other side reports it
+        results.put(repr(error))
+
+
+def _states(url: str, project: str, model: str) -> list[tuple[str, int]]:
+    first = _generation(url, project)
+    states: list[tuple[str, int]] = []
+    killed = True
+    while killed:
+        child = os.fork()
+        if child == 0:
+            _promote_and_die(url, project, model, after=len(states) + 1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        killed = os.WIFSIGNALED(status)
+        states.append((_champion(url, project, model), _generation(url, project) - first))
+    return states
+
+
+def _promote_and_die(url: str, project: str, model: str, after: int) -> None:
+    engine = make_engine(url)
+    registry = Registry(engine, project, AffineClock())
+    registry.get(model, "1.0.1")  # connects, so that what follows is counted from the promotion
+    n = 0
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def die(*_: object) -> None:
+        nonlocal n
+        n += 1
+        if n == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    registry.promote(model, "1.0.1", who="ana", reason="killed")
+
+
+def _champion(url: str, project: str, model: str) -> str:
+    engine = make_engine(url)
+    champion = Registry(engine, project, AffineClock()).champion(model)
+    engine.dispose()
+    return champion.version if champion else ""
+
+
+def _generation(url: str, project: str) -> int:
+    engine = make_engine(url)
+    generation = read_generation(engine, project)
+    engine.dispose()
+    return generation

@@ -1,0 +1,10 @@
+from collections.abc import Callable
+
+import pytest
+
+from timonel.testing.store import STORE_CHECKS
+
+
+@pytest.mark.parametrize("check", STORE_CHECKS, ids=lambda check: check.__name__)
+def test_store(check: Callable[[str], None], database: str) -> None:
+    check(database)
