@@ -78,7 +78,8 @@ def threshold_f32(threshold: float, *, strict: bool) -> float:
     >>> threshold_f32(0.1, strict=False) <= 0.1 <= threshold_f32(0.1, strict=True)
     True
     """
-    rounded = np.float32(threshold)
+    with np.errstate(over="ignore"):  # LightGBM's "all but NaN" is float64's largest number
+        rounded = np.float32(threshold)
     if strict and float(rounded) < threshold:
         rounded = np.nextafter(rounded, np.float32(np.inf))
     elif not strict and float(rounded) > threshold:

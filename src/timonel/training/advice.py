@@ -1,0 +1,130 @@
+"""What the figures of a training suggest, in sentences; nothing is said without a figure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from timonel.training.evaluate import Evaluation
+
+_TINY_HOLDOUT = 200
+_LOST, _WEAK_CLASS, _MISCALIBRATED, _TOO_GOOD = 0.1, 0.7, 0.1, 0.995
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One finding in both languages."""
+
+    code: str
+    en: str
+    es: str
+
+
+def advise(
+    evaluation: Evaluation, *, n_read: int, dropped: dict[str, int], warnings: list[str]
+) -> list[Advice]:
+    """List what a person should look at, the gravest first."""
+    found: list[Advice] = []
+    _on_baseline(found, evaluation)
+    _on_data(found, evaluation, n_read, dropped)
+    _on_classes(found, evaluation)
+    if warnings:
+        found.append(
+            Advice(
+                "warnings",
+                f"The recipe warned: {warnings[0]}",
+                f"La receta advirtió: {warnings[0]}",
+            )
+        )
+    return found
+
+
+def _on_baseline(found: list[Advice], evaluation: Evaluation) -> None:
+    if not evaluation.against_baseline.shown:
+        found.append(
+            Advice(
+                "no_better_than_baseline",
+                "It is not shown to be better than always giving the base rate or median: the "
+                "inputs may say nothing about the target.",
+                "No se demuestra que sea mejor que dar siempre la tasa base o la mediana: las "
+                "entradas podrían no decir nada del objetivo.",
+            )
+        )
+    against = evaluation.against_rules
+    if against is not None and evaluation.rules is not None and not against.shown:
+        found.append(
+            Advice(
+                "no_better_than_rules",
+                f"It is not shown to be better than the rules ({evaluation.rules:.4g} on the rows "
+                "they answer).",
+                f"No se demuestra que sea mejor que las reglas ({evaluation.rules:.4g} en las "
+                "filas que responden).",
+            )
+        )
+
+
+def _on_data(
+    found: list[Advice], evaluation: Evaluation, n_read: int, dropped: dict[str, int]
+) -> None:
+    main = evaluation.main
+    if main.name == "accuracy" and (main.value or 0.0) >= _TOO_GOOD:
+        found.append(
+            Advice(
+                "too_good",
+                f"Accuracy {main.value:.3f} is rarely honest: look for an input that is only "
+                "known after the fact.",
+                f"Una exactitud de {main.value:.3f} rara vez es honesta: busque una entrada que "
+                "solo se conoce después del hecho.",
+            )
+        )
+    n_dropped = sum(dropped.values())
+    if n_dropped > _LOST * n_read:
+        reason, n = max(dropped.items(), key=lambda item: item[1])
+        found.append(
+            Advice(
+                "many_rows_left_out",
+                f"{n_dropped} of {n_read} rows were left out, most ({n}) for {reason}: requests "
+                "like these will be refused too.",
+                f"Se dejaron fuera {n_dropped} de {n_read} filas, la mayoría ({n}) por {reason}: "
+                "las solicitudes así también serán rechazadas.",
+            )
+        )
+    if main.n < _TINY_HOLDOUT and main.lower is not None and main.upper is not None:
+        found.append(
+            Advice(
+                "small_holdout",
+                f"The holdout has {main.n} rows: {main.name} is only known to lie within "
+                f"{main.lower:.3g} and {main.upper:.3g}.",
+                f"La muestra de prueba tiene {main.n} filas: de {main.name} solo se sabe que está "
+                f"entre {main.lower:.3g} y {main.upper:.3g}.",
+            )
+        )
+
+
+def _on_classes(found: list[Advice], evaluation: Evaluation) -> None:
+    per_class: dict[str, Any] = evaluation.detail.get("per_class", {})
+    weak = [
+        (figures["recall"], label)
+        for label, figures in per_class.items()
+        if figures["recall"] is not None and figures["n"] >= 10
+    ]
+    if weak and min(weak)[0] < _WEAK_CLASS:
+        recall, label = min(weak)
+        found.append(
+            Advice(
+                "weak_class",
+                f"Class {label} is found in {recall:.0%} of its cases only: more rows of it, or "
+                "inputs that tell it apart, would help most.",
+                f"La clase {label} se reconoce solo en {recall:.0%} de sus casos: lo que más "
+                "ayudaría son más filas de ella, o entradas que la distingan.",
+            )
+        )
+    ece = evaluation.measures.get("ece")
+    if ece is not None and ece.lower is not None and ece.lower > _MISCALIBRATED:
+        found.append(
+            Advice(
+                "miscalibrated",
+                f"Stated probabilities are off by {ece.value:.2f} on average: do not read them as "
+                "frequencies.",
+                f"Las probabilidades declaradas se desvían {ece.value:.2f} en promedio: no las lea "
+                "como frecuencias.",
+            )
+        )

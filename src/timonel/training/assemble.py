@@ -1,0 +1,122 @@
+"""What serving will read of a training: the manifest, its artifacts, and its self-test."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from timonel.project.model import Model, duration
+from timonel.registry.manifest import (
+    ArtifactRef,
+    Baseline,
+    OutcomePlan,
+    SelfTest,
+    ServingManifest,
+    ServingPolicy,
+)
+from timonel.runtime.compile import Compiled
+from timonel.runtime.featuriser import Featuriser
+from timonel.runtime.native import NativePredictor, dump, library_versions
+from timonel.runtime.outputs import AnswerMaker
+from timonel.runtime.parity import Rows
+from timonel.runtime.predictors import PLAN_ARTIFACT, Predictor, compiled_predictor
+from timonel.wire.answer import Label
+from timonel.wire.rules import RulesSource
+
+_LARGEST_INLINE_PLAN = 64 << 10
+_SELF_TEST_ROWS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What fitting gave: the estimator, its featuriser, and what the training part holds."""
+
+    estimator: Any
+    plan: dict[str, Any]
+    featuriser: Featuriser
+    classes: list[Label] | None
+    positive: Label | None
+    baseline: Baseline
+    warnings: list[str]
+    seconds: float
+
+
+def assemble(
+    model: Model,
+    compiled: Compiled,
+    fitted: Fitted,
+    *,
+    project: str,
+    timezone: str,
+    rules: RulesSource | None,
+) -> tuple[ServingManifest, dict[str, bytes], Predictor]:
+    """Give the manifest (without self-test), its artifacts, and the predictor they make."""
+    plan, artifacts = compiled.plan, dict(compiled.artifacts)
+    if compiled.scores is None:
+        artifacts = dump(fitted.estimator, model=model.name, allow_pickle=model.allow_pickle)
+        native = {
+            "artifact": next(iter(artifacts)),
+            "allow_pickle": model.allow_pickle,
+            "libraries": library_versions(),
+        }
+        plan = {**plan, "native": native}
+    plan = {**plan, "model": model.name}
+    encoded = msgspec.json.encode(plan, order="deterministic")
+    inline = plan
+    if len(encoded) > _LARGEST_INLINE_PLAN:
+        artifacts[PLAN_ARTIFACT] = encoded
+        inline = {"artifact": PLAN_ARTIFACT}
+    manifest = ServingManifest(
+        project=project,
+        model=model.name,
+        version="",
+        task=str(model.task),
+        target=model.target,
+        schema=model.schema.to_json(),
+        timezone=timezone,
+        classes=fitted.classes,
+        positive=fitted.positive,
+        predictor=compiled.kind,
+        plan=inline,
+        artifacts={
+            name: ArtifactRef(sha256(data).hexdigest(), len(data))
+            for name, data in artifacts.items()
+        },
+        baseline=fitted.baseline,
+        rules=rules,
+        policy=serving_policy(model),
+        outcome=outcome_plan(model),
+        parity=compiled.verdict,
+    )
+    predictor: Predictor
+    if compiled.scores is None:
+        predictor = NativePredictor(
+            fitted.featuriser,
+            fitted.estimator,
+            AnswerMaker.of(manifest),
+            classifier=fitted.classes is not None,
+        )
+    else:
+        predictor = compiled_predictor(manifest, plan, compiled.scores)
+    return manifest, artifacts, predictor
+
+
+def serving_policy(model: Model) -> ServingPolicy:
+    """Give the part of a model's policy that the hot path needs."""
+    return ServingPolicy(model.policy.deadline_ms, model.policy.low_confidence)
+
+
+def outcome_plan(model: Model) -> OutcomePlan:
+    """Give how a model's outcomes find their predictions."""
+    horizon = int(duration(model.outcome.horizon).total_seconds())
+    return OutcomePlan(model.outcome.key, horizon, model.outcome.absent)
+
+
+def self_test_of(model: Model, predictor: Predictor, rows: Rows) -> SelfTest:
+    """Store rows with their answers; personal values are left out, the rest is enough."""
+    personal = [at for at, feature in enumerate(model.schema) if feature.pii]
+    chosen = rows.clean[: _SELF_TEST_ROWS // 2] + rows.dirty[: _SELF_TEST_ROWS // 2]
+    kept = [[None if at in personal else v for at, v in enumerate(row)] for row in chosen]
+    answers = predictor.predict_rows(kept)
+    return SelfTest(kept, [a.prediction for a in answers], [a.score for a in answers])

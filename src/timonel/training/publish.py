@@ -1,0 +1,75 @@
+"""From a declaration or a training to what serving reads: manifests, artifacts, registry."""
+
+from typing import Protocol
+
+from timonel.project.model import Model
+from timonel.registry.manifest import ServingManifest
+from timonel.registry.registry import ModelVersion, Registry
+from timonel.registry.versions import Stage
+from timonel.training.assemble import outcome_plan, serving_policy
+from timonel.training.rules import verify_rules
+from timonel.training.train import TrainedVersion
+from timonel.wire.rules import RulesSource
+
+__all__ = ["declaration_manifest", "publish", "verify_rules"]
+
+
+class Artifacts(Protocol):
+    """Where bytes are kept by their hash."""
+
+    def put(self, data: bytes) -> object:
+        """Store bytes; storing them again changes nothing."""
+        ...
+
+
+def declaration_manifest(
+    model: Model, *, project: str, timezone: str, rules: RulesSource | None
+) -> ServingManifest:
+    """Make the manifest of a model without a version: its schema, rules and policy.
+
+    Its baseline is None: nothing is known of the data yet. The rules are tried first.
+
+    Raises
+    ------
+    UnusableRules
+        If the rules could not answer in service.
+    """
+    if rules is not None:
+        verify_rules(rules, model.schema, task=str(model.task), timezone=timezone)
+    return ServingManifest(
+        project=project,
+        model=model.name,
+        version="",
+        task=str(model.task),
+        target=model.target,
+        schema=model.schema.to_json(),
+        timezone=timezone,
+        positive=model.positive,
+        rules=rules,
+        policy=serving_policy(model),
+        outcome=outcome_plan(model),
+    )
+
+
+def publish(
+    trained: TrainedVersion, registry: Registry, artifacts: Artifacts, *, who: str
+) -> ModelVersion:
+    """Store a training's artifacts and enter it into the registry under its next number.
+
+    The stage is validation; a version that failed a gate is entered too, with its gates in the
+    history, and is not promoted by itself.
+    """
+    for data in trained.artifacts.values():
+        artifacts.put(data)
+    return registry.register(
+        trained.manifest,
+        schema_digest=trained.schema_digest,
+        recipe_digest=trained.recipe_digest,
+        data_digest=trained.data_digest,
+        version_hash=trained.version_hash,
+        metrics=trained.metrics,
+        lineage=trained.lineage,
+        gates=[gate.document() for gate in trained.checks],
+        who=who,
+        stage=Stage.VALIDATION,
+    )

@@ -1,0 +1,102 @@
+"""``python -m timonel.training.rules_child``: rules and rows in, what they gave out (JSON).
+
+What a predict worker does not have is blocked before the rules are imported. The rules are called
+by serving's own code, found by name: training stands below serving, this process does not.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from statistics import median
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+BLOCKED = frozenset(
+    {
+        "fastapi",
+        "lightgbm",
+        "onnx",
+        "pandas",
+        "polars",
+        "pyarrow",
+        "pydantic",
+        "requests",
+        "scipy",
+        "skl2onnx",
+        "sklearn",
+        "skops",
+        "sqlalchemy",
+        "torch",
+        "xgboost",
+    }
+)
+
+
+class NotInService(ImportError):
+    """The rules import what serving does not have."""
+
+
+class _Block(MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] in BLOCKED:
+            message = f"{fullname} is not there in service; rules are plain Python"
+            raise NotInService(message)
+        return None
+
+
+def main() -> None:
+    """Read the orders from standard input, write the trial to standard output."""
+    sys.meta_path.insert(0, _Block())
+    from timonel.training.rules import Orders
+
+    orders = msgspec.json.decode(sys.stdin.buffer.read(), type=Orders)
+    out = sys.stdout
+    sys.stdout = sys.stderr  # what the rules print must not come between
+    found = _tried(orders)
+    out.buffer.write(msgspec.json.encode(found))
+    out.flush()
+
+
+def _tried(orders: Any) -> dict[str, Any]:
+    from timonel.schema.schema import Schema
+    from timonel.schema.validation import RowDecoder
+
+    serving = import_module("timonel.serving.rules")
+    decoder = RowDecoder(Schema.from_json(orders.schema), model="rules", timezone=orders.timezone)
+    outputs = serving.OutputCheck(orders.task, orders.classes)
+    try:
+        rules = serving.Rules(orders.rules, model="rules", outputs=outputs)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent says it
+        return {"broken": _said(error)}
+    rows = []
+    times = []
+    for values in orders.table:
+        row = decoder.document(tuple(values))
+        start = time.perf_counter()
+        try:
+            answer = rules.answer(row)
+        except Exception as error:  # noqa: BLE001 - as above
+            rows.append({"fault": _said(error)})
+            continue
+        times.append((time.perf_counter() - start) * 1e6)
+        if answer is None:
+            rows.append({})
+        else:
+            rows.append({"prediction": answer.prediction, "score": answer.score})
+    return {"rows": rows, "median_us": median(times) if times else None}
+
+
+def _said(error: Exception) -> str:
+    context = getattr(error, "context", {})
+    return str(context.get("found") or f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Which rows are learned from, and which are kept to measure on. The parts never share a row.
+
+By time where the model names one (the newest rows are held out, rows of one moment stay
+together), by group where it names one, else at random, stratified by class. Without time, rows
+that are equal in all values and the target count as one, so that no holdout row was learned.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timonel.training.table import Table
+
+HOLDOUT = 0.2
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Row numbers of each part, ascending.
+
+    Parameters
+    ----------
+    train, validation, test : ndarray of int
+        ``validation`` is empty unless a share of it was asked for.
+    method : {"time", "group", "stratified", "random"}
+    n_duplicates : int
+        Rows that repeat another one exactly.
+    """
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    method: str
+    n_duplicates: int
+
+    def document(self) -> dict[str, Any]:
+        """Give it for lineage."""
+        return {
+            "method": self.method,
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": len(self.test),
+            "duplicates": self.n_duplicates,
+        }
+
+
+def split_rows(
+    table: Table,
+    *,
+    classes: bool,
+    rng: np.random.Generator,
+    holdout: float = HOLDOUT,
+    validation: float = 0.0,
+) -> Split:
+    """Split a table's rows.
+
+    Parameters
+    ----------
+    table : Table
+    classes : bool
+        Whether the target is a class (then a random split keeps the shares of classes).
+    rng : Generator
+    holdout, validation : float
+        Shares of the rows for test and validation.
+    """
+    n = len(table)
+    duplicates, n_duplicates = _same_rows(table)
+    if table.time is not None:
+        test, left = _newest(table.time, np.arange(n), holdout)
+        valid, train = _newest([table.time[i] for i in left], left, validation * n / len(left))
+        return Split(train, valid, test, "time", n_duplicates)
+    groups: Sequence[Hashable] = table.group if table.group is not None else duplicates
+    strata = table.target if classes and table.group is None else None
+    ids = {key: number for number, key in enumerate(dict.fromkeys(groups))}
+    of_row = np.array([ids[key] for key in groups], dtype=np.int64)
+    method = "group" if table.group is not None else "stratified" if classes else "random"
+    part = _draw(of_row, strata, rng, (holdout, validation))
+    rows = [np.flatnonzero(part == number) for number in (0, 2, 1)]
+    return Split(rows[0], rows[1], rows[2], method, n_duplicates)
+
+
+def _same_rows(table: Table) -> tuple[list[int], int]:
+    """Give equal rows equal numbers, and count the repeated ones."""
+    first: dict[Any, int] = {}
+    numbers = [
+        first.setdefault((values, target), row)
+        for row, (values, target) in enumerate(zip(table.values, table.target, strict=True))
+    ]
+    return numbers, len(numbers) - len(first)
+
+
+def _newest(times: Sequence[Any], rows: Rows, share: float) -> tuple[Rows, Rows]:
+    """Give the newest ``share`` of the rows and the rest; one moment is never cut in two."""
+    wanted = round(share * len(rows))
+    if not wanted:
+        return rows[:0], rows
+    moments = np.array(times)
+    ordered = np.sort(moments)
+    cut = ordered[len(ordered) - wanted]
+    newest = moments >= cut
+    if newest.all():  # the oldest moment alone holds the cut: begin after it
+        newest = moments > cut
+    return rows[newest], rows[~newest]
+
+
+def _draw(
+    groups: Rows,
+    strata: Sequence[Any] | None,
+    rng: np.random.Generator,
+    shares: tuple[float, float],
+) -> Rows:
+    """Give each row its part (0 train, 1 test, 2 validation); a group is never cut in two."""
+    n_groups = int(groups.max()) + 1
+    sizes = np.bincount(groups, minlength=n_groups)
+    of_group: list[Any] = [None] * n_groups
+    if strata is not None:
+        for row, group in enumerate(groups.tolist()):
+            of_group[group] = strata[row]
+    members: dict[Any, list[int]] = {}
+    for group, stratum in enumerate(of_group):
+        members.setdefault(stratum, []).append(group)
+    part = np.zeros(n_groups, dtype=np.int64)
+    for stratum in members.values():
+        shuffled = rng.permutation(np.array(stratum))
+        total = int(sizes[shuffled].sum())
+        position = 0
+        for number, share in ((1, shares[0]), (2, shares[1])):
+            wanted, taken = round(share * total), 0
+            # the last group of a stratum stays in the training part
+            while position < len(shuffled) - 1 and taken < wanted:
+                part[shuffled[position]] = number
+                taken += int(sizes[shuffled[position]])
+                position += 1
+    return part[groups]
