@@ -359,27 +359,31 @@ class Drainer:
     # -- parked outcomes --------------------------------------------------------------------
 
     def _retry_parked(self) -> int:
-        """Look for a page of parked outcomes' predictions; a write only where one is found."""
+        """Look for parked outcomes' predictions: a page a cycle, more while they are found."""
         if self._pages_wait and time.monotonic() < self._retry_at:
             return 0
+        n_joined = 0
+        found = self._findable_page()
+        while found:
+            for start in range(0, len(found), MAX_FRAMES):
+                some = found[start : start + MAX_FRAMES]
+                n_joined += self._transact(partial(self._join, waiting=some)).n_joined
+            found = self._findable_page() if self._pages_wait else []
+        self._retry_at = time.monotonic() + CYCLE_S
+        return n_joined
+
+    def _findable_page(self) -> list[Waiting]:
         with reading(self._engine) as connection:
             page = parked_page(connection, self._project, self._drainer_id, self._parked_after)
-            if page.waiting:
-                self._plans.refresh(connection)
-                until = self._complete_until(connection, None)
-                found = findable(
-                    connection, self._project, page.waiting, self._plans, complete_until=until
-                )
-            else:
-                found = []
-        self._parked_after = page.after
-        self._pages_wait = page.after is not None
-        self._retry_at = time.monotonic() + CYCLE_S
-        n_joined = 0
-        for start in range(0, len(found), MAX_FRAMES):
-            some = found[start : start + MAX_FRAMES]
-            n_joined += self._transact(partial(self._join, waiting=some)).n_joined
-        return n_joined
+            self._parked_after = page.after
+            self._pages_wait = page.after is not None
+            if not page.waiting:
+                return []
+            self._plans.refresh(connection)
+            until = self._complete_until(connection, None)
+            return findable(
+                connection, self._project, page.waiting, self._plans, complete_until=until
+            )
 
     def _join(self, connection: Connection, waiting: list[Waiting]) -> Joining:
         self._touch(connection, None)

@@ -12,28 +12,43 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    Integer,
-    String,
-    column,
-    insert,
-    select,
-    update,
-    values,
-)
+from sqlalchemy import Connection, Integer, Uuid, column, insert, select, text, update
 
 from timonel.events.accumulators import LoggedPrediction, TruthChange
 from timonel.events.frames import OutcomeFrame
 from timonel.events.plans import Plan, Plans, Problem
 from timonel.events.rows import json_text
-from timonel.store.tables import outcomes, prediction_keys, predictions, truths
+from timonel.store.tables import outcomes, predictions, truths
 from timonel.wire.answer import Label
 
 PARKED, JOINED, IDENTICAL, INVALID, EXPIRED = "parked", "joined", "identical", "invalid", "expired"
 
 _PAGE = 500
+
+
+# The questions travel as one JSON document: their number changes, the statement does not.
+_LAST_OF_KEY = {
+    dialect: text(
+        f"""
+        SELECT {n}, (
+            SELECT k.prediction_id FROM prediction_keys k
+            WHERE k.project = :project AND k.model = {model} AND k.key = {key}
+              AND k.at BETWEEN {low} AND {high}
+            ORDER BY k.at DESC, k.prediction_id DESC LIMIT 1
+        ) FROM {asked}
+        """  # noqa: S608 - constants of this module
+    ).columns(column("n", Integer), column("prediction_id", Uuid))
+    for dialect, asked, model, key, low, high, n in (
+        ("sqlite", "json_each(:asked) q", *(f"json_extract(q.value, '$[{i}]')" for i in range(5))),
+        (
+            "postgresql",
+            "json_array_elements(CAST(:asked AS json)) AS q(value)",
+            "(q.value->>0)",
+            "(q.value->>1)",
+            *(f"CAST(q.value->>{i} AS bigint)" for i in (2, 3, 4)),
+        ),
+    )
+}
 
 
 class Raced(Exception):
@@ -198,41 +213,17 @@ def _find_by_key(
     complete_until: int,
 ) -> dict[UUID, bytes]:
     asked = [
-        (index, w.model, w.key, w.until - plans.of(w.model).horizon_us, w.until)
+        (w.model, w.key, w.until - plans.of(w.model).horizon_us, w.until, index)
         for index, w in enumerate(waiting)
         if w.prediction is None
         and w.until <= complete_until
         and plans.of(w.model).outcome.key is not None
     ]
+    query = _LAST_OF_KEY["sqlite" if connection.dialect.name == "sqlite" else "postgresql"]
     found = {}
-    k = prediction_keys.c
     for start in range(0, len(asked), _PAGE):
-        q = (
-            values(
-                column("n", Integer),
-                column("model", String),
-                column("key", String),
-                column("low", BigInteger),
-                column("high", BigInteger),
-                name="q",
-            )
-            .data(asked[start : start + _PAGE])
-            .cte("q")
-        )
-        last = (
-            select(k.prediction_id)
-            .where(
-                k.project == project,
-                k.model == q.c.model,
-                k.key == q.c.key,
-                k.at.between(q.c.low, q.c.high),
-            )
-            .order_by(k.at.desc(), k.prediction_id.desc())
-            .limit(1)
-            .correlate(q)
-            .scalar_subquery()
-        )
-        for index, identifier in connection.execute(select(q.c.n, last)):
+        page = json_text(asked[start : start + _PAGE])
+        for index, identifier in connection.execute(query, {"project": project, "asked": page}):
             if identifier is not None:
                 found[waiting[index].id] = identifier.bytes
     return found

@@ -1,0 +1,456 @@
+"""Outcomes from a file: each row by key or prediction id, and a report of what became of it.
+
+The id of an outcome follows from its row's content, so importing a file twice changes nothing.
+"""
+
+import csv
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine, select
+
+from timonel.clock import Clock
+from timonel.events.accumulators import default_accumulators
+from timonel.events.drain import Drainer
+from timonel.events.errors import UnusableMapping
+from timonel.events.frames import OutcomeFrame
+from timonel.events.joining import IDENTICAL, INVALID, JOINED
+from timonel.events.outcomes import complete_until
+from timonel.events.plans import Plan, Plans, Problem
+from timonel.events.spool import SpoolWriter
+from timonel.store.engine import reading
+from timonel.store.tables import outcomes, prediction_keys
+from timonel.wire.answer import Label
+from timonel.wire.ids import parse_uuid
+
+_NAMESPACE = UUID("6f0f7c3e-6d1b-5a36-9a43-3c3f1f6f2b1d")
+_PAGE = 500
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_KEY_LIMIT = 256
+
+
+class Fate(StrEnum):
+    """What became of a row."""
+
+    JOINED = "joined"
+    REVISED = "revised"
+    IDENTICAL = "identical"
+    EARLY = "early"  # kept, waits for its prediction
+    UNKNOWN = "unknown"  # kept, but its key was never predicted
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which columns of the file say what; one of ``key`` and ``prediction_id`` is needed.
+
+    ``time`` is when the truth held: it belongs to the last prediction of the key until then (a
+    date: until the end of that day). Without it, until the import.
+    """
+
+    value: str
+    key: str | None = None
+    prediction_id: str | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFate:
+    """One row, 1 for the first below the header, that did not simply join."""
+
+    row: int
+    fate: Fate
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of a file's rows.
+
+    Parameters
+    ----------
+    n_rows : int
+    counts : dict of Fate to int
+    rows : list of RowFate
+        Rows that are early, unknown or invalid, in order.
+    rejected : Path or None
+        The file with the unknown and invalid rows and their reasons; None if there are none.
+    """
+
+    n_rows: int
+    counts: dict[Fate, int]
+    rows: list[RowFate]
+    rejected: Path | None
+
+    def render(self, lang: str = "en") -> str:
+        """Say it to a person, in English or Spanish."""
+        words = _WORDS["es" if lang == "es" else "en"]
+        lines = [words["rows"].format(n=self.n_rows)]
+        lines += [words[fate].format(n=self.counts[fate]) for fate in Fate if self.counts.get(fate)]
+        lines += [words["row"].format(row=one.row, reason=one.reason) for one in self.rows[:20]]
+        if len(self.rows) > 20:
+            lines.append(words["more"].format(n=len(self.rows) - 20))
+        if self.rejected is not None:
+            lines.append(words["rejected"].format(path=self.rejected))
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    """Why a row cannot be sent: the name of a text and what was found."""
+
+    text: str
+    found: str
+    expected: str = ""
+
+
+@dataclass(slots=True)
+class _Sent:
+    row: int
+    id: UUID
+    key: str | None
+    problem: _Bad | None
+    known: bool = False
+
+
+def import_outcomes(
+    engine: Engine,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Columns,
+    *,
+    project: str,
+    model: str,
+    timezone: str,
+    spool: Path,
+    clock: Clock,
+    rejected: Path,
+    lang: str = "en",
+) -> ImportReport:
+    """Send a table's truths through a spool of its own, drain it, and say what became of each.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        The table; every row has the same columns.
+    timezone : str
+        IANA zone in which times without one are read.
+    spool : Path
+        Root of the spools; the import makes and removes a folder in it.
+    rejected : Path
+        Where rows that cannot be used are written, with the reason.
+
+    Raises
+    ------
+    UnusableMapping
+        If the columns are not in the table.
+    StoreUnavailable
+        If the database cannot be reached; import the file again, nothing is counted twice.
+    """
+    _check(rows, columns, model)
+    plans = Plans(project)
+    with reading(engine) as connection:
+        plans.refresh(connection)
+        # later predictions may still be on their way to the database
+        until = min(clock.now_us(), complete_until(connection, project))
+    plan, zone = plans.of(model), ZoneInfo(timezone)
+    folder = spool / f"import-{uuid4().hex}"
+    writer = SpoolWriter.open(folder)
+    try:
+        sent, seen = [], Counter[str]()
+        for number, row in enumerate(rows, start=1):
+            content = json.dumps(row, sort_keys=True, default=str)
+            name = json.dumps([project, model, content, seen[content]])
+            seen[content] += 1
+            frame = _frame(row, columns, model, plan, zone, uuid5(_NAMESPACE, name), until, clock)
+            if isinstance(frame, _Bad):
+                sent.append(_Sent(number, UUID(int=0), None, frame))
+                continue
+            writer.append(frame)
+            sent.append(_Sent(number, UUID(bytes=frame.id), frame.key, None))
+        writer.close()
+        _mark_known(engine, project, sent)
+        drainer = Drainer(
+            engine,
+            project=project,
+            folders=[folder],
+            drainer_id=folder.name,
+            accumulators=default_accumulators(engine, project),
+            clock=clock,
+            watermarked=False,
+        )
+        while drainer.drain_once().lag_bytes:
+            continue
+    finally:
+        writer.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    with reading(engine) as connection:
+        fates = _fates(connection, project, model, sent, lang)
+    return _report(rows, fates, rejected)
+
+
+def _check(rows: Sequence[Mapping[str, Any]], columns: Columns, model: str) -> None:
+    found = list(rows[0]) if rows else []
+    named = [columns.value, columns.key, columns.prediction_id, columns.time]
+    missing = [name for name in named if name is not None and name not in found]
+    if missing or (columns.key is None) == (columns.prediction_id is None):
+        expected = ", ".join(missing) or "either a key or a prediction id column"
+        raise UnusableMapping(model=model, found=", ".join(found) or "none", expected=expected)
+
+
+def _frame(
+    row: Mapping[str, Any],
+    columns: Columns,
+    model: str,
+    plan: Plan,
+    zone: ZoneInfo,
+    outcome_id: UUID,
+    until: int,
+    clock: Clock,
+) -> OutcomeFrame | _Bad:
+    value = _label(row[columns.value])
+    read = plan.read(value)
+    if isinstance(read, Problem):
+        return _Bad(read.code, read.found, read.expected)
+    observed_at: int | _Bad | None = until
+    if columns.time is not None:
+        observed_at = _moment(row[columns.time], zone)
+    if isinstance(observed_at, _Bad):
+        return observed_at
+    prediction, key = None, None
+    if columns.prediction_id is not None:
+        text = str(row[columns.prediction_id] or "").strip()
+        prediction = parse_uuid(text)
+        if prediction is None:
+            return _Bad("not_an_id", repr(text))
+    else:
+        key = _key(row[columns.key or ""])
+        if not key or len(key) > _KEY_LIMIT or "\0" in key:
+            return _Bad("bad_key", repr(key)[:100])
+        if plan.outcome.key is None:
+            return _Bad("no_key", key)
+    return OutcomeFrame(
+        id=outcome_id.bytes,
+        at=clock.now_us(),
+        model=model,
+        prediction=prediction,
+        key=key,
+        observed_at=observed_at,
+        value=read,
+        origin="file",
+    )
+
+
+def _label(cell: Any) -> Label | None:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    if isinstance(cell, str):
+        return cell.strip() or None
+    return cell if isinstance(cell, bool | int | float) else str(cell)
+
+
+def _key(cell: Any) -> str:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    # spreadsheets turn integer keys into floats
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).strip()
+
+
+def _moment(cell: Any, zone: ZoneInfo) -> int | _Bad:
+    if isinstance(cell, str):
+        try:
+            text = cell.strip()
+            cell = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+        except ValueError:
+            return _Bad("bad_time", repr(text))
+    if isinstance(cell, date) and not isinstance(cell, datetime):
+        cell = datetime.combine(cell, time.max)
+    if not isinstance(cell, datetime):
+        return _Bad("bad_time", repr(cell))
+    aware = cell if cell.tzinfo is not None else cell.replace(tzinfo=zone)
+    return round(aware.timestamp() * 1_000_000)
+
+
+def _mark_known(engine: Engine, project: str, sent: Iterable[_Sent]) -> None:
+    with reading(engine) as connection:
+        known = _states(connection, project, sent)
+    for one in sent:
+        one.known = one.id in known
+
+
+def _states(
+    connection: Connection, project: str, sent: Iterable[_Sent]
+) -> dict[UUID, tuple[str, int | None, str | None]]:
+    o = outcomes.c
+    ids = [one.id for one in sent if one.problem is None]
+    states: dict[UUID, tuple[str, int | None, str | None]] = {}
+    for start in range(0, len(ids), _PAGE):
+        query = select(o.outcome_id, o.state, o.revision, o.problem).where(
+            o.project == project, o.outcome_id.in_(ids[start : start + _PAGE])
+        )
+        states |= {row[0]: (row[1], row[2], row[3]) for row in connection.execute(query)}
+    return states
+
+
+def _fates(
+    connection: Connection, project: str, model: str, sent: list[_Sent], lang: str
+) -> list[RowFate]:
+    words = _REASONS["es" if lang == "es" else "en"]
+    states = _states(connection, project, sent)
+    parked = [one.key for one in sent if one.key and states.get(one.id, ("",))[0] not in _SETTLED]
+    keys = _predicted_keys(connection, project, model, parked)
+    fates = []
+    for one in sent:
+        if one.problem is not None:
+            fates.append(_bad(one.row, one.problem, words))
+            continue
+        state, revision, problem = states[one.id]
+        if problem is not None:
+            p = Problem.decode(problem)
+            fates.append(_bad(one.row, _Bad(p.code, p.found, p.expected), words))
+        elif state == IDENTICAL or (one.known and state == JOINED):
+            fates.append(RowFate(one.row, Fate.IDENTICAL, ""))
+        elif state == JOINED:
+            fate = Fate.REVISED if (revision or 1) > 1 else Fate.JOINED
+            fates.append(RowFate(one.row, fate, ""))
+        elif one.key is not None and one.key not in keys:
+            fates.append(RowFate(one.row, Fate.UNKNOWN, words["unknown"].format(found=one.key)))
+        else:
+            name = "early_id" if one.key is None else "early"
+            fates.append(RowFate(one.row, Fate.EARLY, words[name].format(found=one.key)))
+    return fates
+
+
+_SETTLED = (JOINED, IDENTICAL, INVALID)
+
+
+def _bad(row: int, bad: _Bad, words: Mapping[str, str]) -> RowFate:
+    reason = words[bad.text].format(found=bad.found, expected=bad.expected)
+    return RowFate(row, Fate.INVALID, reason)
+
+
+def _predicted_keys(
+    connection: Connection, project: str, model: str, keys: Sequence[str]
+) -> set[str]:
+    k = prediction_keys.c
+    wanted = sorted(set(keys))
+    found: set[str] = set()
+    for start in range(0, len(wanted), _PAGE):
+        query = (
+            select(k.key)
+            .where(k.project == project, k.model == model, k.key.in_(wanted[start : start + _PAGE]))
+            .distinct()
+        )
+        found.update(connection.scalars(query))
+    return found
+
+
+def _report(
+    rows: Sequence[Mapping[str, Any]], fates: list[RowFate], rejected: Path
+) -> ImportReport:
+    counts = Counter(one.fate for one in fates)
+    refused = [one for one in fates if one.fate in (Fate.UNKNOWN, Fate.INVALID)]
+    if refused:
+        names = list(rows[0])
+        reason = "reason" if "reason" not in names else "timonel_reason"
+        with rejected.open("w", newline="", encoding="utf-8-sig") as file:
+            writer = csv.writer(file)
+            writer.writerow([neutral(name) for name in (*names, reason)])
+            for one in refused:
+                row = rows[one.row - 1]
+                cells = [*(row[name] for name in names), one.reason]
+                writer.writerow([neutral(cell) for cell in cells])
+    return ImportReport(
+        n_rows=len(rows),
+        counts=dict(counts),
+        rows=[one for one in fates if one.fate in (Fate.EARLY, Fate.UNKNOWN, Fate.INVALID)],
+        rejected=rejected if refused else None,
+    )
+
+
+def neutral(cell: Any) -> str:
+    """Give a cell's text so that no spreadsheet runs it as a formula.
+
+    Examples
+    --------
+    >>> neutral("=1+1"), neutral("-3.5")
+    ("'=1+1", '-3.5')
+    """
+    text = "" if cell is None else str(cell)
+    if not text.startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text
+    return text
+
+
+_REASONS = {
+    "en": {
+        "unknown": "no prediction was ever made for the key {found}",
+        "early": "no prediction of the key {found} is known before its time and within the "
+        "horizon; it waits",
+        "early_id": "the prediction is not known yet; it waits",
+        "no_value": "no value",
+        "not_a_class": "found {found}, expected one of {expected}",
+        "not_a_number": "found {found}, expected a finite number",
+        "not_an_id": "found {found}, expected a prediction id",
+        "bad_key": "found {found}, expected a key of 1 to 256 characters",
+        "bad_time": "found {found}, expected a date or a time such as 2026-03-31T18:00",
+        "no_key": "the model declares no key, so {found} names no prediction",
+        "other_model": "the prediction is of model {found}, expected {expected}",
+    },
+    "es": {
+        "unknown": "nunca se hizo una predicción para la llave {found}",
+        "early": "no se conoce una predicción de la llave {found} anterior a su fecha y dentro "
+        "del horizonte; queda en espera",
+        "early_id": "la predicción aún no se conoce; queda en espera",
+        "no_value": "sin valor",
+        "not_a_class": "hay {found}, se esperaba uno de {expected}",
+        "not_a_number": "hay {found}, se esperaba un número finito",
+        "not_an_id": "hay {found}, se esperaba un id de predicción",
+        "bad_key": "hay {found}, se esperaba una llave de 1 a 256 caracteres",
+        "bad_time": "hay {found}, se esperaba una fecha u hora como 2026-03-31T18:00",
+        "no_key": "el modelo no declara una llave, así que {found} no nombra ninguna predicción",
+        "other_model": "la predicción es del modelo {found}, se esperaba {expected}",
+    },
+}
+
+_WORDS = {
+    "en": {
+        "rows": "{n} row(s) read",
+        Fate.JOINED: "  {n} joined to their prediction",
+        Fate.REVISED: "  {n} revised an earlier truth",
+        Fate.IDENTICAL: "  {n} known already, nothing changed",
+        Fate.EARLY: "  {n} early: kept, they wait for their prediction",
+        Fate.UNKNOWN: "  {n} unknown: their key was never predicted",
+        Fate.INVALID: "  {n} invalid",
+        "row": "  row {row}: {reason}",
+        "more": "  and {n} more",
+        "rejected": "Unknown and invalid rows, with reasons: {path}",
+    },
+    "es": {
+        "rows": "{n} fila(s) leídas",
+        Fate.JOINED: "  {n} unidas a su predicción",
+        Fate.REVISED: "  {n} corrigen un resultado anterior",
+        Fate.IDENTICAL: "  {n} ya se conocían, nada cambió",
+        Fate.EARLY: "  {n} anticipadas: se guardan y esperan su predicción",
+        Fate.UNKNOWN: "  {n} desconocidas: su llave nunca se predijo",
+        Fate.INVALID: "  {n} no válidas",
+        "row": "  fila {row}: {reason}",
+        "more": "  y {n} más",
+        "rejected": "Filas desconocidas y no válidas, con sus motivos: {path}",
+    },
+}
