@@ -22,7 +22,9 @@ from timonel.project.model import Model
 from timonel.project.project import Project, load_project
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.registry import ModelVersion, Registry
-from timonel.serving.supervisor import ServeConfig, Supervisor
+from timonel.serving.processes.launch import ServeConfig
+from timonel.serving.processes.notices import OnNotice
+from timonel.serving.supervisor import Supervisor
 from timonel.settings import Settings
 from timonel.store.control import await_generation, ensure_project, read_clock
 from timonel.store.engine import make_engine
@@ -179,7 +181,7 @@ class App:
             clock=self.clock,
         )
 
-    def supervisor(self, on_event: Callable[[str, dict[str, Any]], None]) -> Supervisor:
+    def supervisor(self, on_event: OnNotice) -> Supervisor:
         """Make the supervisor of ``serve`` and ``up``."""
         settings = self.settings
         config = ServeConfig(

@@ -1,17 +1,19 @@
 """Commands that run or check processes: up, serve, worker, db, doctor."""
 
+import shutil
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from subprocess import Popen
+from subprocess import DEVNULL, Popen
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timonel.cli.lifecycle import print_training
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import explained, out, out_json, print_error, say, text
+from timonel.cli.output import explained, language, out, out_json, print_error, say, text
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -65,45 +67,54 @@ def serve(
 
 def run_server(app: "App", *, with_worker: bool) -> None:
     """Run the supervisor until a signal; print where it serves once it is ready."""
-    helper: list[Popen[bytes]] = []
+    helpers: list[Popen[bytes]] = []
 
-    def on_event(kind: str, context: dict[str, Any]) -> None:
+    def on_notice(kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "ready":
-            _announce(app, context["url"])
+            announce(app, facts["url"])
             if with_worker:
-                folder = str(app.folder.resolve())
-                command = [sys.executable, "-m", "timonel.cli.main", "worker", "-C", folder]
-                helper.append(Popen(command))  # noqa: S603
+                helpers.append(start_worker(app))
         elif kind == "stopping":
-            say("stopping")
-            for process in helper:
+            for process in helpers:
                 process.terminate()
-        else:
-            _report(kind, context)
+        report_notice(kind, facts)
 
-    supervisor = app.supervisor(on_event)
+    supervisor = app.supervisor(on_notice)
     try:
         left = supervisor.run()
     finally:
-        for process in helper:
+        for process in helpers:
             process.terminate()
             process.wait()
     say("stopped_lag", bytes=left) if left else say("stopped")
 
 
-def _announce(app: "App", url: str) -> None:
+def start_worker(app: "App", *, quiet: bool = False) -> Popen[bytes]:
+    """Start ``timonel worker`` as a child; what it prints goes where ours does."""
+    command = [sys.executable, "-m", "timonel.cli.main", "worker", "-C", str(app.folder.resolve())]
+    output = DEVNULL if quiet else None
+    # A session of its own: Ctrl-C reaches it through us, once, and in order.
+    return Popen(command, stdout=output, start_new_session=True)  # noqa: S603
+
+
+def announce(app: "App", url: str) -> None:
+    """Print the addresses, and the line that puts ``timonel`` on the PATH."""
     model = next(iter(app.registry.models()), "MODEL")
     say("serving_at", project=app.name, url=url)
     say("addresses", url=url, model=model)
-    say("path_hint", folder=Path(sys.executable).parent)
+    if shutil.which("timonel") is None:
+        say("path_hint", folder=Path(sys.executable).parent)
     say("stop_hint")
 
 
-def _report(kind: str, context: dict[str, Any]) -> None:
-    if kind == "worker_died":
-        say("event_worker_died", cause=context.get("cause", "?"))
-    else:
-        say("event_other", kind=kind, detail=", ".join(f"{k}={v}" for k, v in context.items()))
+def report_notice(kind: str, facts: Mapping[str, Any], *, quiet: bool = False) -> None:
+    """Print what the supervisor tells, apart from what ``announce`` said already."""
+    from timonel.serving.processes.notices import text_of
+
+    if kind in ("listening", "ready", "stopped") or (quiet and kind == "stopping"):
+        return
+    sys.stderr.write(text_of(kind, facts, language()) + "\n")
+    sys.stderr.flush()
 
 
 def worker(folder: Folder = HERE) -> None:

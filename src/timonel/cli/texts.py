@@ -19,7 +19,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": 'To use `timonel` in this shell:  export PATH="{folder}:$PATH"',
         "es": 'Para usar `timonel` en esta consola:  export PATH="{folder}:$PATH"',
     },
-    "stopping": {"en": "Stopping ...", "es": "Deteniendo ..."},
     "stopped": {
         "en": "Stopped. Everything acknowledged is in the database.",
         "es": "Detenido. Todo lo confirmado está en la base de datos.",
@@ -28,11 +27,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Stopped with {bytes} bytes still in the spool; the next start stores them.",
         "es": "Detenido con {bytes} bytes aún en la cola; el próximo inicio los guarda.",
     },
-    "event_worker_died": {
-        "en": "A worker ended unexpectedly ({cause}); it is being replaced.",
-        "es": "Un proceso terminó inesperadamente ({cause}); se está reemplazando.",
-    },
-    "event_other": {"en": "{kind}: {detail}", "es": "{kind}: {detail}"},
     "declared": {
         "en": "Declared: {models}",
         "es": "Declarado: {models}",

@@ -3,12 +3,11 @@
 import logging
 import sys
 
-import msgspec
 import uvicorn
 
 from timonel.app import open_app
 from timonel.http.api import create_api
-from timonel.serving.config import ControlConfig
+from timonel.serving.config import ControlConfig, decode
 from timonel.serving.processes.liveness import end_with_parent
 
 FINISH_S = 15
@@ -16,7 +15,7 @@ FINISH_S = 15
 
 def main(argument: str) -> None:
     """Serve the control application on its Unix socket until SIGTERM."""
-    config = msgspec.json.decode(argument, type=ControlConfig)
+    config = decode(argument, ControlConfig)
     end_with_parent()
     app = open_app(config.folder, **config.settings)
     level = app.settings.log_level.upper()

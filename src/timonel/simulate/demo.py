@@ -26,6 +26,7 @@ from timonel.simulate.traffic import (
     Traffic,
     TrafficOptions,
     connect,
+    fetch,
     joined_outcomes,
     reported_predictions,
 )
@@ -176,7 +177,6 @@ async def _once(
 ) -> DemoResult:
     async with connect(base_url, options.traffic) as http:
         await _ready(http, base_url, options.ready_wait_s, halt)
-        before = {row.prediction_id for row in await reported_predictions(http, _model(options))}
         city = _city(options, time.time_ns() // 1000)
         timeline.say("city", ambulances=city.settings.n_ambulances, seed=options.seed)
         traffic = Traffic(http, city, options=options.traffic)
@@ -186,7 +186,7 @@ async def _once(
             timeline.say("early", n=len(record.acknowledged), **_sources(record))
         await _champion(http, options, timeline, halt)
         await _main_traffic(traffic, options, timeline, halt)
-        n_joined, tally = await _settle(http, options, record, before)
+        n_joined, tally = await _settle(http, options, record, city.prefix)
         timeline.say("outcomes", joined=n_joined, sent=record.n_outcomes)
         _say_accuracy(record, timeline)
         timeline.say("count", lost=len(tally.lost), doubled=len(tally.doubled))
@@ -270,6 +270,8 @@ async def _ready(
     while time.monotonic() < deadline and not halt.is_set():
         try:
             response = await http.get("/readyz")
+            if response.is_success:  # the control routes come up after the predict workers
+                response = await http.get("/v1")
         except httpx.TransportError as error:
             found = type(error).__name__
         else:
@@ -295,13 +297,13 @@ async def _champion(
 
 
 async def _versions(http: httpx.AsyncClient, model: str) -> list[dict[str, Any]]:
-    response = await http.get(f"/v1/models/{model}/versions")
+    response = await fetch(http, f"/v1/models/{model}/versions")
     versions: list[dict[str, Any]] = response.json()["versions"] if response.is_success else []
     return versions
 
 
 async def _settle(
-    http: httpx.AsyncClient, options: DemoOptions, record: Record, before: set[str]
+    http: httpx.AsyncClient, options: DemoOptions, record: Record, prefix: str
 ) -> tuple[int, Tally]:
     """Ask until everything is in the log and joined, or the wait is over."""
     deadline = time.monotonic() + options.settle_s
@@ -310,7 +312,11 @@ async def _settle(
     while True:
         waiting -= await joined_outcomes(http, sorted(waiting))
         listed = await reported_predictions(http, _model(options))
-        tally = record.compare(row for row in listed if row.prediction_id not in before)
+        tally = record.compare(
+            row
+            for row in listed
+            if row.prediction_id in record.acknowledged or (row.key or "").startswith(prefix)
+        )
         if time.monotonic() > deadline or not (waiting or tally.lost):
             return n_sent - len(waiting), tally
         await asyncio.sleep(_POLL_S)
