@@ -45,6 +45,25 @@ class UnknownVersion(NotFound):
         )
 
 
+class UnknownStage(InvalidInput):
+    """A word that names no stage."""
+
+    code = "unknown_stage"
+    texts = {
+        "en": Text(
+            "Cannot list versions in stage {stage}: the stages are {known_text}.",
+            "Use one of these, or leave the stage out.",
+        ),
+        "es": Text(
+            "No se pueden listar las versiones en la etapa {stage}: las etapas son {known_text}.",
+            "Use una de esas, u omita la etapa.",
+        ),
+    }
+
+    def __init__(self, *, stage: str, known: list[str], **_: Any) -> None:
+        super().__init__(stage=stage, known=known, known_text=closest(stage, known))
+
+
 class InvalidReference(InvalidInput):
     """Text that names no version."""
 

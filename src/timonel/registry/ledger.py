@@ -34,8 +34,8 @@ class Ledger:
     ) -> None:
         self.connection = connection
         self.project = project
-        self._who = who
-        self._reason = reason
+        self.who = storable(who)[:128]
+        self.reason = storable(reason)
         self.at = at
 
     def add(self, values: Mapping[str, Any]) -> None:
@@ -54,8 +54,8 @@ class Ledger:
             version=version,
             from_stage=str(from_stage),
             to_stage=str(to_stage),
-            who=self._who,
-            reason=self._reason,
+            who=self.who,
+            reason=self.reason,
             gates=document({} if gates is None else gates),
             at=self.at,
         )
@@ -155,3 +155,9 @@ class Ledger:
 def document(value: object) -> str:
     """Give canonical JSON text: the same value, the same text."""
     return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def storable(text: str) -> str:
+    """Give text as both databases can hold it."""
+    # PostgreSQL has no NUL, and UTF-8 no lone surrogates (a terminal may send either)
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()

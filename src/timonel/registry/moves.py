@@ -52,6 +52,7 @@ def enter(
             "parent": champion or (latest.version if latest else None),
             "digest": numbered.digest(),
             "manifest": numbered.encode().decode(),
+            "created_by": ledger.who,
             "created_at": ledger.at,
         }
     )

@@ -28,10 +28,11 @@ from timonel.registry.errors import (
     OtherProject,
     RegistryBusy,
     UnknownModel,
+    UnknownStage,
     UnknownVersion,
 )
 from timonel.registry.history import HistoryCheck, Transition
-from timonel.registry.ledger import Ledger, document
+from timonel.registry.ledger import Ledger, document, storable
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.versions import (
     ALIASES,
@@ -155,7 +156,6 @@ class Registry:
             "metrics": document(metrics),
             "lineage": document(lineage),
             "tags": document(tags or {}),
-            "created_by": who,
         }
         for _ in range(_ATTEMPTS):
             try:
@@ -283,6 +283,7 @@ class Registry:
         UnknownModel, UnknownVersion
             With the known names, closest first.
         """
+        model, version = storable(model), storable(version)
         with reading(self._engine) as connection:
             number = (
                 catalogue.aliased(connection, self._project, model, version)
@@ -306,6 +307,7 @@ class Registry:
 
     def champion(self, model: str) -> ModelVersion | None:
         """Read the version that answers, if any."""
+        model = storable(model)
         with reading(self._engine) as connection:
             number = catalogue.aliased(connection, self._project, model, CHAMPION)
             if number is None:
@@ -343,12 +345,19 @@ class Registry:
             The last one of the page before.
         limit : int or None
             Size of a page; None: all (read in pages, so that no read holds the database long).
+
+        Raises
+        ------
+        UnknownModel, UnknownStage
+            With the known names; a declared model without versions gives an empty list.
         """
         where: list[ColumnElement[bool]] = []
         if model is not None:
-            where.append(model_versions.c.model == model)
+            where.append(model_versions.c.model == storable(model))
         if stage is not None:
-            where.append(model_versions.c.stage == str(Stage(stage)))
+            if stage not in set(Stage):
+                raise UnknownStage(stage=stage, known=list(map(str, Stage)))
+            where.append(model_versions.c.stage == str(stage))
         found: list[ModelVersion] = []
         while limit is None or len(found) < limit:
             size = catalogue.PAGE if limit is None else min(catalogue.PAGE, limit - len(found))
@@ -358,12 +367,15 @@ class Registry:
             if len(page) < size:
                 break
             after = page[-1]
+        if model is not None and not found:
+            self._require_model(model)
         return found
 
     def history(
         self, model: str | None = None, *, after: int = 0, limit: int | None = None
     ) -> list[Transition]:
         """List transitions in the order they happened, from the one after ``after`` (a seq)."""
+        model = None if model is None else storable(model)
         found: list[Transition] = []
         while limit is None or len(found) < limit:
             size = catalogue.PAGE if limit is None else min(catalogue.PAGE, limit - len(found))
@@ -373,6 +385,8 @@ class Registry:
             if len(page) < size:
                 break
             after = page[-1].seq
+        if model is not None and not found:
+            self._require_model(model)
         return found
 
     def compare(self, model: str, a: str, b: str) -> Comparison:
