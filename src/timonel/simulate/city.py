@@ -154,7 +154,7 @@ class City:
         self.settings = settings or CitySettings()
         self.drift = drift
         self._rng = rng
-        self._prefix = prefix
+        self.prefix = prefix
         self._zone = ZoneInfo(self.settings.timezone)
         self._now_s = start_us / 1e6 - 6 * 3600.0
         self._n_calls = 0
@@ -244,7 +244,7 @@ class City:
             round(self._average_minutes(), 3),
         )
         return Call(
-            dispatch_id=f"{self._prefix}-{self._n_calls:07d}",
+            dispatch_id=f"{self.prefix}-{self._n_calls:07d}",
             at_us=round(self._now_s * 1e6),
             latitude=round(latitude, 6),
             longitude=round(longitude, 6),

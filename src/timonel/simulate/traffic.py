@@ -17,6 +17,8 @@ from timonel.wire.ids import IdSource, id_text
 
 _OUTCOMES_A_REQUEST = 100
 _PAGE = 1000
+_CONTROL_WAIT_S = 20.0
+_CONTROL_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,12 +236,39 @@ async def connect(base_url: str, options: TrafficOptions) -> AsyncIterator[httpx
         yield http
 
 
+async def fetch(http: httpx.AsyncClient, path: str) -> httpx.Response:
+    """Get a control route; while it is not up yet (503, no connection) ask again, for a while.
+
+    Returns
+    -------
+    httpx.Response
+        The first answer other than 503, or the last 503.
+
+    Raises
+    ------
+    httpx.TransportError
+        If there was no connection to the end.
+    """
+    deadline = time.monotonic() + _CONTROL_WAIT_S
+    while True:
+        late = time.monotonic() > deadline
+        try:
+            response = await http.get(path)
+        except httpx.TransportError:
+            if late:
+                raise
+        else:
+            if late or response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return response
+        await asyncio.sleep(_CONTROL_POLL_S)
+
+
 async def reported_predictions(http: httpx.AsyncClient, model: str) -> list[Reported]:
     """Page through every prediction that the server lists for a model, newest first."""
     found: list[Reported] = []
     following: str | None = f"/v1/models/{model}/predictions?limit={_PAGE}"
     while following is not None:
-        response = await http.get(following)
+        response = await fetch(http, following)
         response.raise_for_status()
         page = response.json()
         found += [Reported(row["prediction_id"], row["key"]) for row in page["predictions"]]
@@ -251,7 +280,7 @@ async def joined_outcomes(http: httpx.AsyncClient, outcome_ids: Iterable[str]) -
     """Ask what became of outcomes; give the ids of those joined to their prediction."""
     joined = set()
     for outcome_id in outcome_ids:
-        response = await http.get(f"/v1/outcomes/{outcome_id}")
+        response = await fetch(http, f"/v1/outcomes/{outcome_id}")
         if response.is_success and response.json()["state"] in ("joined", "identical"):
             joined.add(outcome_id)
     return joined
