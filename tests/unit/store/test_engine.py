@@ -17,7 +17,7 @@ from timonel.store.errors import (
     StoreUnavailable,
     UnsupportedDatabase,
 )
-from timonel.store.tables import metadata
+from timonel.store.tables_loop import metadata
 from timonel.store.url import read_url, without_password
 
 

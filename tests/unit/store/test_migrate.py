@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 from timonel.store.engine import make_engine, reading
 from timonel.store.errors import SchemaNewer, SchemaOlder
 from timonel.store.migrate import VERSION_TABLE, require_current, upgrade
-from timonel.store.tables import metadata
+from timonel.store.tables_loop import metadata
 from timonel.testing.processes import upgrade_at_barrier
 
 
