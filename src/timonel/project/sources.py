@@ -64,6 +64,7 @@ class Csv(FileTable):
     separator: str | None = None
 
     def load(self) -> "tuple[RawTable, dict[str, Any]]":
+        """Give the rows of the file before they are typed, and the dialect that was found."""
         from timonel.project.reading.delimited import read_delimited
 
         separator = "\t" if self.separator in ("tab", "\\t") else self.separator
@@ -78,6 +79,7 @@ class Parquet(FileTable):
     """A Parquet file."""
 
     def load(self) -> "tuple[RawTable, dict[str, Any]]":
+        """Give the columns of the file before they are typed, and the dialect that was found."""
         import polars as pl
 
         from timonel.project.reading.raw import RawTable, check_names
@@ -101,6 +103,7 @@ class Excel(FileTable):
     sheet: str | None = None
 
     def load(self) -> "tuple[RawTable, dict[str, Any]]":
+        """Give the cells of the sheet before they are typed, and the dialect that was found."""
         from timonel.project.reading.workbook import read_workbook
 
         raw, sheet = read_workbook(self.content(), str(self.path), self.sheet)
@@ -153,6 +156,7 @@ class Sql(Table):
         return path if path.is_absolute() or self.folder is None else self.folder / path
 
     def load(self) -> "tuple[RawTable, dict[str, Any]]":
+        """Give the rows of the query before they are typed, and the dialect that was found."""
         from timonel.project.reading.database import read_query
 
         url = self._address()

@@ -46,7 +46,8 @@ class Reading:
     dates : mapping of str to str
         strptime format of each date column; a time of day may follow a date-only format.
     columns : mapping of str to str, or None
-        The columns to read and the kind of each (``KINDS``); None: all, kinds by evidence.
+        The columns to read and the kind of each (``KINDS``; "" by evidence); None: all, by
+        evidence.
     true, false, missing : tuple of str
         Words beyond the usual ones.
     """
@@ -116,7 +117,7 @@ class _Typing:
 
     def run(self) -> Typed:
         for name, cells in self._columns.items():
-            kind = (self._reading.columns or {}).get(name)
+            kind = (self._reading.columns or {}).get(name) or None
             if name in self._reading.dates:
                 kind = "date"
             self._guess(name, cells, kind)
@@ -220,11 +221,13 @@ class _Typing:
         if self._reading.thousands is not None:
             return self._reading.thousands
         group = "." if decimal == "," else ","
-        for name, mark in self._marks.items():
-            cells = self._columns[name]
-            if mark == decimal and cells.dtype == pl.String:
-                if cells.str.contains(group, literal=True).any():
-                    return group
+        texts = (
+            self._columns[name]
+            for name, mark in self._marks.items()
+            if mark == decimal and self._columns[name].dtype == pl.String
+        )
+        if any(cells.str.contains(group, literal=True).any() for cells in texts):
+            return group
         return None
 
     def _settle_dates(self) -> dict[str, str]:
