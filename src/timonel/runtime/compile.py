@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timonel.runtime.ensembles import NotCompilable, full_name, read_ensemble
 from timonel.runtime.featuriser import Featuriser, FloatMatrix, Value
@@ -57,7 +58,7 @@ class _Candidate:
     plan: dict[str, Any]
     artifacts: dict[str, bytes]
     scores: Scores
-    split_points: Sequence[tuple[int, float]] = ()
+    split_points: NDArray[np.float64] | None = None
 
 
 def estimator_outputs(estimator: Any, matrix: Any, *, classifier: bool) -> FloatMatrix:
@@ -163,7 +164,7 @@ def _linear(estimator: Any, plan: dict[str, Any]) -> _Candidate:
 def _trees(estimator: Any, plan: dict[str, Any], n_columns: int) -> _Candidate:
     members = []
     artifacts: dict[str, bytes] = {}
-    points: list[tuple[int, float]] = []
+    points = []
     for at, (weight, member) in enumerate(_members(estimator, 1.0)):
         ensemble = read_ensemble(member)
         name = f"member-{at}.onnx"
@@ -171,9 +172,11 @@ def _trees(estimator: Any, plan: dict[str, Any], n_columns: int) -> _Candidate:
         if len(artifacts[name]) > _MAX_GRAPH_BYTES:
             raise NotCompilable(f"the graph of {full_name(member)} is over 256 MiB")
         members.append({"artifact": name, "weight": weight, "link": ensemble.link, "output": "y"})
-        points.extend(ensemble.split_points())
+        points.append(ensemble.split_points())
     scores = OnnxScores(members, list(artifacts.values()))
-    return _Candidate("trees", "onnx", {**plan, "members": members}, artifacts, scores, points)
+    return _Candidate(
+        "trees", "onnx", {**plan, "members": members}, artifacts, scores, np.vstack(points)
+    )
 
 
 def _members(estimator: Any, weight: float) -> Iterator[tuple[float, Any]]:

@@ -107,7 +107,7 @@ def judge(
     of_matrix: Callable[[Any], FloatMatrix],
     *,
     classifier: bool,
-    split_points: Sequence[tuple[int, float]] = (),
+    split_points: FloatMatrix | None = None,
 ) -> Verdict:
     """Hold a compiled model against its estimator.
 
@@ -119,8 +119,8 @@ def judge(
     of_table, of_matrix : callable
         What the estimator says of rows of values, and of a featurised matrix.
     classifier : bool
-    split_points : sequence of (column, threshold)
-        Where trees decide.
+    split_points : ndarray, shape (n, 2), or None
+        Column and threshold of where trees decide.
 
     Returns
     -------
@@ -133,14 +133,14 @@ def judge(
     alone = np.array([form.row(featuriser, values) for values in table[-_ROW_BY_ROW:]])
     truth.append(truth[0][-_ROW_BY_ROW:])
     found.append(alone)
-    if split_points:
+    if split_points is not None and len(split_points):
         on_splits = beside_splits(featuriser.rows(rows.clean), split_points)
         truth.append(of_matrix(on_splits))
         found.append(form.outputs(on_splits))
     return _compare(np.vstack(truth), np.vstack(found), classifier=classifier)
 
 
-def beside_splits(matrix: FloatMatrix, split_points: Sequence[tuple[int, float]]) -> FloatMatrix:
+def beside_splits(matrix: FloatMatrix, split_points: FloatMatrix) -> FloatMatrix:
     """Move rows to lie on, just below and just above split points (in float32 steps)."""
     at = np.unique(
         np.linspace(0, len(split_points) - 1, min(_SPLIT_ROWS, len(split_points)), dtype=int)
@@ -155,7 +155,7 @@ def beside_splits(matrix: FloatMatrix, split_points: Sequence[tuple[int, float]]
             np.nextafter(point, np.float32(np.inf)),
         ):
             row = matrix[i % len(matrix)].copy()
-            row[column] = float(value)
+            row[int(column)] = float(value)
             made.append(row)
     return np.array(made)
 

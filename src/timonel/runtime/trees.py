@@ -6,11 +6,12 @@ branch that keeps every float32 input on its side, so that a graph decides exact
 estimator does on the same float32 numbers; only the sums of leaves differ, by rounding.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 OPSET = 17
 OPSET_ML = 3  # fixed per release: graphs of one release load in all its workers
@@ -60,57 +61,45 @@ class Ensemble:
     link: str
     strict: bool = False
 
-    def split_points(self) -> Iterator[tuple[int, float]]:
-        """Go through (column, threshold as the graph holds it) of every inner node."""
+    def split_points(self) -> NDArray[np.float64]:
+        """Give (column, threshold as the graph holds it) of every inner node, shape (n, 2)."""
+        found = [np.zeros((0, 2))]
         for tree in self.trees:
-            for column, threshold in zip(tree.feature, tree.threshold, strict=True):
-                if column >= 0:
-                    yield column, threshold_f32(threshold, strict=self.strict)
+            feature = np.asarray(tree.feature)
+            inner = feature >= 0
+            rounded = thresholds_f32(np.asarray(tree.threshold)[inner], strict=self.strict)
+            found.append(np.column_stack([feature[inner], rounded]))
+        return np.vstack(found)
 
 
-def threshold_f32(threshold: float, *, strict: bool) -> float:
-    """Round a threshold to the float32 that puts every float32 ``x`` on the same side.
+def thresholds_f32(thresholds: NDArray[np.float64], *, strict: bool) -> NDArray[np.float32]:
+    """Round thresholds to the float32 that puts every float32 ``x`` on the same side.
 
     ``x <= t`` keeps its answer when ``t`` is rounded down, ``x < t`` when it is rounded up.
 
     Examples
     --------
-    >>> threshold_f32(0.1, strict=False) <= 0.1 <= threshold_f32(0.1, strict=True)
-    True
+    >>> t = np.array([0.1])
+    >>> bool(thresholds_f32(t, strict=False) <= t), bool(t <= thresholds_f32(t, strict=True))
+    (True, True)
     """
     with np.errstate(over="ignore"):  # LightGBM's "all but NaN" is float64's largest number
-        rounded = np.float32(threshold)
-    if strict and float(rounded) < threshold:
-        rounded = np.nextafter(rounded, np.float32(np.inf))
-    elif not strict and float(rounded) > threshold:
-        rounded = np.nextafter(rounded, np.float32(-np.inf))
-    return float(rounded)
+        rounded = thresholds.astype(np.float32)
+    back = rounded.astype(np.float64)
+    if strict:
+        return np.where(back < thresholds, np.nextafter(rounded, np.float32(np.inf)), rounded)
+    return np.where(back > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
 @dataclass(slots=True)
 class _Attributes:
     """The node lists of a ``TreeEnsembleRegressor`` while they are gathered."""
 
-    nodes: dict[str, list[Any]] = field(
-        default_factory=lambda: {
-            "nodes_treeids": [],
-            "nodes_nodeids": [],
-            "nodes_featureids": [],
-            "nodes_values": [],
-            "nodes_modes": [],
-            "nodes_truenodeids": [],
-            "nodes_falsenodeids": [],
-            "nodes_missing_value_tracks_true": [],
-            "target_treeids": [],
-            "target_nodeids": [],
-            "target_ids": [],
-            "target_weights": [],
-        }
-    )
+    nodes: dict[str, list[Any]] = field(default_factory=dict)
 
-    def add(self, **values: Any) -> None:
-        for name, value in values.items():
-            self.nodes[name].append(value)
+    def extend(self, **values: Iterable[Any]) -> None:
+        for name, found in values.items():
+            self.nodes.setdefault(name, []).extend(found)
 
 
 def graph(ensemble: Ensemble, n_columns: int) -> bytes:
@@ -123,7 +112,6 @@ def graph(ensemble: Ensemble, n_columns: int) -> bytes:
     gathered = _Attributes()
     for tree_id, tree in enumerate(ensemble.trees):
         _add_tree(gathered, tree_id, tree, strict=ensemble.strict)
-    attributes: dict[str, Any] = dict(gathered.nodes)
     node = helper.make_node(
         "TreeEnsembleRegressor",
         ["x"],
@@ -133,8 +121,9 @@ def graph(ensemble: Ensemble, n_columns: int) -> bytes:
         base_values=[float(value) for value in ensemble.base],
         aggregate_function="SUM",
         post_transform="NONE",
-        **attributes,
     )
+    # not by make_node: it looks at every one of a forest's million numbers several times
+    node.attribute.extend(_attribute(name, values) for name, values in gathered.nodes.items())
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, n_columns])]
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, len(ensemble.base)])]
     model = helper.make_model(
@@ -147,27 +136,45 @@ def graph(ensemble: Ensemble, n_columns: int) -> bytes:
     return data
 
 
+def _attribute(name: str, values: list[Any]) -> Any:
+    from onnx import AttributeProto
+
+    made = AttributeProto(name=name)
+    if name == "nodes_modes":
+        made.type = AttributeProto.STRINGS
+        made.strings.extend(value.encode() for value in values)
+    elif name in {"nodes_values", "target_weights"}:
+        made.type = AttributeProto.FLOATS
+        made.floats.extend(values)
+    else:
+        made.type = AttributeProto.INTS
+        made.ints.extend(values)
+    return made
+
+
 def _add_tree(attributes: _Attributes, tree_id: int, tree: Tree, *, strict: bool) -> None:
-    mode = "BRANCH_LT" if strict else "BRANCH_LEQ"
-    for at in range(len(tree.feature)):
-        leaf = tree.feature[at] < 0
-        attributes.add(
-            nodes_treeids=tree_id,
-            nodes_nodeids=at,
-            nodes_featureids=0 if leaf else int(tree.feature[at]),
-            nodes_values=0.0 if leaf else threshold_f32(tree.threshold[at], strict=strict),
-            nodes_modes="LEAF" if leaf else mode,
-            nodes_truenodeids=0 if leaf else int(tree.left[at]),
-            nodes_falsenodeids=0 if leaf else int(tree.right[at]),
-            nodes_missing_value_tracks_true=0 if leaf else int(tree.missing_left[at]),
-        )
-        for output, weight in tree.leaves.get(at, ()) if leaf else ():
-            attributes.add(
-                target_treeids=tree_id,
-                target_nodeids=at,
-                target_ids=output,
-                target_weights=float(weight),
-            )
+    feature = np.asarray(tree.feature)
+    n = len(feature)
+    leaf = feature < 0
+    thresholds = np.where(leaf, 0.0, np.asarray(tree.threshold, dtype=np.float64))
+    attributes.extend(
+        nodes_treeids=[tree_id] * n,
+        nodes_nodeids=range(n),
+        nodes_featureids=np.where(leaf, 0, feature).tolist(),
+        nodes_values=thresholds_f32(thresholds, strict=strict).tolist(),
+        nodes_modes=np.where(leaf, "LEAF", "BRANCH_LT" if strict else "BRANCH_LEQ").tolist(),
+        nodes_truenodeids=np.where(leaf, 0, np.asarray(tree.left)).tolist(),
+        nodes_falsenodeids=np.where(leaf, 0, np.asarray(tree.right)).tolist(),
+        nodes_missing_value_tracks_true=np.where(leaf, 0, np.asarray(tree.missing_left)).tolist(),
+    )
+    weights = [(at, output, w) for at, found in tree.leaves.items() for output, w in found]
+    nodes, outputs, values = zip(*weights, strict=True)
+    attributes.extend(
+        target_treeids=[tree_id] * len(weights),
+        target_nodeids=nodes,
+        target_ids=outputs,
+        target_weights=values,
+    )
 
 
 def single_output_leaves(

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+import timonel
 from timonel.runtime.featuriser import Value
 from timonel.schema.features import Category, Feature, Flag, Number, Text
 from timonel.schema.schema import Schema
@@ -34,6 +36,7 @@ class Trial(msgspec.Struct, frozen=True):
     """What a child process found: an error of the whole module, or one entry a row."""
 
     broken: str | None = None
+    expected: str = ""
     rows: list[Tried] = []
     median_us: float | None = None
 
@@ -83,12 +86,13 @@ def try_rules(
     )
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "timonel.training.rules_child"],
+            # -P and our own folder alone: neighbours of rules.py do not travel with it
+            [sys.executable, "-P", "-m", "timonel.training.rules_child"],
             input=msgspec.json.encode(orders),
             capture_output=True,
             timeout=TIMEOUT_S,
             check=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**os.environ, "PYTHONPATH": str(Path(timonel.__file__).parents[1])},
         )
         trial = msgspec.json.decode(done.stdout, type=Trial)
     except subprocess.TimeoutExpired:
@@ -98,7 +102,7 @@ def try_rules(
         said = stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
         raise _unusable(rules, f"a process that ended: {said[0][:300]}", "answers") from None
     if trial.broken is not None:
-        raise _unusable(rules, trial.broken, "a module that imports the standard library only")
+        raise _unusable(rules, trial.broken, trial.expected)
     return trial
 
 

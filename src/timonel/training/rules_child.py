@@ -74,7 +74,8 @@ def _tried(orders: Any) -> dict[str, Any]:
     try:
         rules = serving.Rules(orders.rules, model="rules", outputs=outputs)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent says it
-        return {"broken": _said(error)}
+        expected = getattr(error, "context", {}).get("expected", "a module that can be imported")
+        return {"broken": _said(error), "expected": expected}
     rows = []
     times = []
     for values in orders.table:

@@ -18,7 +18,7 @@ import polars as pl
 
 from timonel.errors import closest
 from timonel.project.model import Model, Task
-from timonel.project.sources import Source
+from timonel.project.sources import read_rows
 from timonel.runtime.featuriser import Value
 from timonel.schema.features import Category, Feature, Number, Text, Timestamp
 from timonel.schema.validation_fields import Fault, reader_of
@@ -62,45 +62,17 @@ class Table:
         return [self.values[row] for row in rows]
 
 
-def read_frame(source: Source | Callable[[], Any], *, model: str) -> pl.DataFrame:
-    """Read a source, or call a function, and give its rows as a polars DataFrame.
-
-    Accepts polars and pandas frames, and lists of dicts.
+def read_table(model: Model, timezone: str) -> Table:
+    """Read a model's source and validate every row of it.
 
     Raises
     ------
-    UnusableData
-        If it gives something else, or no rows.
+    ProjectFault
+        If the source cannot be read, or ``clean_table`` refuses what it gives.
     """
-    found = source.read() if isinstance(source, Source) else source()
-    if isinstance(found, pl.LazyFrame):
-        found = found.collect()
-    frame = None
-    if isinstance(found, pl.DataFrame):
-        frame = found
-    elif isinstance(found, list) and all(isinstance(row, dict) for row in found):
-        frame = pl.DataFrame(found, infer_schema_length=None, strict=False)
-    elif type(found).__module__.split(".")[0] == "pandas":
-        frame = _from_pandas(found)
-    if frame is None or not len(frame):
-        raise UnusableData(
-            model=model,
-            found=f"{type(found).__name__} without rows" if frame is not None else repr(found)[:80],
-            expected="a DataFrame (polars, pandas) or a list of dicts, with rows",
-            mend_en="Let `source` give a table: a file, SQL, or a function that returns one.",
-            mend_es="Haga que `source` entregue una tabla: un archivo, SQL, o una función que la "
-            "devuelva.",
-        )
-    return frame
-
-
-def _from_pandas(frame: Any) -> pl.DataFrame:
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        plain = column.astype(object).where(column.notna(), None).tolist()
-        columns[str(name)] = pl.Series(str(name), plain, strict=False)
-    return pl.DataFrame(columns)
+    others = [name for name in (model.time, model.group) if name is not None]
+    frame = read_rows(model.source, model.schema, model.target, others)
+    return clean_table(frame, model, timezone)
 
 
 def clean_table(frame: pl.DataFrame, model: Model, timezone: str) -> Table:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from timonel.project.model import Model, Task
 from timonel.project.recipes import Recipe
@@ -41,7 +42,7 @@ from timonel.training.features import fit_plan, matrix_of
 from timonel.training.refusals import require_trainable
 from timonel.training.rules import Trial, try_rules
 from timonel.training.split import Split, split_rows
-from timonel.training.table import Table, class_list, clean_table, read_frame
+from timonel.training.table import Table, class_list, read_table
 from timonel.wire.answer import Label
 from timonel.wire.rules import RulesSource
 
@@ -132,7 +133,7 @@ def train(
     seed = model.seed if seed is None else seed
     recipe = resolve(model)
     tell("reading data", 0.02)
-    table = clean_table(read_frame(model.source, model=model.name), model, timezone)
+    table = read_table(model, timezone)
     rng = np.random.default_rng(seed)
     classifier = model.task != Task.REGRESSION
     require_trainable(table, model)
@@ -204,7 +205,8 @@ def _fit(
         if model.task == Task.BINARY:
             positive = classes[-1] if model.positive is None else model.positive
     started = perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
+    # one thread in BLAS too: with more, sums and so the model depend on the machine's load
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator = _fitted_estimator(model, recipe, matrix, y, seed)
         _require_outputs(model, recipe, estimator, matrix, classes)
