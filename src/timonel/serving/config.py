@@ -1,9 +1,21 @@
 """What the supervisor tells its children at their start, as JSON."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+_Config = TypeVar("_Config", bound=msgspec.Struct)
+
+
+def encode(config: msgspec.Struct) -> bytes:
+    """Give one line of JSON."""
+    return msgspec.json.encode(config, enc_hook=str)
+
+
+def decode(document: bytes | str, kind: type[_Config]) -> _Config:
+    """Read a configuration back; raises ``msgspec.ValidationError`` on another form."""
+    return msgspec.json.decode(document, type=kind, dec_hook=lambda wanted, value: wanted(value))
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +45,7 @@ class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):
     Database URL and keys are not in it: a command line is readable by every user of the machine.
     They come by the environment (``TIMONEL_DATABASE_URL``, ``TIMONEL_ADMIN_KEY``), where
     ``Settings`` finds them; the end of its standard input says that the supervisor is gone
-    (``timonel.serving.liveness.end_with_parent``).
+    (``timonel.serving.processes.liveness.end_with_parent``).
     """
 
     folder: Path  # the project's

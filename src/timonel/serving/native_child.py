@@ -12,7 +12,7 @@ from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.manifest import decode_manifest
 from timonel.runtime.errors import InvalidOutput
 from timonel.runtime.predictors import Predictor
-from timonel.serving.config import PoolConfig
+from timonel.serving.config import PoolConfig, decode
 from timonel.serving.native_pool import Ask, Reply
 from timonel.serving.processes.liveness import receive_orders
 from timonel.store.lean import LeanStore
@@ -68,7 +68,7 @@ def answer(models: Models, ask: Ask) -> Reply:
 
 def main() -> None:
     """Answer one request after another."""
-    models = Models(msgspec.json.decode(receive_orders(), type=PoolConfig))
+    models = Models(decode(receive_orders(), PoolConfig))
     # what an estimator prints must not get between our messages
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from timonel.runtime.errors import InvalidOutput
-from timonel.serving.config import PoolConfig
+from timonel.serving.config import PoolConfig, decode
 from timonel.serving.processes.errors import NativeFailed, NativeTimeout, NativeUnavailable
 from timonel.serving.processes.liveness import end_with_parent, receive_orders
 from timonel.wire.answer import Answer
@@ -272,7 +272,7 @@ class _Child:
 
 async def serve(listener: socket.socket, orders: bytes) -> None:
     """Answer connections until SIGTERM."""
-    config = msgspec.json.decode(orders, type=PoolConfig)
+    config = decode(orders, PoolConfig)
     pool = Pool(orders, config.processes)
     tasks: set[asyncio.Task[None]] = set()
 

@@ -121,8 +121,8 @@ class _Run:
         self._notify = notify
         self._places = StateFolder(config.state)
         self._control_socket = self._places.socket("control") if self._has_control else None
-        self._pool_listener = self._listen_for_pool()
         slots = self._places.prepare(self._settings.workers)
+        self._pool_listener = self._listen_for_pool()
         self._owner = owner_name(config.state)
         self._drainers = DrainerThreads(
             drainer_factory,
@@ -162,6 +162,7 @@ class _Run:
                 secondary = True
                 self._drainers.start()
                 self._presence.start()
+            self._drainers.check()
             self._presence.update(states)
             stop.wait(CHECK_S)
 

@@ -13,12 +13,11 @@ import threading
 import time
 from pathlib import Path
 
-import msgspec
 import uvicorn
 import uvloop
 
 from timonel.serving.application import ServingApplication, build
-from timonel.serving.config import WorkerConfig
+from timonel.serving.config import WorkerConfig, decode
 from timonel.serving.processes.liveness import Heartbeat, end_with_parent, receive_orders
 
 TICK_S = 0.05  # how soon a new generation is known of; silence is judged after 2 s
@@ -29,7 +28,7 @@ FINISH_S = 15
 def main(arguments: list[str]) -> None:
     """Serve until SIGTERM, then finish what was begun."""
     listener, heartbeat = arguments
-    config = msgspec.json.decode(receive_orders(), type=WorkerConfig)
+    config = decode(receive_orders(), WorkerConfig)
     stopping = threading.Event()
     # seen before uvicorn listens to signals, and again when it passes one on after draining
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from timonel.events.intake import lag_bytes
 from timonel.serving.processes.notices import Notice, OnNotice
 
 
@@ -22,8 +23,11 @@ class SpoolDrainer(Protocol):
     """Carries the frames of some spools into the database, each exactly once.
 
     Both methods are called from one thread at a time, may raise when the database is away, and
-    may then be called again: what is committed is not repeated.
+    may then be called again: what is committed is not repeated. ``failure`` is read by others.
     """
+
+    failure: str | None
+    """Why ``run`` makes no progress at the moment; None: it does."""
 
     def drain_once(self) -> Drained:
         """Drain what is there now."""
@@ -69,6 +73,8 @@ class DrainerThreads:
         self._notify = notify
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._running: dict[str, SpoolDrainer] = {}
+        self._told: dict[str, str | None] = {}
 
     def start(self) -> None:
         """Begin to drain."""
@@ -78,6 +84,14 @@ class DrainerThreads:
             )
             thread.start()
             self._threads.append(thread)
+
+    def check(self) -> None:
+        """Tell of drainers that make no progress; once for each failure."""
+        for drainer_id, drainer in list(self._running.items()):
+            failure = drainer.failure
+            if failure is not None and self._told.get(drainer_id) is None:
+                self._fail(drainer_id, failure)
+            self._told[drainer_id] = failure
 
     def finish(self, timeout_s: float, hasten: threading.Event) -> int:
         """Stop the threads and drain what is left, until nothing is or the time is up.
@@ -101,29 +115,25 @@ class DrainerThreads:
 
     def undrained_bytes(self) -> int:
         """Bound what is left from the sizes of the files, without asking the database."""
-        files = (
-            file
-            for folders in self._parts.values()
-            for folder in folders
-            for file in folder.iterdir()
-        )
-        return sum(file.stat().st_size for file in files if file.is_file())
+        return sum(lag_bytes(folders, {}) for folders in self._parts.values())
 
     def _keep_running(self, folders: list[Path], drainer_id: str) -> None:
         pause_s = 0.2
         while not self._stop.is_set():
             began = time.monotonic()
             try:
-                self._factory(folders, drainer_id).run(self._stop)
+                drainer = self._factory(folders, drainer_id)
+                self._running[drainer_id] = drainer
+                drainer.run(self._stop)
             except Exception as error:  # noqa: BLE001 - predictions wait in the spool, we try again
-                self._notify(Notice.DRAIN_FAILED, {"drainer": drainer_id, "reason": _say(error)})
+                self._fail(drainer_id, _say(error))
             pause_s = 0.2 if time.monotonic() - began > 10.0 else min(pause_s * 2, 5.0)
             self._stop.wait(pause_s)
 
     def _drain_to_the_end(
         self, folders: list[Path], drainer_id: str, until: float, hasten: threading.Event
     ) -> int:
-        left = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
+        left = lag_bytes(folders, {})
         reason = ""
         while True:
             try:
@@ -136,8 +146,11 @@ class DrainerThreads:
             else:
                 return left
             if time.monotonic() >= until or hasten.wait(0.2):
-                self._notify(Notice.DRAIN_FAILED, {"drainer": drainer_id, "reason": reason})
+                self._fail(drainer_id, reason)
                 return left
+
+    def _fail(self, drainer_id: str, reason: str) -> None:
+        self._notify(Notice.DRAIN_FAILED, {"drainer": drainer_id, "reason": reason})
 
 
 def _say(error: Exception) -> str:

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-import msgspec
-
-from timonel.serving.config import ControlConfig, PoolConfig, WorkerConfig
+from timonel.serving.config import ControlConfig, PoolConfig, WorkerConfig, encode
 from timonel.serving.processes.children import Command, python
 from timonel.serving.processes.slots import StateFolder
 from timonel.settings import Settings
@@ -71,7 +69,7 @@ def worker_command(
         name=f"worker-{index}",
         role="predict",
         argv=python("timonel.serving.worker", str(listener), str(heartbeat)),
-        orders=msgspec.json.encode(orders),
+        orders=encode(orders),
         fds=(listener,),
         heartbeat=heartbeat,
     )
@@ -87,7 +85,7 @@ def control_command(config: ServeConfig, socket: Path, url: str) -> Command:
     return Command(
         name="control",
         role="control",
-        argv=python("timonel.http.control", msgspec.json.encode(document).decode()),
+        argv=python("timonel.http.control", encode(document).decode()),
         environment=tuple(environment),
     )
 
@@ -104,6 +102,6 @@ def pool_command(config: ServeConfig, listener: int) -> Command:
         name="native",
         role="native",
         argv=python("timonel.serving.native_pool", str(listener)),
-        orders=msgspec.json.encode(orders),
+        orders=encode(orders),
         fds=(listener,),
     )

@@ -69,7 +69,7 @@ def receive_orders() -> bytes:
     """Read the line that the supervisor wrote at the start."""
     line = bytearray()
     while not line.endswith(b"\n"):
-        piece = os.read(_STDIN, 1 << 16)
+        piece = os.read(_STDIN, 1)  # no more: what follows the line is for others to read
         if not piece:
             raise SystemExit("no orders: this module is started by `timonel serve`")
         line += piece

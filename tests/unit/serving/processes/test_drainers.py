@@ -20,6 +20,7 @@ class FolderDrainer:
     folders: Sequence[Path]
     fails: list[str] = field(default_factory=list)
     stuck: bool = False
+    failure: str | None = None
 
     def drain_once(self) -> Report:
         if self.fails:
@@ -94,6 +95,30 @@ def test_what_cannot_be_drained_in_time_is_counted(tmp_path: Path) -> None:
     )
     drainers.start()
     assert drainers.finish(0.3, threading.Event()) == 42
+
+
+def test_a_drainer_that_waits_is_told_of_once(tmp_path: Path) -> None:
+    told: list[tuple[str, Mapping[str, Any]]] = []
+    made = threading.Event()
+
+    def factory(part: Sequence[Path], drainer_id: str) -> FolderDrainer:
+        made.set()
+        return FolderDrainer(part, failure="the database is locked")
+
+    drainers = DrainerThreads(
+        factory,
+        slots(tmp_path, [1]),
+        n_workers=1,
+        owner="host",
+        notify=lambda kind, facts: told.append((kind, facts)),
+    )
+    drainers.start()
+    made.wait(10)
+    while not told:
+        drainers.check()
+    drainers.check()
+    assert [kind for kind, _ in told] == [Notice.DRAIN_FAILED]
+    drainers.finish(5.0, threading.Event())
 
 
 def test_haste_ends_the_drain_early(tmp_path: Path) -> None:

@@ -1,0 +1,239 @@
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from timonel.registry.artifacts import ArtifactStore
+from timonel.registry.manifest import ServingManifest
+from timonel.runtime.errors import InvalidOutput
+from timonel.runtime.native import PICKLE_ARTIFACT, dump, library_versions
+from timonel.serving.native_pool import NativeClient
+from timonel.serving.processes.children import Child
+from timonel.serving.processes.errors import NativeFailed, NativeTimeout, NativeUnavailable
+from timonel.serving.processes.launch import ServeConfig, pool_command
+from timonel.serving.processes.slots import StateFolder
+from timonel.settings import Settings
+from timonel.testing.builders import PROJECT, make_manifest, open_registry
+
+HANG, RAISE, CRASH, NAN, NOISE = 1.0, 2.0, 3.0, 4.0, 5.0
+PATIENT_S = 60.0
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def temperamental() -> Any:
+    """Make an estimator that doubles its input, and misbehaves at some inputs."""
+
+    class Temperamental:
+        def predict(self, matrix: Any) -> Any:
+            import os
+            import time
+
+            import numpy as np
+
+            first = float(matrix[0, 0])
+            if first == 1.0:
+                time.sleep(600)
+            if first == 2.0:
+                raise ArithmeticError("a singular matrix")
+            if first == 3.0:
+                os.kill(os.getpid(), 9)
+            if first == 5.0:
+                os.write(1, b"noise " * 100)
+            return np.where(matrix[:, 0] == 4.0, np.nan, matrix[:, 0] * 2)
+
+    return Temperamental()
+
+
+def native_manifest(artifacts: ArtifactStore) -> ServingManifest:
+    files = dump(temperamental(), model="price", allow_pickle=True)
+    number = {"kind": "number", "input": 0, "fill": 0.0, "mean": 0.0, "scale": 1.0}
+    plan = {
+        "format": 1,
+        "timezone": "UTC",
+        "n_inputs": 1,
+        "precision": "float64",
+        "steps": [number],
+        "native": {
+            "libraries": library_versions(),
+            "artifact": PICKLE_ARTIFACT,
+            "allow_pickle": True,
+        },
+    }
+    return make_manifest(
+        "price",
+        task="regression",
+        classes=None,
+        positive=None,
+        baseline=None,
+        predictor="native",
+        plan=plan,
+        artifacts={name: artifacts.put(data) for name, data in files.items()},
+    )
+
+
+class Host:
+    """Keeps a pool as a supervisor does: started at the first connection, and again if it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        places = StateFolder(folder)
+        places.prepare(1)
+        url = f"sqlite:///{folder / 'timonel.db'}"
+        manifest = native_manifest(ArtifactStore(places.artifacts))
+        with open_registry(url) as (_, registry):
+            registry.declare(manifest)
+        self.digest = manifest.digest()
+        self.path = places.socket("native")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen()
+        config = ServeConfig(
+            folder=folder,
+            project=PROJECT,
+            database_url=url,
+            state=folder,
+            settings=Settings(native_processes=2),
+        )
+        self.child = Child(
+            pool_command(config, self._listener.fileno()),
+            lambda kind, facts: None,
+            wanted=lambda: bool(select.select([self._listener], [], [], 0)[0]),
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.child.signal(signal.SIGTERM)
+        while not self.child.reap():
+            time.sleep(0.01)
+        self._listener.close()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.02):
+            self.child.check(time.monotonic_ns())
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    host = Host(tmp_path_factory.mktemp("native"))
+    yield host
+    host.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(host: Host) -> AsyncIterator[NativeClient]:
+    client = NativeClient(host.path)
+    await client.load(host.digest)
+    yield client
+    await client.close()
+
+
+async def test_the_pool_is_not_there_until_it_is_needed(host: Host) -> None:
+    assert not host.child.running
+    client = NativeClient(host.path)
+    await client.load(host.digest)
+    assert host.child.running
+    await client.close()
+
+
+async def test_rows_are_answered_in_order_under_concurrency(
+    client: NativeClient, host: Host
+) -> None:
+    tables = [[[float(n)], [n + 0.5]] for n in range(10, 60)]
+    answers = await asyncio.gather(
+        *(client.predict(host.digest, table, PATIENT_S) for table in tables)
+    )
+    for table, said in zip(tables, answers, strict=True):
+        assert [one.prediction for one in said] == [2 * row[0] for row in table]
+
+
+async def test_a_prediction_that_hangs_is_killed_and_holds_up_nobody(
+    client: NativeClient, host: Host
+) -> None:
+    began = time.monotonic()
+    hanging = asyncio.create_task(client.predict(host.digest, [[HANG]], 0.5))
+    assert (await client.predict(host.digest, [[7.0]], PATIENT_S))[0].prediction == 14.0
+    with pytest.raises(NativeTimeout):
+        await hanging
+    assert time.monotonic() - began < 2.0
+    # both hang: the third waits its turn, and is told when there is none
+    both = [asyncio.create_task(client.predict(host.digest, [[HANG]], 1.0)) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    with pytest.raises(NativeTimeout):
+        await client.predict(host.digest, [[7.0]], 0.2)
+    for task in both:
+        with pytest.raises(NativeTimeout):
+            await task
+    assert (await client.predict(host.digest, [[8.0]], PATIENT_S))[0].prediction == 16.0
+
+
+async def test_an_error_of_the_estimator_is_told(client: NativeClient, host: Host) -> None:
+    with pytest.raises(NativeFailed, match="ArithmeticError: a singular matrix"):
+        await client.predict(host.digest, [[RAISE]], PATIENT_S)
+
+
+async def test_an_output_that_is_no_answer_is_invalid(client: NativeClient, host: Host) -> None:
+    with pytest.raises(InvalidOutput, match="price"):
+        await client.predict(host.digest, [[6.0], [NAN]], PATIENT_S)
+
+
+async def test_a_crash_of_the_estimator_is_survived(client: NativeClient, host: Host) -> None:
+    with pytest.raises(NativeUnavailable, match="its process ended"):
+        await client.predict(host.digest, [[CRASH]], PATIENT_S)
+    assert (await client.predict(host.digest, [[9.0]], PATIENT_S))[0].prediction == 18.0
+
+
+async def test_what_an_estimator_prints_is_no_message(client: NativeClient, host: Host) -> None:
+    assert (await client.predict(host.digest, [[NOISE]], PATIENT_S))[0].prediction == 10.0
+
+
+async def test_an_unknown_model_is_unavailable(client: NativeClient) -> None:
+    with pytest.raises(NativeUnavailable, match="no served version"):
+        await client.predict("0" * 64, [[1.0]], PATIENT_S)
+
+
+async def test_a_pool_that_is_killed_comes_back(client: NativeClient, host: Host) -> None:
+    pid = host.child.state().pid
+    asking = asyncio.create_task(client.predict(host.digest, [[HANG]], 30.0))
+    await asyncio.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(NativeUnavailable):
+        await asking
+    assert (await client.predict(host.digest, [[4.5]], PATIENT_S))[0].prediction == 9.0
+    assert host.child.state().pid not in (0, pid)
+
+
+async def test_a_killed_pool_leaves_no_children(host: Host, client: NativeClient) -> None:
+    pid = host.child.state().pid
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    if not children.exists():
+        pytest.skip("the children of a process are only listed under Linux' /proc")
+    pids = [int(child) for child in children.read_text().split()]
+    hanging = asyncio.create_task(client.predict(host.digest, [[HANG]], 30.0))
+    await asyncio.sleep(0.1)
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(NativeUnavailable):
+        await hanging
+    assert pids
+    until = time.monotonic() + 10
+    while any(Path(f"/proc/{child}").exists() for child in pids):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.02)
+
+
+async def test_without_a_pool_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NativeUnavailable, match="no pool"):
+        await NativeClient(tmp_path / "none.sock").predict("0" * 64, [[1.0]], 1.0)
