@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Event
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -37,7 +37,11 @@ Value = TypeVar("Value")
 LIVING_RATE = 240.0
 """Event seconds a second of a living demo: a call about every 0.6 s, a day in six minutes."""
 
+ONCE_BEGINS_US = round(datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp() * 1e6)
+"""Where the city of ``once`` begins, whatever the hour outside: a Monday, nine in the morning."""
+
 _POLL_S = 0.2
+_LOADED_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +172,7 @@ async def _followed(
 
 def _city(options: DemoOptions, start_us: int) -> City:
     # The prefix makes keys of this run its own: a database may hold earlier runs of the same seed.
-    prefix = f"c{options.seed}-{start_us // 1_000_000:x}"
+    prefix = f"c{options.seed}-{time.time_ns() // 1_000_000:x}"
     return City(np.random.default_rng(options.seed), start_us, prefix=prefix)
 
 
@@ -177,7 +181,7 @@ async def _once(
 ) -> DemoResult:
     async with connect(base_url, options.traffic) as http:
         await _ready(http, base_url, options.ready_wait_s, halt)
-        city = _city(options, time.time_ns() // 1000)
+        city = _city(options, ONCE_BEGINS_US)
         timeline.say("city", ambulances=city.settings.n_ambulances, seed=options.seed)
         traffic = Traffic(http, city, options=options.traffic)
         record = traffic.record
@@ -205,16 +209,16 @@ async def _main_traffic(
     traffic: Traffic, options: DemoOptions, timeline: Timeline, halt: asyncio.Event
 ) -> None:
     record = traffic.record
-    began, n_before = time.monotonic(), len(record.acknowledged)
+    began, before = time.monotonic(), _sources(record)
     await traffic.run(options.calls, halt)
     waits = latency_ms(record, "model")
     timeline.say(
         "traffic" if waits else "traffic_without_model",
-        n=len(record.acknowledged) - n_before,
+        n=len(record.acknowledged) - sum(before.values()),
         seconds=time.monotonic() - began,
         p50_ms=waits["p50"] if waits else None,
         p99_ms=waits["p99"] if waits else None,
-        **_sources(record),
+        **{source: n - before[source] for source, n in _sources(record).items()},
     )
     with suppress(TimeoutError):
         async with asyncio.timeout(options.settle_s):
@@ -252,7 +256,7 @@ async def _hours(
         right = accuracy(record, "model")
         timeline.say(
             "hour",
-            time=datetime.fromtimestamp(clock.now_us() / 1e6, zone).strftime("%a %H:%M"),
+            time=datetime.fromtimestamp(clock.now_us() / 1e6, zone).strftime("%Y-%m-%d %H:%M"),
             n=len(record.acknowledged),
             outcomes=record.n_outcomes,
             accuracy=f"{right['value']:.1%} [{right['low']:.1%}, {right['high']:.1%}]"
@@ -291,9 +295,20 @@ async def _champion(
         for version in await _versions(http, _model(options)):
             if version["stage"] == "production":
                 timeline.say("champion", version=f"{_model(options)}@{version['version']}")
+                await _loaded(http, halt)
                 return
         await asyncio.sleep(_POLL_S)
     timeline.say("no_champion", seconds=options.version_wait_s)
+
+
+async def _loaded(http: httpx.AsyncClient, halt: asyncio.Event) -> None:
+    """Wait until no worker is behind, so that the same seed is answered by the same version."""
+    deadline = time.monotonic() + _LOADED_WAIT_S
+    while time.monotonic() < deadline and not halt.is_set():
+        health = (await fetch(http, "/health")).json()
+        if health["checks"]["model"].get("n_behind") == 0:
+            return
+        await asyncio.sleep(_POLL_S)
 
 
 async def _versions(http: httpx.AsyncClient, model: str) -> list[dict[str, Any]]:

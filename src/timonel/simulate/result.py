@@ -7,6 +7,8 @@ import numpy as np
 
 from timonel.simulate.record import Record, Tally
 
+_OF_A_VERSION = ("name", "version", "stage", "aliases", "created_at", "deployed_at")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
@@ -61,7 +63,7 @@ def result(
 ) -> DemoResult:
     """Sum up a record and its comparison with the server's list."""
     return DemoResult(
-        versions=versions,
+        versions=[{name: version.get(name) for name in _OF_A_VERSION} for version in versions],
         predictions=len(record.acknowledged),
         answered_by_model=record.answered_by("model"),
         answered_by_rules=record.answered_by("rules"),
