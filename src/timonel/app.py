@@ -8,6 +8,7 @@ never stands in the way of a rollback.
 import os
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,20 +18,26 @@ from sqlalchemy import Engine
 from timonel.clock import AffineClock
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
+from timonel.events.errors import UnknownOutcome
+from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
+from timonel.events.outcomes import OutcomeStatus, outcome_status
 from timonel.project.config import ProjectConfig, read_config
 from timonel.project.model import Model
 from timonel.project.project import Project, load_project
+from timonel.project.scaffold import source_for
 from timonel.registry.artifacts import ArtifactStore
+from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import ModelVersion, Registry
 from timonel.serving.processes.launch import ServeConfig
 from timonel.serving.processes.notices import OnNotice
 from timonel.serving.supervisor import Supervisor
 from timonel.settings import Settings
 from timonel.store.control import await_generation, ensure_project, read_clock
-from timonel.store.engine import make_engine
+from timonel.store.engine import make_engine, reading
 from timonel.store.migrate import require_current, upgrade
 from timonel.training.publish import declaration_manifest, publish
 from timonel.training.train import TrainedVersion, train
+from timonel.wire.ids import parse_uuid
 
 Progress = Callable[[str, float], None]
 
@@ -169,6 +176,45 @@ class App:
     def await_generation(self, timeout_s: float = 5.0) -> tuple[int, int]:
         """Wait until every live server runs the present generation; give (current, live)."""
         return await_generation(self.engine, self.name, timeout_s=timeout_s)
+
+    def import_outcomes(
+        self, file: Path, columns: Columns, *, model: str | None, rejected: Path, lang: str = "en"
+    ) -> ImportReport:
+        """Tell the truths of a file; ``model`` None means the only one, ``value`` "" its target.
+
+        Raises
+        ------
+        ProjectFault
+            If the file cannot be read, a column is missing, or the model has to be named.
+        """
+        declaration = self.registry.declaration(model)
+        manifest = decode_manifest(declaration.manifest)
+        if not columns.value:
+            columns = replace(columns, value=manifest.target)
+        frame = source_for(file).read()
+        return import_outcomes(
+            self.engine,
+            frame.to_dicts(),
+            columns,
+            project=self.name,
+            model=declaration.model,
+            timezone=self.config.timezone,
+            spool=self.state / "spool",
+            clock=self.clock,
+            rejected=rejected,
+            lang=lang,
+        )
+
+    def outcome_status(self, outcome_id: str) -> OutcomeStatus:
+        """Say what became of an outcome; raises ``UnknownOutcome``."""
+        given = parse_uuid(outcome_id)
+        if given is None:
+            raise UnknownOutcome(outcome_id=outcome_id)
+        with reading(self.engine) as connection:
+            found = outcome_status(connection, self.name, given)
+        if found is None:
+            raise UnknownOutcome(outcome_id=outcome_id)
+        return found
 
     def drainer(self, folders: Sequence[Path], drainer_id: str) -> Drainer:
         """Make the drainer of some spool folders."""

@@ -96,7 +96,7 @@ def _versions(app: "App") -> Iterator[Finding]:
                 "versions", "warning", f"{name}: no version in production", f"timonel train {name}"
             )
             continue
-        for reference in champion.artifacts():
+        for reference in app.registry.manifest(name, champion.version).artifacts.values():
             app.artifacts.get(reference.sha256)
         yield Finding("versions", "ok", f"{champion} in production, its artifacts verified")
 

@@ -1,6 +1,6 @@
 """What can go wrong between an answer and its row."""
 
-from timonel.errors import Corrupt, InvalidInput, Text, TooLarge, Unavailable
+from timonel.errors import Corrupt, InvalidInput, NotFound, Text, TooLarge, Unavailable
 
 
 class SpoolFull(Unavailable):
@@ -67,5 +67,23 @@ class UnusableMapping(InvalidInput):
             "No se pueden importar resultados de {model}: hay columnas {found}, se esperaba "
             "{expected}.",
             "Nombre las columnas: `--key` o `--prediction-id`, `--value`, y `--time` si existe.",
+        ),
+    }
+
+
+class UnknownOutcome(NotFound):
+    """No stored outcome has this id."""
+
+    code = "unknown_outcome"
+    texts = {
+        "en": Text(
+            "Cannot find the outcome {outcome_id}: it is not in the database.",
+            "Use an id of `outcome_ids`; one that was just accepted is stored within seconds, so "
+            "repeat the request then.",
+        ),
+        "es": Text(
+            "No se encuentra el resultado {outcome_id}: no está en la base de datos.",
+            "Use un id de `outcome_ids`; uno recién aceptado se guarda en segundos: repita la "
+            "petición entonces.",
         ),
     }

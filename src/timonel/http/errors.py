@@ -82,24 +82,6 @@ class UnknownPrediction(NotFound):
     }
 
 
-class UnknownOutcome(NotFound):
-    """No stored outcome has this id."""
-
-    code = "unknown_outcome"
-    texts = {
-        "en": Text(
-            "Cannot find the outcome {outcome_id}: it is not in the database.",
-            "Use an id of `outcome_ids`; one that was just accepted is stored within seconds, so "
-            "repeat the request then.",
-        ),
-        "es": Text(
-            "No se encuentra el resultado {outcome_id}: no está en la base de datos.",
-            "Use un id de `outcome_ids`; uno recién aceptado se guarda en segundos: repita la "
-            "petición entonces.",
-        ),
-    }
-
-
 class NotInProduction(NotFound):
     """A model without a champion was asked for it."""
 

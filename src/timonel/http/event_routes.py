@@ -7,8 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from timonel.errors import TimonelError
+from timonel.events.errors import UnknownOutcome
 from timonel.http.documents import outcome_document, performance_document, prediction_document
-from timonel.http.errors import NotAnsweredHere, UnknownOutcome, UnknownPrediction
+from timonel.http.errors import NotAnsweredHere, UnknownPrediction
 from timonel.http.model_routes import require_declared
 from timonel.http.parameters import Limit, ModelName, read_position, write_position
 from timonel.monitoring.performance import measure

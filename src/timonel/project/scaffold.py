@@ -177,6 +177,17 @@ def slug_of(text: str) -> str:
     return slug if slug[0].isalpha() else f"m-{slug}"
 
 
+def source_for(path: Path) -> Table:
+    """Give the source of a file of data, by its ending; its dialect is found when it is read.
+
+    Raises
+    ------
+    UnsupportedSource
+        If the ending is none of CSV, xlsx and Parquet.
+    """
+    return _source_of(str(path), None, None, None, None)[0]
+
+
 def _source_of(
     given: str, query: str | None, sheet: str | None, encoding: str | None, separator: str | None
 ) -> tuple[Table, str, str]:

@@ -122,16 +122,30 @@ class ChampionChanged(Conflict):
     code = "champion_changed"
     texts = {
         "en": Text(
-            "Cannot put {model}@{version} into production: the champion is {found} now, it was "
-            "{expected} when this was decided.",
+            "Cannot put {model}@{version} into production: the champion is {found_en} now, it was "
+            "{expected_en} when this was decided.",
             "Look at `timonel versions {model}` and repeat it if it is still what you want.",
         ),
         "es": Text(
-            "No se puede poner {model}@{version} en producción: el campeón ahora es {found}, era "
-            "{expected} cuando esto se decidió.",
+            "No se puede poner {model}@{version} en producción: el campeón ahora es {found_es}, era "
+            "{expected_es} cuando esto se decidió.",
             "Vea `timonel versions {model}` y repítalo si todavía es lo que quiere.",
         ),
     }
+
+    def __init__(
+        self, *, model: str, version: str, found: str | None, expected: str | None, **_: Any
+    ) -> None:
+        super().__init__(
+            model=model,
+            version=version,
+            found=found,
+            expected=expected,
+            found_en=found or "no version",
+            expected_en=expected or "no version",
+            found_es=found or "ninguna versión",
+            expected_es=expected or "ninguna versión",
+        )
 
 
 class NeverInProduction(Conflict):
@@ -259,5 +273,21 @@ class ArtifactCorrupt(Corrupt):
             "No se puede usar el artefacto {sha256}: sus {size} bytes en {root} tienen el sha256 "
             "{found}.",
             "Restaure el archivo desde un respaldo, o entrene la versión de nuevo.",
+        ),
+    }
+
+
+class AmbiguousModel(InvalidInput):
+    """A command that needs one model was given none, and the project has not just one."""
+
+    code = "ambiguous_model"
+    texts = {
+        "en": Text(
+            "Cannot tell which model is meant: none was named, and the project declares {known}.",
+            "Name it: `--model NAME`.",
+        ),
+        "es": Text(
+            "No se sabe qué modelo se quiere: no se nombró ninguno y el proyecto declara {known}.",
+            "Nómbrelo: `--model NOMBRE`.",
         ),
     }

@@ -23,6 +23,7 @@ from timonel.registry.comparison import (
     compare_schemas,
 )
 from timonel.registry.errors import (
+    AmbiguousModel,
     HistoryDamaged,
     NothingToRollBackTo,
     OtherProject,
@@ -98,6 +99,22 @@ class Registry:
         """List the published declarations by name."""
         with reading(self._engine) as connection:
             return catalogue.declared(connection, self._project)
+
+    def declaration(self, model: str | None = None) -> Declaration:
+        """Give the published declaration of a model; None means the only one.
+
+        Raises
+        ------
+        UnknownModel, AmbiguousModel
+            With the known names.
+        """
+        found = self.declarations()
+        if model is None and len(found) != 1:
+            raise AmbiguousModel(known=", ".join(row.model for row in found) or "none")
+        for row in found:
+            if model in (None, row.model):
+                return row
+        raise UnknownModel(model=str(model), known=[row.model for row in found])
 
     def register(
         self,

@@ -1,0 +1,333 @@
+"""Commands on data: init, predict, outcome."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from timonel.cli.options import HERE, Folder, Json
+from timonel.cli.output import explained, language, out, out_json, say, text
+
+if TYPE_CHECKING:
+    from timonel.app import App
+    from timonel.client import Client
+    from timonel.project.scaffold import InitReport
+    from timonel.schema.inference import Decision
+
+_ROWS_A_REQUEST = 500
+_ANSWER = ("prediction", "score", "source", "reason", "version", "prediction_id", "error")
+
+Pairs = Annotated[list[str] | None, typer.Option(metavar="COLUMN=FORMAT")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(init)
+    app.command()(predict)
+    outcome = typer.Typer(help="What turned out to be true.", no_args_is_help=True)
+    outcome.command(name="import")(outcome_import)
+    outcome.command(name="show")(outcome_show)
+    app.add_typer(outcome, name="outcome")
+
+
+# --- init
+
+
+def init(
+    source: Annotated[
+        str, typer.Option("--from", help="CSV, xlsx or Parquet file, or a database URL.")
+    ],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", "-o", help="Where to write; default ./<file's name>.")
+    ] = None,
+    query: Annotated[str | None, typer.Option(help="What to read from a database.")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Such as cp1252.")] = None,
+    separator: Annotated[str | None, typer.Option(help="Such as ';'.")] = None,
+    decimal: Annotated[str | None, typer.Option(help="'.' or ','.")] = None,
+    thousands: Annotated[str | None, typer.Option(help="Such as '.'.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of an xlsx file; default the first.")] = None,
+    date_format: Pairs = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=KIND", help="number, text, category, flag or date."),
+    ] = None,
+    missing: Annotated[list[str] | None, typer.Option(help="A word that means missing.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="A column to leave out.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A column to use though it looks suspicious.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option(help="IANA name; default the host's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a project from a table: schema, model, rules to edit; says what it decided and why."""
+    with explained(as_json):
+        from timonel.project.reading.errors import AmbiguousDates
+        from timonel.project.scaffold import init_project
+
+        formats = _pairs(date_format)
+        while True:
+            try:
+                report = init_project(
+                    source,
+                    target,
+                    folder,
+                    query=query,
+                    name=name,
+                    encoding=encoding,
+                    separator=separator,
+                    decimal=decimal,
+                    thousands=thousands,
+                    sheet=sheet,
+                    date_formats=formats,
+                    kinds=_pairs(kind),
+                    missing=missing or (),
+                    exclude=exclude or (),
+                    keep=keep or (),
+                    timezone=timezone,
+                    language="es" if language() == "es" else "en",
+                )
+                break
+            except AmbiguousDates as error:
+                if not sys.stdin.isatty():
+                    raise
+                formats[error.context["column"]] = _ask_date(error)
+        if as_json:
+            out_json(_init_document(report))
+        else:
+            out(report.render(language()))
+            say("init_next", folder=_shown(report.folder))
+
+
+def _pairs(given: Sequence[str] | None) -> dict[str, str]:
+    pairs = {}
+    for entry in given or ():
+        column, equals, value = entry.rpartition("=")
+        if not equals:
+            raise typer.BadParameter(f"{entry!r}: COLUMN=VALUE")
+        pairs[column] = value
+    return pairs
+
+
+def _ask_date(error: Any) -> str:
+    column, sample = error.context["column"], error.context["found"]
+    while True:
+        answer = input(text("ask_date", column=column, sample=sample)).strip().lower()
+        if answer in ("d", "m"):
+            return str(error.context["first" if answer == "d" else "second"])
+
+
+def _init_document(report: "InitReport") -> dict[str, Any]:
+    return {
+        "folder": str(report.folder),
+        "model": report.model,
+        "target": report.target,
+        "files": list(report.files),
+        "columns": [_decision(decision) for decision in report.decisions],
+    }
+
+
+def _decision(decision: "Decision") -> dict[str, Any]:
+    return {
+        "name": decision.name,
+        "kind": decision.kind,
+        "used": decision.used,
+        "why": decision.explain(language()),
+    }
+
+
+def _shown(folder: Path) -> str:
+    try:
+        shown = str(folder.relative_to(Path.cwd()))
+    except ValueError:
+        shown = str(folder)
+    return f'"{shown}"' if " " in shown else shown
+
+
+# --- predict
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="Name of a model.")],
+    file: Annotated[Path, typer.Argument(help="CSV, xlsx or Parquet file, or a JSON request.")],
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Default: FILE.predictions.csv.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="The server; default the project's.")] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="TIMONEL_ADMIN_KEY", help="API key.", show_envvar=True)
+    ] = None,
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """Ask the running server for every row of a file; each answer is logged as any other."""
+    with explained(as_json):
+        from timonel.app import open_app
+        from timonel.client import Client
+
+        app = open_app(folder)
+        address = url or f"http://{app.settings.host}:{app.settings.port}"
+        with Client(address, key=key or app.settings.admin_key, timeout_s=60) as client:
+            if file.suffix.lower() == ".json":
+                out_json(_answer_request(client, model, file))
+                return
+            rows = _rows_for(app, model, file)
+            answers = _answer_all(client, model, [row for row, _ in rows], quiet=as_json)
+        target = output or file.with_name(f"{file.name}.predictions.csv")
+        _write(target, [original for _, original in rows], answers)
+        summary = _summary(answers) | {"file": str(target)}
+        if as_json:
+            out_json(summary)
+        else:
+            say("predicted", project=app.name, **summary)
+
+
+def _answer_request(client: "Client", model: str, file: Path) -> Any:
+    from timonel.cli.errors import UnreadableRequest
+
+    try:
+        request = json.loads(file.read_text("utf-8-sig"))
+        inputs = request["inputs"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableRequest(path=str(file), found=f"{type(error).__name__}: {error}") from None
+    if isinstance(inputs, list):
+        return client.predict_many(model, inputs)
+    return client.predict(model, inputs)
+
+
+def _rows_for(app: "App", model: str, file: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Read the columns that the model's schema names; give each as a request's row, and whole."""
+    from timonel.project.scaffold import source_for
+    from timonel.project.sources import read_rows
+    from timonel.registry.manifest import decode_manifest
+    from timonel.schema.schema import Schema
+
+    app.require_prepared()
+    declared = decode_manifest(app.registry.declaration(model).manifest)
+    schema, key = Schema.from_json(declared.schema), declared.outcome.key
+    frame = read_rows(source_for(file), schema, None, [key] if key else [])
+    wanted = [name for name in (*schema.names, key) if name in frame.columns]
+    return [
+        ({name: _cell(row[name]) for name in wanted if row[name] is not None}, row)
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def _cell(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime | date) else value
+
+
+def _answer_all(
+    client: "Client", model: str, rows: list[dict[str, Any]], *, quiet: bool
+) -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = []
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task(model, total=len(rows))
+        for start in range(0, len(rows), _ROWS_A_REQUEST):
+            page = rows[start : start + _ROWS_A_REQUEST]
+            answers += client.predict_many(model, page)
+            bar.advance(task, len(page))
+    return answers
+
+
+def _write(
+    path: Path, originals: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]]
+) -> None:
+    from timonel.events.outcome_files import neutral
+
+    names = list(originals[0]) if originals else []
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([*map(neutral, names), *_ANSWER])
+        for original, answer in zip(originals, answers, strict=True):
+            error = answer.get("error")
+            found = answer | {"error": error["detail"] if error else None}
+            cells = [*(original[name] for name in names), *(found.get(name) for name in _ANSWER)]
+            writer.writerow([neutral(_cell(cell)) for cell in cells])
+
+
+def _summary(answers: Sequence[dict[str, Any]]) -> dict[str, int]:
+    model_n = sum(answer.get("source") == "model" for answer in answers)
+    errors = sum("error" in answer for answer in answers)
+    return {
+        "n": len(answers),
+        "model_n": model_n,
+        "fallback_n": len(answers) - model_n - errors,
+        "errors": errors,
+    }
+
+
+# --- outcomes
+
+
+def outcome_import(
+    file: Annotated[Path, typer.Argument(help="CSV, xlsx or Parquet file.")],
+    key: Annotated[
+        str | None, typer.Option(help="Column that holds the key sent with the requests.")
+    ] = None,
+    prediction_id: Annotated[
+        str | None, typer.Option(help="Column that holds prediction ids.")
+    ] = None,
+    value: Annotated[
+        str | None, typer.Option(help="Column that holds the truth; default the model's target.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Column that says when it held; default: now.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Whose outcomes; default the project's only model.")
+    ] = None,
+    rejected: Annotated[
+        Path, typer.Option(help="Where rows that cannot be used are written.")
+    ] = Path("rejected.csv"),
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """Tell what was true, from a file; importing it twice changes nothing."""
+    with explained(as_json):
+        from timonel.app import open_app
+        from timonel.events.outcome_files import Columns
+
+        app = open_app(folder)
+        app.require_prepared()
+        columns = Columns(value=value or "", key=key, prediction_id=prediction_id, time=time)
+        report = app.import_outcomes(file, columns, model=model, rejected=rejected, lang=language())
+        if as_json:
+            out_json(
+                {"rows": report.n_rows, "rejected": report.rejected}
+                | {str(fate): n for fate, n in report.counts.items()}
+                | {"unusual": [_fate(row) for row in report.rows]}
+            )
+        else:
+            out(report.render(language()))
+
+
+def _fate(row: Any) -> dict[str, Any]:
+    return {"row": row.row, "fate": str(row.fate), "reason": row.reason}
+
+
+def outcome_show(
+    outcome_id: Annotated[str, typer.Argument(help="As the server answered it.")],
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """Say what became of an outcome."""
+    with explained(as_json):
+        from timonel.app import open_app
+
+        app = open_app(folder)
+        app.require_prepared()
+        status = app.outcome_status(outcome_id)
+        if as_json:
+            out_json(asdict(status) | {"sentence": status.sentence(language())})
+        else:
+            out(status.sentence(language()))
