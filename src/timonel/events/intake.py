@@ -92,8 +92,9 @@ def scan(folders: Sequence[Path]) -> list[Target]:
     targets = []
     for folder in folders:
         segments = list_segments(folder)
-        for segment, following in zip(segments, [*segments[1:], None], strict=True):
-            followed = following is not None and following.spool_id == segment.spool_id
+        last = {segment.spool_id: segment.number for segment in segments}
+        for segment in segments:
+            followed = segment.number < last[segment.spool_id]
             # whether it is final is asked before its size: what is final cannot grow after
             final = followed or not is_held(segment.path)
             targets.append(Target(segment, segment.path.stat().st_size, final))

@@ -10,7 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -166,12 +166,15 @@ def import_outcomes(
     folder = spool / f"import-{uuid4().hex}"
     writer = SpoolWriter.open(folder)
     try:
-        sent, seen = [], Counter[str]()
+        sent, seen, arrived = [], Counter[str](), 0
         for number, row in enumerate(rows, start=1):
             content = json.dumps(row, sort_keys=True, default=str)
             name = json.dumps([project, model, content, seen[content]])
             seen[content] += 1
-            frame = _frame(row, columns, model, plan, zone, uuid5(_NAMESPACE, name), until, clock)
+            # strictly later than the row before it, which it may revise
+            arrived = max(arrived + 1, clock.now_us())
+            outcome_id = uuid5(_NAMESPACE, name)
+            frame = _frame(row, columns, model, plan, zone, outcome_id, until, arrived)
             if isinstance(frame, _Bad):
                 sent.append(_Sent(number, UUID(int=0), None, frame))
                 continue
@@ -215,7 +218,7 @@ def _frame(
     zone: ZoneInfo,
     outcome_id: UUID,
     until: int,
-    clock: Clock,
+    arrived: int,
 ) -> OutcomeFrame | _Bad:
     value = _label(row[columns.value])
     read = plan.read(value)
@@ -223,7 +226,7 @@ def _frame(
         return _Bad(read.code, read.found, read.expected)
     observed_at: int | _Bad | None = until
     if columns.time is not None:
-        observed_at = _moment(row[columns.time], zone)
+        observed_at = _moment(row[columns.time], zone, until)
     if isinstance(observed_at, _Bad):
         return observed_at
     prediction, key = None, None
@@ -240,7 +243,7 @@ def _frame(
             return _Bad("no_key", key)
     return OutcomeFrame(
         id=outcome_id.bytes,
-        at=clock.now_us(),
+        at=arrived,
         model=model,
         prediction=prediction,
         key=key,
@@ -267,7 +270,7 @@ def _key(cell: Any) -> str:
     return str(cell).strip()
 
 
-def _moment(cell: Any, zone: ZoneInfo) -> int | _Bad:
+def _moment(cell: Any, zone: ZoneInfo, until: int) -> int | _Bad:
     if isinstance(cell, str):
         try:
             text = cell.strip()
@@ -275,11 +278,15 @@ def _moment(cell: Any, zone: ZoneInfo) -> int | _Bad:
         except ValueError:
             return _Bad("bad_time", repr(text))
     if isinstance(cell, date) and not isinstance(cell, datetime):
-        cell = datetime.combine(cell, time.max)
+        # of today, only what has passed
+        return min(until, _microseconds(datetime.combine(cell, time.max, zone)))
     if not isinstance(cell, datetime):
         return _Bad("bad_time", repr(cell))
-    aware = cell if cell.tzinfo is not None else cell.replace(tzinfo=zone)
-    return round(aware.timestamp() * 1_000_000)
+    return _microseconds(cell if cell.tzinfo is not None else cell.replace(tzinfo=zone))
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _mark_known(engine: Engine, project: str, sent: Iterable[_Sent]) -> None:

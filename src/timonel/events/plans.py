@@ -166,9 +166,7 @@ class Plans:
     def refresh(self, connection: Connection) -> None:
         """Read what is published now; manifests only of models whose digests changed."""
         d, a, v = declarations.c, aliases.c, model_versions.c
-        rows = connection.execute(
-            select(d.model, d.digest).where(d.project == self._project)
-        ).tuples()
+        rows = connection.execute(select(d.model, d.digest).where(d.project == self._project))
         digests: dict[str, set[str]] = {model: {digest} for model, digest in rows}
         named = select(v.model, v.digest).where(
             v.project == self._project,
@@ -176,7 +174,7 @@ class Plans:
             a.model == v.model,
             a.version == v.version,
         )
-        for model, digest in connection.execute(named).tuples():
+        for model, digest in connection.execute(named):
             digests.setdefault(model, set()).add(digest)
         now = {model: frozenset(found) for model, found in digests.items()}
         for model in [m for m in now if self._digests.get(m) != now[m]]:

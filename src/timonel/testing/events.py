@@ -1,16 +1,21 @@
 """Events and publications made of few words, for tests against real spools and databases."""
 
 import random
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, insert, select
 
-from timonel.events.frames import OutcomeFrame, PredictionFrame
+from timonel.events.accumulators import default_accumulators
+from timonel.events.drain import Drainer
+from timonel.events.frames import Frame, OutcomeFrame, PredictionFrame
+from timonel.events.spool import SpoolWriter
 from timonel.registry.manifest import OutcomePlan, ServingManifest
-from timonel.store.tables import declarations
+from timonel.store.tables import declarations, metadata
 from timonel.wire.answer import Label
 
+PROJECT = "harbour"
 START_US = 1_750_000_000_000_000
 
 
@@ -83,6 +88,63 @@ class Events:
             "origin": "api",
         }
         return OutcomeFrame(**(values | changes))
+
+
+class Bench:
+    """A database, slot folders, spools and drainers over them.
+
+    Parameters
+    ----------
+    engine : Engine
+        Its tables exist.
+    root : Path
+        Folder of the slots.
+    """
+
+    def __init__(self, engine: Engine, root: Path) -> None:
+        self.engine = engine
+        self.root = root
+        self.clock = TickingClock()
+        self.clock.advance(3600)
+
+    def slot(self, name: str = "slot-0") -> Path:
+        """Give a slot's folder."""
+        return self.root / name
+
+    def write(self, *frames: Frame, slot: str = "slot-0", **options: Any) -> None:
+        """Write frames to a new spool of a slot, and close it."""
+        writer = SpoolWriter.open(self.slot(slot), **options)
+        for frame in frames:
+            writer.append(frame)
+        writer.close()
+
+    def drainer(self, *slots: str, name: str = "drainer-0", **options: Any) -> Drainer:
+        """Make a drainer of some slots."""
+        return Drainer(
+            self.engine,
+            project=PROJECT,
+            folders=[self.slot(slot) for slot in slots or ("slot-0",)],
+            drainer_id=name,
+            accumulators=default_accumulators(self.engine, PROJECT),
+            clock=self.clock,
+            **options,
+        )
+
+    def rows(self, table: str, *columns: str) -> list[Any]:
+        """Read a table, or some columns of it, in a stable order."""
+        t = metadata.tables[table]
+        chosen = [t.c[name] for name in columns] or list(t.c)
+        with self.engine.connect() as connection:
+            found = connection.execute(select(*chosen))
+            return sorted((tuple(row) for row in found), key=repr)
+
+    def cells(self) -> dict[tuple[Any, ...], tuple[int, int, int]]:
+        """Add up performance cells over drainers, without those that add up to nothing."""
+        total: dict[tuple[Any, ...], tuple[int, int, int]] = {}
+        for *key, _, n, q, q2 in self.rows("performance_cells"):
+            a, b, c = total.get(tuple(key), (0, 0, 0))
+            total[tuple(key)] = (a + n, b + int(q), c + int(q2))
+        return {key: sums for key, sums in total.items() if any(sums)}
 
 
 def publish_plan(

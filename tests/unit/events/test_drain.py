@@ -1,0 +1,204 @@
+import json
+import threading
+import time
+
+import pytest
+from sqlalchemy import text
+
+from timonel.events.drain import DrainReport
+from timonel.events.frames import Frame, RefusalFrame
+from timonel.events.segments import list_segments
+from timonel.events.spool import SpoolWriter
+from timonel.registry.manifest import OutcomePlan
+from timonel.store.errors import StoreUnavailable
+from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan, uuid_of
+
+
+def test_predictions_become_rows_windows_and_nothing_is_left(bench: Bench) -> None:
+    events = Events()
+    frames = [
+        events.prediction(at=START_US + n * 10_000_000, latency_us=100 + n) for n in range(2500)
+    ]
+    refusal = RefusalFrame(
+        id=events.id(), at=START_US, model="churn", code="invalid_row", fields=["age"]
+    )
+    bench.write(*frames, refusal, segment_bytes=50_000)
+    report = bench.drainer().drain_once()
+    assert report == DrainReport(n_frames=2501, n_inserted=2500, n_refusals=1)
+    rows = bench.rows("predictions", "prediction_id", "at", "features", "score", "probabilities")
+    assert len(rows) == 2500
+    assert {row[0] for row in rows} == {uuid_of(frame.id) for frame in frames}
+    assert rows[0][2:] == ('{"age":41.5}', 0.75, '{"no":0.25,"yes":0.75}')
+    windows = bench.rows("minute_windows", "minute", "n", "latency_sum_us", "confidence_q")
+    assert sum(n for _, n, _, _ in windows) == 2500
+    assert sum(latency for *_, latency, _ in windows) == sum(f.latency_us for f in frames)
+    assert sum(int(q) for *_, q in windows) == 2500 * 750_000
+    histograms = [json.loads(h) for (h,) in bench.rows("minute_windows", "latency_histogram")]
+    assert sum(map(sum, histograms)) == 2500
+    assert not list_segments(bench.slot())
+    assert bench.rows("drainers", "watermark") == [(bench.clock.now_us(),)]
+
+
+def test_the_same_prediction_id_counts_once(bench: Bench) -> None:
+    events = Events()
+    known, twice, fresh = (events.prediction() for _ in range(3))
+    bench.write(known)
+    assert bench.drainer().drain_once().n_inserted == 1
+    bench.write(known, twice, twice, fresh)
+    report = bench.drainer().drain_once()
+    assert (report.n_frames, report.n_inserted) == (4, 2)
+    assert len(bench.rows("predictions")) == 3
+    assert [n for (n,) in bench.rows("minute_windows", "n")] == [3]
+
+
+def test_a_drained_spool_that_comes_back_is_not_counted_again(bench: Bench) -> None:
+    bench.write(*(Events(seed).prediction() for seed in range(5)))
+    segment = list_segments(bench.slot())[0]
+    data = segment.path.read_bytes()
+    bench.drainer().drain_once()
+    segment.path.write_bytes(data)
+    assert bench.drainer().drain_once().n_inserted == 0
+    assert [n for (n,) in bench.rows("minute_windows", "n")] == [5]
+
+
+def test_an_active_segment_is_drained_as_it_grows(bench: Bench) -> None:
+    events = Events()
+    writer = SpoolWriter.open(bench.slot())
+    drainer = bench.drainer()
+    for n in range(1, 4):
+        writer.append(events.prediction())
+        assert drainer.drain_once() == DrainReport(n_frames=1, n_inserted=1)
+        assert len(list_segments(bench.slot())) == 1
+        assert len(bench.rows("predictions")) == n
+    assert bench.drainer().drain_once() == DrainReport()
+    writer.close()
+    bench.drainer().drain_once()
+    assert not list_segments(bench.slot())
+
+
+def test_keys_are_entered_only_for_models_that_declare_one(bench: Bench) -> None:
+    publish_plan(bench.engine, PROJECT, "keyed", plan=OutcomePlan(key="rut"))
+    publish_plan(bench.engine, PROJECT, "plain")
+    keyed = Events(1, "keyed").prediction(key="12.345-6")
+    bench.write(keyed, Events(2, "plain").prediction(key="k"), Events(3, "keyed").prediction())
+    bench.drainer().drain_once()
+    assert bench.rows("prediction_keys", "model", "key", "prediction_id") == [
+        ("keyed", "12.345-6", uuid_of(keyed.id))
+    ]
+
+
+def test_what_no_row_can_hold_is_buried_and_blocks_nothing(bench: Bench) -> None:
+    events = Events()
+    good = events.prediction(explanation="a\0b")
+    also = events.outcome("yes", prediction=events.id())
+    bad: list[Frame] = [
+        events.prediction(key="k" * 257),
+        events.prediction(key="a\0b"),
+        events.prediction(at=1 << 63),
+        events.prediction(id=b"short"),
+        events.prediction(features=b"\xff\xfe"),
+        events.prediction(v=9),
+        events.outcome("yes", key="x" * 300),
+    ]
+    bench.write(good, *bad, also)
+    report = bench.drainer().drain_once()
+    assert (report.n_dead, report.n_inserted, report.n_outcomes) == (len(bad), 1, 1)
+    assert bench.rows("predictions", "explanation") == [("a\ufffdb",)]
+    path = bench.slot() / "rejected" / "dead-letters.ndjson"
+    letters = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(letters) == len(bad)
+    assert "257 characters" in letters[0]["reason"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not list_segments(bench.slot())
+
+
+def test_a_row_that_the_database_alone_refuses_is_buried(bench: Bench) -> None:
+    """The database has the last word: here a check of its own that we know nothing of."""
+    if bench.engine.dialect.name == "sqlite":
+        forbid = (
+            "CREATE TRIGGER no_thirteen BEFORE INSERT ON predictions WHEN NEW.latency_us = 13 "
+            "BEGIN SELECT RAISE(ABORT, 'no thirteen'); END"
+        )
+    else:
+        forbid = "ALTER TABLE predictions ADD CONSTRAINT no_thirteen CHECK (latency_us <> 13)"
+    with bench.engine.begin() as connection:
+        connection.execute(text(forbid))
+    events = Events()
+    known = events.prediction()
+    bench.write(known)
+    bench.drainer().drain_once()
+    frames = [events.prediction(latency_us=13 if n in (3, 7) else n) for n in range(10)]
+    bench.write(known, *frames)
+    report = bench.drainer().drain_once()
+    assert (report.n_inserted, report.n_dead) == (8, 2)
+    path = bench.slot() / "rejected" / "dead-letters.ndjson"
+    assert path.read_text().count("thirteen") == 2
+    assert len(bench.rows("predictions")) == 9
+    assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 9
+
+
+def test_a_locked_database_loses_nothing_and_is_said(sqlite_bench: Bench) -> None:
+    bench = sqlite_bench
+    bench.write(*(Events(seed).prediction() for seed in range(20)))
+    drainer = bench.drainer()
+    stop = threading.Event()
+    with bench.engine.connect() as other:
+        other.exec_driver_sql("SELECT 1")  # begins IMMEDIATE: holds the write lock
+        with pytest.raises(StoreUnavailable):
+            drainer.drain_once()
+        thread = threading.Thread(target=drainer.run, args=(stop,))
+        thread.start()
+        until = time.monotonic() + 10
+        while drainer.failure is None and time.monotonic() < until:
+            stop.wait(0.02)
+        assert drainer.failure is not None
+        assert drainer.report.lag_bytes > 20 * 100
+    until = time.monotonic() + 20
+    while not drainer.report.n_inserted and time.monotonic() < until:
+        stop.wait(0.02)
+    stop.set()
+    thread.join()
+    assert drainer.failure is None
+    assert len(bench.rows("predictions")) == 20
+
+
+def test_two_drainers_of_one_folder_never_drain_it_twice(bench: Bench) -> None:
+    frames = [Events(seed).prediction() for seed in range(3000)]
+    bench.write(*frames, segment_bytes=20_000)
+    reports: list[DrainReport] = []
+
+    def drain(name: str) -> None:
+        drainer = bench.drainer(name=name)
+        while list_segments(bench.slot()):
+            reports.append(drainer.drain_once())
+
+    threads = [threading.Thread(target=drain, args=(f"d{n}",)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(report.n_inserted for report in reports) == 3000
+    assert len(bench.rows("predictions")) == 3000
+    assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 3000
+
+
+def test_the_same_id_in_two_spools_counts_once_under_concurrency(bench: Bench) -> None:
+    frames = [Events(seed).prediction() for seed in range(1500)]
+    bench.write(*frames, slot="slot-0")
+    bench.write(*reversed(frames), slot="slot-1")
+    barrier = threading.Barrier(2)
+    reports: list[DrainReport] = []
+
+    def drain(slot: str) -> None:
+        drainer = bench.drainer(slot, name=slot)
+        barrier.wait()
+        reports.append(drainer.drain_once())
+
+    threads = [threading.Thread(target=drain, args=(f"slot-{n}",)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(report.n_inserted for report in reports) == 1500
+    assert sum(report.n_frames for report in reports) == 3000
+    assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 1500

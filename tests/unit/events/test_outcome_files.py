@@ -1,0 +1,157 @@
+import csv
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from timonel.events.errors import UnusableMapping
+from timonel.events.outcome_files import Columns, Fate, ImportReport, import_outcomes, neutral
+from timonel.registry.manifest import OutcomePlan
+from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan
+
+DAY_US = 86_400_000_000
+START = datetime.fromtimestamp(START_US / 1e6, UTC)
+COLUMNS = Columns(key="rut", value="left", time="when")
+
+
+@pytest.fixture
+def events(bench: Bench) -> Events:
+    plan = OutcomePlan(key="rut", horizon_s=30 * 86_400)
+    publish_plan(bench.engine, PROJECT, "churn", classes=[0, 1], plan=plan)
+    return Events(3)
+
+
+def load(bench: Bench, rows: list[dict[str, Any]], columns: Columns = COLUMNS) -> ImportReport:
+    bench.root.mkdir(exist_ok=True)
+    return import_outcomes(
+        bench.engine,
+        rows,
+        columns,
+        project=PROJECT,
+        model="churn",
+        timezone="America/Santiago",
+        spool=bench.root,
+        clock=bench.clock,
+        rejected=bench.root / "rejected.csv",
+    )
+
+
+def test_each_row_is_joined_or_told_why_not(bench: Bench, events: Events) -> None:
+    bench.write(
+        events.prediction(key="1-9", prediction=1),
+        events.prediction(key="2-7", prediction=0),
+        events.prediction(key="7", prediction=0),
+    )
+    bench.clock.advance(2 * 86_400)
+    bench.drainer().drain_once()
+    after = START + timedelta(hours=1)
+    rows: list[dict[str, Any]] = [
+        {"rut": "1-9", "left": 1, "when": after},
+        {"rut": " 2-7 ", "left": "1.0", "when": after.isoformat()},
+        {"rut": 7.0, "left": False, "when": (START + timedelta(days=1)).date()},
+        {"rut": "1-9", "left": "0", "when": after + timedelta(minutes=1)},
+        {"rut": "2-7", "left": 1, "when": (START - timedelta(days=3)).date()},
+        {"rut": "=cmd()", "left": 1, "when": after},
+        {"rut": "1-9", "left": "maybe", "when": after},
+        {"rut": "1-9", "left": None, "when": after},
+        {"rut": None, "left": 1, "when": after},
+        {"rut": "1-9", "left": 1, "when": "31/03/26"},
+        {"rut": "1-9", "left": 1, "when": after},
+    ]
+    report = load(bench, rows)
+    assert report.counts == {
+        Fate.JOINED: 3,
+        Fate.REVISED: 2,
+        Fate.EARLY: 1,
+        Fate.UNKNOWN: 1,
+        Fate.INVALID: 4,
+    }
+    assert [one.row for one in report.rows] == [5, 6, 7, 8, 9, 10]
+    assert report.rejected is not None
+    with report.rejected.open(encoding="utf-8-sig", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["rut"] for row in written] == ["'=cmd()", "1-9", "1-9", "", "1-9"]
+    assert "expected one of 0, 1" in written[1]["reason"]
+    assert "5" in report.render("es")
+    assert report.render("en") != report.render("es")
+    again = load(bench, rows)
+    assert again.counts == {Fate.IDENTICAL: 5, Fate.EARLY: 1, Fate.UNKNOWN: 1, Fate.INVALID: 4}
+    assert sum(n for n, _, _ in bench.cells().values()) == 3
+    assert not [path for path in bench.root.iterdir() if path.name.startswith("import-")]
+
+
+def test_by_prediction_id_without_a_time(bench: Bench, events: Events) -> None:
+    p = events.prediction(prediction=1)
+    bench.write(p)
+    bench.drainer().drain_once()
+    rows: list[dict[str, Any]] = [
+        {"id": str(UUID(bytes=p.id)), "y": 1},
+        {"id": str(UUID(bytes=events.id())), "y": 1},
+        {"id": "123", "y": 1},
+    ]
+    report = load(bench, rows, Columns(prediction_id="id", value="y"))
+    assert report.counts == {Fate.JOINED: 1, Fate.EARLY: 1, Fate.INVALID: 1}
+    assert "expected a prediction id" in report.rows[1].reason
+
+
+def test_a_key_without_a_time_means_the_last_prediction(bench: Bench, events: Events) -> None:
+    old = events.prediction(key="k", at=START_US - DAY_US)
+    new = events.prediction(key="k", at=START_US)
+    bench.write(old, new)
+    bench.drainer().drain_once()
+    report = load(bench, [{"k": "k", "y": 1}], Columns(key="k", value="y"))
+    assert report.counts == {Fate.JOINED: 1}
+    assert bench.rows("truths", "prediction_id") == [(UUID(bytes=new.id),)]
+
+
+def test_naive_times_and_days_are_of_the_project(bench: Bench, events: Events) -> None:
+    """A day's truth belongs to the last prediction of that day in Santiago."""
+    day = date(2025, 6, 15)  # UTC-4
+    noon, night, next_day = (
+        round(datetime(2025, 6, d, h, tzinfo=UTC).timestamp() * 1e6)
+        for d, h in ((15, 16), (16, 3), (16, 5))
+    )
+    frames = [events.prediction(key="k", at=at) for at in (noon, night, next_day)]
+    bench.write(*frames)
+    bench.clock.advance(86_400)
+    bench.drainer().drain_once()
+    load(bench, [{"k": "k", "y": 1, "t": str(day)}], Columns(key="k", value="y", time="t"))
+    assert bench.rows("truths", "prediction_id") == [(UUID(bytes=frames[1].id),)]
+    load(
+        bench,
+        [{"k": "k", "y": 1, "t": datetime(2025, 6, 15, 13)}],  # noqa: DTZ001
+        Columns(key="k", value="y", time="t"),
+    )
+    assert (UUID(bytes=frames[0].id),) in bench.rows("truths", "prediction_id")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        Columns(key="nope", value="y"),
+        Columns(value="y"),
+        Columns(key="k", prediction_id="k", value="y"),
+    ],
+)
+def test_columns_that_are_not_there_are_named(bench: Bench, columns: Columns) -> None:
+    with pytest.raises(UnusableMapping, match="found columns k, y"):
+        load(bench, [{"k": "k", "y": 1}], columns)
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [("=1+1", "'=1+1"), ("@x", "'@x"), ("-5", "-5"), ("+1,5", "'+1,5"), (None, ""), (3, "3")],
+)
+def test_formulas_are_neutralised(cell: object, written: str) -> None:
+    assert neutral(cell) == written
+
+
+def test_rejected_is_not_written_when_all_rows_are_used(bench: Bench, events: Events) -> None:
+    bench.write(events.prediction(key="k", prediction=0))
+    bench.drainer().drain_once()
+    report = load(bench, [{"k": "k", "y": 0}, {"k": "k", "y": 0}], Columns(key="k", value="y"))
+    assert report.counts == {Fate.JOINED: 1, Fate.IDENTICAL: 1}
+    assert report.rejected is None
+    assert not Path(bench.root / "rejected.csv").exists()
