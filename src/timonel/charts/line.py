@@ -8,7 +8,8 @@ from typing import NamedTuple
 from timonel.charts.scale import Linear, TimeTick, round_ticks, time_ticks
 from timonel.charts.svg import PAGE, Palette, drawing, element, path, text, tooltip
 
-_LEFT, _RIGHT, _TOP, _BOTTOM, _COUNTS = 44.0, 58.0, 18.0, 34.0, 16.0
+_LEFT, _RIGHT, _TOP, _BOTTOM, _COUNTS = 48.0, 18.0, 20.0, 34.0, 16.0
+_LETTER = 8.0  # the widest a letter gets, on narrow screens
 
 
 class Point(NamedTuple):
@@ -52,6 +53,10 @@ class LineChart:
         A point with fewer is drawn hollow.
     write_value, write_time : callable
         How a tick of each axis is written, in the reader's language.
+    bounds : (low, high) or None
+        What the measure cannot go beyond; the axis does not either.
+    until_us : int or None
+        Where the time axis ends; None: at the last point.
     reference : (low, high) or None
         The interval of the reference data, drawn as a grey band.
     """
@@ -67,6 +72,7 @@ class LineChart:
     reference: tuple[float, float] | None = None
     marks: Sequence[Mark] = ()
     bounds: tuple[float, float] | None = None
+    until_us: int | None = None
     width: float = 440
     height: float = 190
     palette: Palette = PAGE
@@ -92,6 +98,10 @@ class LineChart:
             cls="line",
         )
 
+    def _right(self) -> float:
+        label = self.threshold.label if self.threshold is not None else ""
+        return self.width - _RIGHT - _LETTER * len(label)
+
     def _scales(self) -> tuple[Linear, Linear, tuple[float, ...]]:
         seen = [v for p in self.points for v in (p.value, p.low, p.high) if v is not None]
         seen += list(self.reference or ())
@@ -101,7 +111,8 @@ class LineChart:
         if self.bounds is not None:  # a share's axis never promises more than 100 %
             ticks = tuple(t for t in ticks if self.bounds[0] <= t <= self.bounds[1]) or ticks
         times = [p.at_us for p in self.points]
-        x = Linear(min(times), max(times), _LEFT + 6, self.width - _RIGHT)
+        last = max(times) if self.until_us is None else max(*times, self.until_us)
+        x = Linear(min(times), last, _LEFT + 6, self._right() - 4)
         floor = self.height - _BOTTOM - _COUNTS
         return x, Linear(ticks[0], ticks[-1], floor, _TOP), ticks
 
@@ -112,7 +123,7 @@ class LineChart:
                 element(
                     "line",
                     x1=_LEFT,
-                    x2=self.width - _RIGHT + 4,
+                    x2=self._right(),
                     y1=y(tick),
                     y2=y(tick),
                     stroke=self.palette.grid,
@@ -149,7 +160,7 @@ class LineChart:
                 "rect",
                 x=_LEFT,
                 y=y(high),
-                width=self.width - _RIGHT + 4 - _LEFT,
+                width=self._right() - _LEFT,
                 height=y(low) - y(high),
                 fill=self.palette.reference,
             )
@@ -218,7 +229,7 @@ class LineChart:
         if self.threshold is None:
             return []
         at = y(self.threshold.value)
-        right = self.width - _RIGHT + 4
+        right = self._right()
         return [
             element(
                 "line",

@@ -99,7 +99,10 @@ def _box(node: Node, cell: tuple[int, int], palette: Palette) -> str:
     else:
         words.append(text(node.unit, centre, y + 46, text_anchor="middle", fill=palette.muted))
     return element(
-        "g", tooltip(node.hover or f"{node.name}: {node.amount} {node.unit}"), frame, *words
+        "g",
+        tooltip(node.hover or f"{node.name}: {f'{node.amount} {node.unit}'.strip()}"),
+        frame,
+        *words,
     )
 
 

@@ -66,6 +66,7 @@ def quality_figure(card: Card, zone: ZoneInfo, lang: Language) -> Figure | None:
         threshold=threshold,
         marks=[Mark(deployed.at_us, deployed.version) for deployed in card.deployments],
         bounds=(0.0, 1.0) if metric == "accuracy" else None,
+        until_us=card.performance.until_us if card.performance is not None else None,
     )
     rows = tuple(
         (
@@ -106,7 +107,9 @@ def minutes_figure(card: Card, lang: Language) -> str | None:
 
 def minute_facts(card: Card, lang: Language) -> dict[str, str]:
     """Give the words of the sparkline: the busiest minute and the mean latency."""
-    latency = "–" if card.latency_ms is None else formats.measure(card.latency_ms, lang)
+    latency = "–"
+    if card.latency_ms is not None:
+        latency = formats.number(card.latency_ms, lang, 1 if card.latency_ms >= 1 else 2)
     return {"most": formats.number(max(card.minutes, default=0), lang), "latency": latency}
 
 

@@ -1,6 +1,7 @@
 """Numbers, shares and moments as a reader of each language writes them."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from math import floor, log10
 
 from timonel.charts.scale import TimeTick
 from timonel.dashboard.language import Language
@@ -28,21 +29,28 @@ def number(value: float, lang: Language, decimals: int = 0) -> str:
 
 def measure(value: float, lang: Language) -> str:
     """Write a measured value with three significant digits, without an exponent."""
-    size = abs(value)
-    decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    decimals = 2 if value == 0 else min(9, max(0, 2 - floor(log10(abs(value)))))
     return number(value, lang, decimals)
 
 
 def percent(share: float, lang: Language, decimals: int = 1) -> str:
     """Write a share as a percentage; whole ones without decimals.
 
+    What is neither none nor all is never written as 0 or 100.
+
     Examples
     --------
-    >>> percent(0.9123, "en"), percent(0.25, "en")
-    ('91.2%', '25%')
+    >>> percent(0.9123, "en"), percent(0.25, "en"), percent(0.0001, "en")
+    ('91.2%', '25%', '<0.1%')
     """
     rounded = round(share * 100, decimals)
-    written = number(rounded, lang, 0 if rounded == int(rounded) else decimals)
+    least = 10.0**-decimals
+    sign = ""
+    if rounded == 0 and share > 0:
+        sign, rounded = "<", least
+    elif rounded == 100 and share < 1:
+        sign, rounded = ">", 100 - least
+    written = sign + number(rounded, lang, 0 if rounded == int(rounded) else decimals)
     return f"{written}{_NARROW}%" if lang == "es" else f"{written}%"
 
 

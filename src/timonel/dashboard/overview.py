@@ -123,6 +123,7 @@ class Steps:
     labelled: bool
     model: str | None
     example: dict[str, object]
+    example_truth: object
     last_prediction_id: str | None
 
     @property
@@ -334,8 +335,10 @@ def _steps(app: "App", cards: Sequence[Card]) -> Steps:
             newest = read_predictions(connection, app.name, first.name, Choice(1))
         last_id = str(newest[0].prediction_id) if newest else None
     example: dict[str, object] = {}
+    truth: object = 1
     if first is not None and first.manifest is not None:
         example = example_row(Schema.from_json(first.manifest.schema))
+        truth = first.manifest.classes[0] if first.manifest.classes else 1
     performed = [card.performance for card in cards if card.performance is not None]
     return Steps(
         declared=bool(cards),
@@ -344,5 +347,6 @@ def _steps(app: "App", cards: Sequence[Card]) -> Steps:
         labelled=any(p.overall.n_labels for p in performed),
         model=first.name if first is not None else None,
         example=example,
+        example_truth=truth,
         last_prediction_id=last_id,
     )

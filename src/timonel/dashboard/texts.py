@@ -137,6 +137,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     "col_time": {"en": "Time", "es": "Momento"},
     "col_version": {"en": "Version", "es": "Versión"},
     "col_stage": {"en": "Stage", "es": "Etapa"},
+    "col_holdout": {"en": "On its holdout", "es": "En su prueba"},
     "col_created": {"en": "Trained", "es": "Entrenada"},
     "col_by": {"en": "By", "es": "Por"},
     "show_data": {"en": "Show as a table", "es": "Ver como tabla"},

@@ -9,11 +9,14 @@ import msgspec
 from timonel.dashboard import figures, formats
 from timonel.dashboard.language import Language
 from timonel.dashboard.overview import Card, Need, NeedKind, Overview, Steps
-from timonel.dashboard.texts import say
+from timonel.dashboard.texts import TEXTS, say
 from timonel.monitoring.health import State
 from timonel.monitoring.performance import Quality, fallback
+from timonel.registry.catalogue import ModelVersion
 
 SIGNS = {State.HEALTHY: "✓", State.DEGRADED: "!", State.UNHEALTHY: "✕", State.UNKNOWN: "?"}
+
+_VERSION_COLUMNS = ("col_version", "col_stage", "col_holdout", "col_created", "col_by")
 
 
 class NeedView(NamedTuple):
@@ -87,7 +90,10 @@ def _steps(steps: Steps, lang: Language, base_url: str) -> list[StepView]:
     model = steps.model or "MODEL"
     route = f"{base_url}/v1/models/{model}"
     inputs = msgspec.json.encode({"inputs": steps.example}).decode()
-    outcome = {"prediction_id": steps.last_prediction_id or "PREDICTION_ID", "value": "VALUE"}
+    outcome = {
+        "prediction_id": steps.last_prediction_id or "PREDICTION_ID",
+        "value": steps.example_truth,
+    }
     told = msgspec.json.encode(outcome).decode()
     first = StepView(say(lang, "step_train"), steps.in_production, f"timonel train {model}")
     if not steps.declared:
@@ -124,11 +130,12 @@ def _card(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
         "minutes": figures.minutes_figure(card, lang),
         "minutes_note": say(lang, "per_minute_note", **figures.minute_facts(card, lang)),
         "fallback": _fallback(card, lang),
-        "versions_header": _header(("col_version", "col_stage", "col_created", "col_by"), lang),
+        "versions_header": _header(_VERSION_COLUMNS, lang),
         "versions": [
             (
                 version.version,
                 say(lang, f"stage_{version.stage}"),
+                _holdout(version, lang),
                 formats.moment(version.created_at, zone, lang),
                 version.created_by,
             )
@@ -139,6 +146,16 @@ def _card(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
         "groups_header": _groups_header(card, lang),
         "groups": _groups(card, lang),
     }
+
+
+def _holdout(version: ModelVersion, lang: Language) -> str:
+    main = version.metrics.get("main") or {}
+    name, value = main.get("name"), main.get("value")
+    if name is None or value is None:
+        return "–"
+    written = formats.percent(value, lang) if name == "accuracy" else formats.measure(value, lang)
+    shown = say(lang, name) if name in TEXTS else name
+    return f"{shown} {written}"
 
 
 def _header(keys: Iterable[str], lang: Language) -> tuple[str, ...]:

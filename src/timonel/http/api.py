@@ -4,9 +4,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from starlette.middleware.gzip import GZipMiddleware
 
 from timonel import __version__
 from timonel.dashboard.pages import create_pages
@@ -27,6 +28,13 @@ _DESCRIPTION = (
     "versions and their history. Every error is a problem document with a remedy."
 )
 
+_TAGS = [
+    {"name": "predict", "description": "Each model's own routes, answered by predict workers."},
+    {"name": "models", "description": "Declared models, their versions and their history."},
+    {"name": "predictions", "description": "What was logged, and how good it was."},
+    {"name": "server", "description": "Where to begin, and how the server is."},
+]
+
 
 def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
     """Make the application that the control process serves.
@@ -43,15 +51,14 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         All routes but predict, outcomes and metrics, which the workers answer.
     """
     settings = app.settings
-    public = urlsplit(settings.public_url or "")
     api = FastAPI(
         title=f"Timonel: {app.name}",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        root_path=public.path.rstrip("/"),
         redirect_slashes=False,
+        openapi_tags=_TAGS,
     )
     problems.install(api, settings.language)
     for router in (
@@ -64,9 +71,10 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         api.include_router(router)
 
     @api.get("/openapi.json", include_in_schema=False)
-    def openapi() -> JSONResponse:
-        return JSONResponse(describe(api, app))
+    def openapi(request: Request) -> JSONResponse:
+        return JSONResponse(describe(api, app, request.scope["root_path"]))
 
+    api.add_middleware(GZipMiddleware, minimum_size=2048)
     key = settings.admin_key
     api.add_middleware(
         Guard,
@@ -74,18 +82,20 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         key_sha256=None if key is None else sha256(key.encode()).hexdigest(),
         max_body_bytes=settings.max_body_kb << 10,
         language=settings.language,
+        root_path=urlsplit(settings.public_url or "").path.rstrip("/"),
     )
     return api
 
 
-def describe(api: FastAPI, app: "App") -> dict[str, Any]:
+def describe(api: FastAPI, app: "App", root_path: str = "") -> dict[str, Any]:
     """Make the OpenAPI document as the models are declared now."""
     document = get_openapi(
         title=api.title,
         version=api.version,
         description=_DESCRIPTION,
         routes=api.routes,
-        servers=[{"url": api.root_path}] if api.root_path else None,
+        tags=_TAGS,
+        servers=[{"url": root_path}] if root_path else None,
     )
     manifests = [decode_manifest(row.manifest) for row in app.registry.declarations()]
     return complete(document, manifests)

@@ -33,6 +33,7 @@ _HEADERS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"content-security-policy": PAGE_POLICY.encode(),
 }
+_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _log = logging.getLogger("timonel.http")
 
 
@@ -49,6 +50,8 @@ class Guard:
     max_body_bytes : int
     language : str or None
         The setting; None: by the reader.
+    root_path : str
+        The path under which a proxy shows this server, where the server was not told.
     """
 
     def __init__(
@@ -59,12 +62,14 @@ class Guard:
         key_sha256: str | None,
         max_body_bytes: int,
         language: str | None,
+        root_path: str = "",
     ) -> None:
         self._app = app
         self._behind_worker = behind_worker
         self._key_sha256 = key_sha256
         self._limit = max_body_bytes
         self._language = language
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -72,10 +77,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        scope["root_path"] = scope.get("root_path") or self._root_path
         answer = _Answer(send)
         try:
             self._check(scope, headers)
-            await self._app(scope, self._limited(receive), answer)
+            await self._app(scope, await self._replayed(scope, receive), answer)
         except TimonelError as error:
             await self._refuse(error, scope, headers, answer)
         except Exception as error:  # noqa: BLE001 - the last net: no request ends in a bare 500
@@ -102,21 +108,30 @@ class Guard:
         if declared.isdigit() and int(declared) > self._limit:
             raise BodyTooLarge(limit=self._limit)
         has_body = declared != b"0" or b"transfer-encoding" in headers
-        if scope["method"] in ("POST", "PUT", "PATCH") and has_body:
+        if scope["method"] in _WITH_BODY and has_body:
             _check_type(headers)
 
-    def _limited(self, receive: Receive) -> Receive:
-        n_read = 0
-
-        async def limited() -> Message:
-            nonlocal n_read
+    async def _replayed(self, scope: Scope, receive: Receive) -> Receive:
+        """Read a body whole, within the limit: half of one must not look malformed."""
+        if scope["method"] not in _WITH_BODY:
+            return receive
+        pieces: list[bytes] = []
+        n_read, more = 0, True
+        while more:
             message = await receive()
-            n_read += len(message.get("body", b""))
+            pieces.append(message.get("body", b""))
+            n_read += len(pieces[-1])
+            more = message.get("more_body", False)
             if n_read > self._limit:
                 raise BodyTooLarge(limit=self._limit)
-            return message
+        body: list[Message] = [
+            {"type": "http.request", "body": b"".join(pieces), "more_body": False}
+        ]
 
-        return limited
+        async def replayed() -> Message:
+            return body.pop() if body else await receive()
+
+        return replayed
 
     async def _refuse(
         self, error: TimonelError, scope: Scope, headers: dict[bytes, bytes], answer: "_Answer"
@@ -161,6 +176,9 @@ def _check_url(scope: Scope) -> None:
 
 
 def _check_type(headers: dict[bytes, bytes]) -> None:
+    encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+    if encoding != "identity":
+        raise UnsupportedMediaType(found=f"encoding {encoding[:50]}", expected="no encoding")
     found = headers.get(b"content-type", b"").decode("latin-1")
     kind = found.partition(";")[0].strip().lower()
     if kind != "application/json" and not (

@@ -35,6 +35,11 @@ Who = Annotated[
     Field(min_length=1, max_length=128, description="Who decided; kept in the history."),
     AfterValidator(_storable),
 ]
+VersionText = Annotated[
+    str,
+    Field(max_length=32, description="A version; none: the previous one."),
+    AfterValidator(_storable),
+]
 
 
 class Decision(BaseModel):
@@ -47,7 +52,7 @@ class Decision(BaseModel):
 class Rollback(Decision):
     """A decision to go back, to the previous version or a named one."""
 
-    to: Annotated[str | None, Field(max_length=32, description="None: the previous one.")] = None
+    to: VersionText | None = None
 
 
 class Position(NamedTuple):

@@ -1,0 +1,131 @@
+"""The OpenAPI document is valid, knows each model's own schema, and the routes keep to it."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from jsonschema_rs import validator_for
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from tests.http import world
+
+from timonel.http.api import create_api, describe
+
+
+@pytest.fixture(scope="module")
+def document(busy_app: world.LocalApp) -> dict[str, Any]:
+    return describe(create_api(busy_app), busy_app)
+
+
+def test_document_is_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    schemathesis.openapi.from_dict(document).validate()
+
+
+def test_every_reference_leads_somewhere_and_ids_are_unique(document: dict[str, Any]) -> None:
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(_references(document)) <= known
+    operations = [op for path in document["paths"].values() for op in path.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+    for operation in operations:
+        content = operation["responses"]["default"]["content"]
+        assert list(content) == ["application/problem+json"]
+        assert operation["summary"]
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if "$ref" in node else []
+        return own + [ref for value in node.values() for ref in _references(value)]
+    if isinstance(node, list):
+        return [ref for value in node for ref in _references(value)]
+    return []
+
+
+def _body(document: dict[str, Any], path: str) -> dict[str, Any]:
+    content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    assert isinstance(content, dict)
+    return content
+
+
+def test_models_own_rows(document: dict[str, Any]) -> None:
+    content = _body(document, "/v1/models/dispatch/predict")
+    validator = validator_for(content["schema"])
+    row = content["example"]["inputs"]
+    assert validator.is_valid(content["example"])
+    assert validator.is_valid({"inputs": [row, row], "partial": True, "unit_id": "u-1"})
+    for wrong in (
+        {**row, "severity": "none"},
+        {**row, "distance_km": 81},
+        {**row, "distance_km": "near"},
+        {**row, "n_calls": 1.5},
+        {**row, "extra": 1},
+        {name: value for name, value in row.items() if name != "severity"},
+    ):
+        assert not validator.is_valid({"inputs": wrong}), wrong
+    assert validator.is_valid({"inputs": {**row, "note": None, "n_calls": None}})
+
+
+def test_outcomes_by_id_key_or_list(document: dict[str, Any]) -> None:
+    content = _body(document, "/v1/models/dispatch/outcomes")
+    validator = validator_for(content["schema"])
+    assert validator.is_valid(content["example"])
+    assert validator.is_valid({"outcomes": [{"key": "A-1", "value": True}]})
+    assert not validator.is_valid({"outcomes": []})
+    assert not validator.is_valid({"prediction_id": "x"})
+
+
+ALL = list(HealthCheck)
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The documented operations of a server of its own, by their names."""
+    app = world.open_world(f"sqlite:///{tmp_path_factory.mktemp('fuzz') / 'timonel.db'}")
+    world.declare(app, "dispatch")
+    world.register(app, "dispatch")
+    world.prediction(app, "dispatch")
+    api = create_api(app, behind_worker=True)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", api)
+    yield {found.ok().label: found.ok() for found in schema.get_all_operations()}
+    app.engine.dispose()
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
+def test_control_routes_keep_to_the_document(
+    operations: dict[str, Any], mode: schemathesis.GenerationMode
+) -> None:
+    fuzzed = 0
+    for name, operation in operations.items():
+        if name.endswith(("predict", "outcomes")):
+            continue  # the workers answer these
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=ALL)
+        def ask(case: schemathesis.Case) -> None:
+            answer = case.call()
+            if answer.status_code >= 400:
+                assert "application/problem+json" in answer.headers["content-type"]
+                assert answer.json()["remedy"]
+                assert answer.json()["code"] != "unexpected_failure", answer.text
+            case.validate_response(answer, checks=CHECKS)
+
+        with suppress(Unsatisfiable):  # nothing can be wrong with a route without parameters
+            ask()
+            fuzzed += 1
+    assert fuzzed >= 8
