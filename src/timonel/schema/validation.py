@@ -6,6 +6,7 @@ way, field by field over plain Python values, which accepts a little more (``3.0
 number) and lists everything that is wrong.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ Values = tuple[Value, ...]
 FieldError = dict[str, Any]
 
 _encode = msgspec.json.Encoder().encode
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _DECLINED = (KeyError, ValueError, OverflowError)
 
 
@@ -252,10 +254,15 @@ class RowDecoder:
             else:
                 kind = reader.type | None | msgspec.UnsetType
                 fields.append((f"f{i}", kind, msgspec.UNSET))
-        rename = {f"f{i}": name for i, name in enumerate(self.names)}
+        # msgspec takes no name that JSON would escape (a line break in a column's title). Such a
+        # field gets a name nobody sends, and rows that carry it go the careful way.
+        rename = {
+            f"f{i}": f"\uffff{i}" if _ESCAPED.search(name) else name
+            for i, name in enumerate(self.names)
+        }
         if self.key is not None:
             fields.append(("key", str | int | None | msgspec.UnsetType, msgspec.UNSET))
-            rename["key"] = self.key
+            rename["key"] = "\uffff" if _ESCAPED.search(self.key) else self.key
         return msgspec.defstruct(
             "SentRow",
             fields,

@@ -22,6 +22,9 @@ Value = float | int | str | bool | None
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+# well inside the calendar: the moment exists in every zone
+_FIRST = (datetime.min.replace(tzinfo=UTC) + timedelta(366) - _EPOCH) // _MICROSECOND
+_LAST = (datetime.max.replace(tzinfo=UTC) - timedelta(366) - _EPOCH) // _MICROSECOND
 _EXACT = 2**53  # beyond it a float no longer holds every whole number
 _COMPARABLE = 200
 _YES = ("true", "yes", "y", "si", "sí", "s", "t", "1", "verdadero")
@@ -270,7 +273,11 @@ class _Moment:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.zone)
-        return (moment - _EPOCH) // _MICROSECOND
+        micros = (moment - _EPOCH) // _MICROSECOND
+        if not _FIRST < micros < _LAST:
+            message = "a year from 2 to 9998"
+            raise ValueError(message)
+        return micros
 
     def read(self, value: Any) -> int:
         if isinstance(value, date) and not isinstance(value, datetime):

@@ -19,6 +19,8 @@ from timonel.serving.versions.snapshot import ServedVersion
 from timonel.wire.answer import Answer, Reason, Source
 
 _log = logging.getLogger("timonel.serving")
+QUIET_S = 10.0
+_MOST_TOLD = 100
 # hashing a member of an Enum runs Python code; these go into every frame and label
 _MODEL, _RULES, _BASELINE = Source.MODEL.value, Source.RULES.value, Source.BASELINE.value
 _ASSIGNED = Reason.ASSIGNED.value
@@ -117,7 +119,7 @@ def checked(version: ServedVersion, values: Values, answer: Answer) -> Given:
     tidy = version.outputs.checked(answer)
     if isinstance(tidy, Answer):
         return confident(version, values, tidy)
-    _log.error("%s gave %s, expected %s", _name(version), *tidy)
+    _tell(version, f"gave {tidy[0]}, expected {tidy[1]}")
     return instead(version, values, Reason.INVALID_OUTPUT)
 
 
@@ -145,19 +147,18 @@ def by_rules(version: ServedVersion, values: Values) -> Answer | None:
     try:
         return version.rules.answer(version.decoder.document(values))
     except RulesFailed as error:
-        _log.error("%s", error)
+        _tell(version, str(error))
         return None
 
 
 def failure(version: ServedVersion, error: Exception) -> Reason:
     """Log a model's failure and name it."""
+    told = str(error) if isinstance(error, TimonelError) else f"{type(error).__name__}: {error}"
+    _tell(version, told)
     if isinstance(error, InvalidOutput):
-        _log.error("%s", error)
         return Reason.INVALID_OUTPUT
     if isinstance(error, TimeoutError | NativeTimeout):
         return Reason.TIMEOUT
-    told = str(error) if isinstance(error, TimonelError) else f"{type(error).__name__}: {error}"
-    _log.error("%s failed: %s", _name(version), told)
     return Reason.MODEL_ERROR
 
 
@@ -172,5 +173,12 @@ def _confidence(answer: Answer) -> float:
     return 1.0 if answer.score is None else max(answer.score, 1.0 - answer.score)
 
 
-def _name(version: ServedVersion) -> str:
-    return f"{version.manifest.model}@{version.version}"
+def _tell(version: ServedVersion, text: str) -> None:
+    """Log what went wrong; the same again only after some seconds, however often it happens."""
+    now = time.monotonic()
+    if now - version.told.get(text, -QUIET_S) < QUIET_S:
+        return
+    if len(version.told) >= _MOST_TOLD:
+        version.told.clear()
+    version.told[text] = now
+    _log.error("%s@%s: %s", version.manifest.model, version.version or "(declared)", text)

@@ -67,6 +67,7 @@ class ServedVersion:
     baseline: Answer | None
     faults: tuple[tuple[str, str], ...]
     breaker: Breaker = field(default_factory=Breaker)
+    told: dict[str, float] = field(default_factory=dict)  # when what was logged last
 
     @property
     def version(self) -> str:
