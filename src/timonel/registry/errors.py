@@ -127,8 +127,8 @@ class ChampionChanged(Conflict):
             "Look at `timonel versions {model}` and repeat it if it is still what you want.",
         ),
         "es": Text(
-            "No se puede poner {model}@{version} en producción: el campeón ahora es {found_es}, era "
-            "{expected_es} cuando esto se decidió.",
+            "No se puede poner {model}@{version} en producción: el campeón ahora es {found_es}, "
+            "era {expected_es} cuando esto se decidió.",
             "Vea `timonel versions {model}` y repítalo si todavía es lo que quiere.",
         ),
     }

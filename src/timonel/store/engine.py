@@ -143,9 +143,17 @@ def _postgres_engine(place: DatabaseUrl) -> Engine:
     if "connect_timeout" not in url.query:
         connect_args["connect_timeout"] = CONNECT_TIMEOUT_S
     try:
-        return create_engine(url, connect_args=connect_args, pool_pre_ping=True)
+        engine = create_engine(url, connect_args=connect_args, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise DriverMissing from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # a server or role may have it off; segments are deleted on the word of a commit
+        connection.execute("SET synchronous_commit = on")
+        connection.commit()
+
+    return engine
 
 
 def _translated(context: ExceptionContext, place: DatabaseUrl) -> TimonelError | None:

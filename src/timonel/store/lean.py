@@ -33,7 +33,6 @@ SELECT a.model, a.alias, a.version, v.digest, v.manifest
 _POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 3,
     "application_name": "timonel-worker",
-    "options": "-c statement_timeout=3000",
     # a host that is cut off must not hold the poll for the minutes that TCP would
     "tcp_user_timeout": 3000,
 }
@@ -184,6 +183,8 @@ class _PostgresReader:
                     self._connection = psycopg.connect(
                         self._dsn, autocommit=True, **_POSTGRES_OPTIONS
                     )
+                    # not as a start-up option: connection poolers refuse those
+                    self._connection.execute("SET statement_timeout = 3000")
                 cursor = self._connection.execute(query.replace("?", "%s"), parameters)
                 rows: list[tuple[Any, ...]] = cursor.fetchall()
             except psycopg.Error as error:

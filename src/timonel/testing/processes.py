@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from timonel.clock import AffineClock
+from timonel.registry.errors import ChampionChanged
 from timonel.registry.registry import Registry
 from timonel.store.control import read_generation
 from timonel.store.engine import make_engine
 from timonel.store.migrate import upgrade
+from timonel.testing.builders import register_version
 
 
 def upgrade_at_barrier(url: str, barrier: Barrier, results: "Queue[str]") -> None:
@@ -21,6 +23,29 @@ def upgrade_at_barrier(url: str, barrier: Barrier, results: "Queue[str]") -> Non
     barrier.wait(60)
     try:
         results.put("done" if upgrade(engine) else "already")
+    except Exception as error:  # noqa: BLE001 - the other side reports it
+        results.put(repr(error))
+    finally:
+        engine.dispose()
+
+
+def register_and_promote(
+    url: str, project: str, name: str, barrier: Barrier, results: "Queue[Any]"
+) -> None:
+    """Register and promote three versions at the same moment as others; put how many it won."""
+    engine = make_engine(url)
+    registry = Registry(engine, project, AffineClock())
+    barrier.wait(60)
+    n_won = 0
+    try:
+        for n in range(3):
+            version = register_version(registry, f"{name}-{n}")
+            try:
+                registry.promote(version.model, version.version, who=name, reason="mine")
+                n_won += 1
+            except ChampionChanged:
+                continue
+        results.put(n_won)
     except Exception as error:  # noqa: BLE001 - the other side reports it
         results.put(repr(error))
     finally:

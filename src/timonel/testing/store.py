@@ -41,7 +41,11 @@ from timonel.testing.builders import (
     open_registry,
     register_version,
 )
-from timonel.testing.processes import killed_promotions, upgrade_at_barrier
+from timonel.testing.processes import (
+    killed_promotions,
+    register_and_promote,
+    upgrade_at_barrier,
+)
 
 _WHO = {"who": "ana", "reason": "better"}
 
@@ -154,6 +158,31 @@ def check_concurrent_rollbacks(url: str) -> None:
         champion = registry.champion("churn")
         assert champion is not None
         assert champion.version == "1.0.1"
+        _assert_whole(registry)
+
+
+def check_transitions_by_several_processes(url: str) -> None:
+    """Check that processes which register and promote at once leave one whole history."""
+    with open_registry(url) as (engine, registry):
+        context = multiprocessing.get_context("spawn")
+        barrier, results = context.Barrier(3), context.Queue()
+        workers = [
+            context.Process(
+                target=register_and_promote, args=(url, PROJECT, f"p{n}", barrier, results)
+            )
+            for n in range(3)
+        ]
+        for worker in workers:
+            worker.start()
+        won = [results.get(timeout=60) for _ in workers]
+        for worker in workers:
+            worker.join(60)
+        assert all(isinstance(n, int) for n in won), won
+        numbers = sorted(version.semver for version in registry.versions("churn"))
+        assert [str(number) for number in numbers] == [f"1.0.{n}" for n in range(9)]
+        deployments = [row for row in registry.history() if row.to_stage == "production"]
+        assert len(deployments) == sum(won)
+        assert read_generation(engine, PROJECT) == 1 + 9 + sum(won)
         _assert_whole(registry)
 
 
@@ -301,6 +330,7 @@ STORE_CHECKS: tuple[Callable[[str], None], ...] = (
     check_concurrent_registrations,
     check_concurrent_promotions,
     check_concurrent_rollbacks,
+    check_transitions_by_several_processes,
     check_readers_see_whole_transitions,
     check_kill_in_a_promotion,
     check_damage_is_found,

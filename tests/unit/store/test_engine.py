@@ -17,7 +17,8 @@ from timonel.store.errors import (
     StoreUnavailable,
     UnsupportedDatabase,
 )
-from timonel.store.tables_loop import metadata
+from timonel.store.tables import metadata
+from timonel.store.tables_loop import profiles
 from timonel.store.url import read_url, without_password
 
 
@@ -94,6 +95,32 @@ def test_an_unreachable_server_is_told_without_its_password() -> None:
     engine.dispose()
 
 
+def test_a_connection_lost_in_a_transaction_is_unavailable_and_then_made_anew(
+    postgres_database: str,
+) -> None:
+    engine = make_engine(postgres_database)
+    with engine.connect() as connection:
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        with engine.begin() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        with pytest.raises(StoreUnavailable, match="terminat"):
+            connection.scalar(text("SELECT 1"))
+    with reading(engine) as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    engine.dispose()
+
+
+def test_commits_are_synchronous_whatever_the_server_says(postgres_database: str) -> None:
+    engine = make_engine(postgres_database)
+    with engine.begin() as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+        connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = off'))
+    engine.dispose()
+    with reading(engine) as connection:
+        assert connection.scalar(text("SHOW synchronous_commit")) == "on"
+    engine.dispose()
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_postgres_schemes_are_one(scheme: str, postgres_database: str) -> None:
     url = scheme + postgres_database.removeprefix("postgresql")
@@ -157,6 +184,7 @@ def test_the_tables_compile_for_sql_server() -> None:
 
 
 def test_every_table_and_unique_key_has_the_project() -> None:
+    assert profiles.metadata is metadata  # both modules' tables are looked at
     for table in metadata.sorted_tables:
         assert "project" in table.primary_key.columns
         assert all(index.columns[0].name == "project" for index in table.indexes)

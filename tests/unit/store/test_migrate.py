@@ -9,13 +9,15 @@ from sqlalchemy import inspect, text
 from timonel.store.engine import make_engine, reading
 from timonel.store.errors import SchemaNewer, SchemaOlder
 from timonel.store.migrate import VERSION_TABLE, require_current, upgrade
-from timonel.store.tables_loop import metadata
+from timonel.store.tables import metadata
+from timonel.store.tables_loop import profiles
 from timonel.testing.processes import upgrade_at_barrier
 
 
 def test_the_migrations_make_exactly_the_metadata(
     database: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    assert profiles.metadata is metadata  # both modules' tables are looked at
     engine = make_engine(database)
     assert upgrade(engine) is True
     require_current(engine)
