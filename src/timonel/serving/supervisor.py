@@ -31,6 +31,8 @@ from timonel.serving.processes.slots import Ownership, StateFolder
 from timonel.store.control import ProcessReport, forget_process, report_processes
 from timonel.store.engine import make_engine
 
+__all__ = ["ServeConfig", "Supervisor"]
+
 CHECK_S = 0.05
 STALLED_S = 1.0  # a watcher that stood still as long as this forgives the silence of its children
 FINISH_S = 20.0

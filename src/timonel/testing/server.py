@@ -1,0 +1,203 @@
+"""A real server in processes of its own, to be asked, stopped and killed.
+
+``python -m timonel.testing.server PLAN`` runs a supervisor with its drainers on a prepared
+database, and prints its notices as lines of JSON.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from timonel.serving.config import decode, encode
+from timonel.serving.processes.liveness import Heartbeat
+from timonel.serving.processes.slots import StateFolder
+
+START_LIMIT_S = 60.0
+
+
+class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server is to run with; ``settings`` are fields of ``Settings``."""
+
+    state: Path
+    database_url: str
+    project: str
+    settings: dict[str, Any]
+
+
+class Server:
+    """A server that a test starts, kills and starts again from the same state folder.
+
+    Parameters
+    ----------
+    plan : ServerPlan
+        With port 0 the first start takes a free port, and later ones the same.
+    """
+
+    def __init__(self, plan: ServerPlan) -> None:
+        self._plan = plan
+        self._places = StateFolder(plan.state)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._heard = threading.Condition()
+        self.notices: list[tuple[str, Mapping[str, Any]]] = []
+        self.url = ""
+
+    def start(self) -> None:
+        """Start it and wait until all workers are ready."""
+        if self.url:
+            port = int(self.url.rpartition(":")[2])
+            settings = self._plan.settings | {"port": port}
+            self._plan = msgspec.structs.replace(self._plan, settings=settings)
+        n_heard = len(self.notices)
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            [sys.executable, "-m", "timonel.testing.server", encode(self._plan).decode()],
+            stdout=subprocess.PIPE,
+        )
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        self.url = self.wait_for("ready", START_LIMIT_S, after=n_heard)["url"]
+
+    def wait_for(self, kind: str, limit_s: float, after: int = 0) -> Mapping[str, Any]:
+        """Wait for a notice; ``after`` skips those heard before.
+
+        Raises
+        ------
+        TimeoutError
+            With what was heard instead.
+        """
+        with self._heard:
+            if not self._heard.wait_for(lambda: bool(self.of(kind, after)), limit_s):
+                message = f"no notice {kind!r} within {limit_s} s, but {self.notices[after:]}"
+                raise TimeoutError(message)
+            return self.of(kind, after)[0]
+
+    def of(self, kind: str, after: int = 0) -> list[Mapping[str, Any]]:
+        """Give the facts of all notices of a kind."""
+        return [facts for told, facts in self.notices[after:] if told == kind]
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def worker_pids(self) -> list[int]:
+        """Give the process ids in the workers' heartbeats; 0 for one that has not ticked yet."""
+        n_workers = self._plan.settings["workers"]
+        return [Heartbeat(self._places.heartbeat(index)).read().pid for index in range(n_workers)]
+
+    def kill(self, pids: Sequence[int]) -> None:
+        """Send SIGKILL to processes of this server, all at once; those that ended are skipped."""
+        for pid in pids:
+            if pid:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+        if self.pid in pids:
+            self.wait()
+
+    def terminate(self) -> int:
+        """Ask it to stop and wait until it did; give its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the supervisor's end; give its exit code (negative: by a signal)."""
+        assert self._process is not None
+        return self._process.wait(90)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.terminate()
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                kind, facts = msgspec.json.decode(line)
+                with self._heard:
+                    self.notices.append((kind, facts))
+                    self._heard.notify_all()
+
+
+def await_end(pids: Sequence[int], limit_s: float) -> None:
+    """Wait until none of these processes runs any more."""
+    until = time.monotonic() + limit_s
+    while any(_runs(pid) for pid in pids if pid):
+        if time.monotonic() > until:
+            message = f"of the processes {list(pids)} some still run after {limit_s} s"
+            raise TimeoutError(message)
+        time.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
+
+
+def main(argument: str) -> None:
+    """Run a server until it is told to stop; exit 3 if bytes were left in the spools."""
+    from timonel.events.accumulators import default_accumulators
+    from timonel.events.drain import Drainer
+    from timonel.serving.supervisor import ServeConfig, Supervisor
+    from timonel.settings import Settings
+    from timonel.store.control import read_clock
+    from timonel.store.engine import make_engine
+
+    plan = decode(argument, ServerPlan)
+    engine = make_engine(plan.database_url)
+    told = threading.Lock()
+
+    def drainer(folders: Sequence[Path], drainer_id: str) -> Drainer:
+        return Drainer(
+            engine,
+            project=plan.project,
+            folders=folders,
+            drainer_id=drainer_id,
+            accumulators=default_accumulators(engine, plan.project),
+            clock=read_clock(engine, plan.project),
+        )
+
+    def tell(kind: str, facts: Mapping[str, Any]) -> None:
+        with told:
+            sys.stdout.buffer.write(msgspec.json.encode((kind, facts)) + b"\n")
+            sys.stdout.buffer.flush()
+
+    config = ServeConfig(
+        folder=plan.state,
+        project=plan.project,
+        database_url=plan.database_url,
+        state=plan.state,
+        settings=Settings(**plan.settings),
+    )
+    left = Supervisor(config, drainer, tell).run()
+    raise SystemExit(3 if left else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
