@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -140,10 +141,8 @@ def host_timezone() -> str:
     The variable ``TZ`` goes before ``/etc/timezone`` and ``/etc/localtime``.
     """
     candidates = [os.environ.get("TZ", "").removeprefix(":")]
-    try:
+    with suppress(OSError, UnicodeDecodeError):
         candidates.append(Path("/etc/timezone").read_text("utf-8").strip())
-    except (OSError, UnicodeDecodeError):
-        pass
     candidates.append(str(Path("/etc/localtime").resolve()))
     for candidate in candidates:
         name = candidate.partition("zoneinfo/")[2] or candidate

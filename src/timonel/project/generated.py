@@ -19,8 +19,8 @@ WORDS: dict[str, dict[str, str]] = {
     "header": {
         "en": "Predict {target} from {n} columns of {origin}.\n\nWritten by `timonel init`; it is "
         "yours to edit. Why each column is as it is: timonel.init.txt.",
-        "es": "Predice {target} con {n} columnas de {origin}.\n\nEscrito por `timonel init`; edítelo "
-        "a gusto. Por qué cada columna quedó así: timonel.init.txt.",
+        "es": "Predice {target} con {n} columnas de {origin}.\n\nEscrito por `timonel init`; "
+        "edítelo a gusto. Por qué cada columna quedó así: timonel.init.txt.",
     },
     "columns": {
         "en": "only these are read, each as this kind",
@@ -311,8 +311,7 @@ def rules_py(plan: Plan) -> str:
     split = plan.split
     lines.append("# def example(row):")
     if split is None:
-        label = next(iter(plan.survey.inference.classes or {0.0: 1}))
-        lines.append(f"#     return Answer({literal(label)})")
+        lines.append(f"#     return Answer({literal(_usual(plan))})")
         return "\n".join([*lines, ""])
     facts = {
         "column": split.column,
@@ -334,6 +333,14 @@ def rules_py(plan: Plan) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _usual(plan: Plan) -> Any:
+    classes = plan.survey.inference.classes
+    if classes:
+        return max(classes, key=classes.__getitem__)
+    truth = plan.survey.frame[plan.target].cast(pl.Float64)
+    return float(f"{truth.quantile(0.5) or 0:.4g}")
 
 
 def timonel_toml(plan: Plan) -> str:

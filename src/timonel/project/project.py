@@ -178,7 +178,7 @@ def _bound(model: Model, folder: Path) -> Model:
     return replace(model, source=read)
 
 
-# --- importing
+# --- loading the user's Python
 
 
 def _imported(folder: Path, name: str) -> ModuleType:
@@ -258,7 +258,7 @@ def _on_path(folder: Path) -> Iterator[None]:
             sys.path.remove(entry)
             for name in set(sys.modules) - before:
                 file = getattr(sys.modules[name], "__file__", None)
-                if not name.startswith("timonel_project_") and file:
-                    if Path(file).is_relative_to(folder):
-                        del sys.modules[name]
+                ours = name.startswith("timonel_project_")
+                if file and not ours and Path(file).is_relative_to(folder):
+                    del sys.modules[name]
             sys.modules.update(hidden)

@@ -218,11 +218,15 @@ def _measured(
         between = len(sides[0]) * len(sides[1]) * (means[0] - means[1]) ** 2
         return between, Split(name, test, yes, no, 0.0, 0.0)
     labels = [side.mode().sort()[0] for side in sides]
-    right = [float((side == label).mean() or 0) for side, label in zip(sides, labels, strict=True)]
+    right = [_share(side, label) for side, label in zip(sides, labels, strict=True)]
     gain = sum(len(side) * share for side, share in zip(sides, right, strict=True))
     if inference.task == "binary":
         positive = inference.positive
         positive = max(inference.classes or {}) if positive is None else positive
-        right = [float((side == positive).mean() or 0) for side in sides]
+        right = [_share(side, positive) for side in sides]
         gain = abs(right[0] - right[1])
     return gain, Split(name, test, labels[0], labels[1], round(right[0], 3), round(right[1], 3))
+
+
+def _share(side: pl.Series, label: Any) -> float:
+    return int((side == label).sum()) / len(side)

@@ -120,7 +120,7 @@ class Table:
         from timonel.project.reading.cells import Reading
 
         return Reading(
-            decimal=self.decimal,
+            decimal=self.decimal or {".": ",", ",": "."}.get(self.thousands or ""),
             thousands=self.thousands,
             decimals=self.decimals,
             dates=self.dates,

@@ -192,7 +192,8 @@ class Suspicion:
         if self._n_classes:
             cells = codes * self._n_classes + y.astype(np.int64)
             counts = np.bincount(cells, minlength=n * self._n_classes)
-            return counts.reshape(n, self._n_classes).argmax(axis=1).astype(np.float64)
+            usual: FloatArray = counts.reshape(n, self._n_classes).argmax(axis=1).astype(np.float64)
+            return usual
         sums = np.bincount(codes, weights=y, minlength=n)
         sizes = np.bincount(codes, minlength=n)
         means: FloatArray = np.where(sizes > 0, sums / np.maximum(sizes, 1), y.mean())

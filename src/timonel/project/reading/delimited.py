@@ -9,6 +9,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -157,10 +158,9 @@ def detect_separator(text: str) -> str:
     scores: dict[str, tuple[float, int]] = {}
     for separator in SEPARATORS:
         reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
-        try:
-            counts = [len(row) for row in islice(reader, _SAMPLE_ROWS) if row]
-        except csv.Error:
-            continue
+        counts: list[int] = []
+        with suppress(csv.Error):  # what is wrong is told once the separator is known
+            counts.extend(len(row) for row in islice(reader, _SAMPLE_ROWS) if row)
         if len(text) > len(sample) and len(counts) > 1:
             counts.pop()  # the sample may end inside a row
         width = counts[0] if counts else 1
@@ -196,9 +196,7 @@ class _Rows:
         lines = self._text.splitlines()
         line = lines[before] if before < len(lines) else ""
         begun = line.split(self._separator)
-        at = next(
-            (i for i, cell in enumerate(begun) if cell.startswith('"') and cell.count('"') % 2), 0
-        )
+        at = next((i for i, cell in enumerate(begun) if _opens(cell)), 0)
         if "field larger" in reason:
             lengths = [len(cell) for cell in begun]
             if max(lengths) > LONGEST_CELL:
@@ -220,6 +218,10 @@ class _Rows:
 
     def _column(self, at: int) -> str:
         return self.header[at] if at < len(self.header) else str(at + 1)
+
+
+def _opens(cell: str) -> bool:
+    return cell.startswith('"') and (cell.count('"') % 2 == 1 or not cell.endswith('"'))
 
 
 def _split(text: str, separator: str, path: str, first_line: int) -> RawTable:

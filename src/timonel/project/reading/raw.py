@@ -116,7 +116,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - a date has no zone
+        return datetime.combine(value, time.min)
     if isinstance(value, float) and value != value:  # NaN is how pandas says missing
         return None
     if isinstance(value, UUID):
