@@ -5,7 +5,7 @@ project's Python is imported at the first use of ``App.project``, so that a brok
 never stands in the way of a rollback.
 """
 
-import os
+import getpass
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
 from sqlalchemy import Engine
 
 from timonel.clock import AffineClock
@@ -26,7 +27,7 @@ from timonel.project.model import Model
 from timonel.project.project import Project, load_project
 from timonel.project.scaffold import source_for
 from timonel.registry.artifacts import ArtifactStore
-from timonel.registry.manifest import decode_manifest
+from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.registry import ModelVersion, Registry
 from timonel.serving.processes.launch import ServeConfig
 from timonel.serving.processes.notices import OnNotice
@@ -35,6 +36,7 @@ from timonel.settings import Settings
 from timonel.store.control import await_generation, ensure_project, read_clock
 from timonel.store.engine import make_engine, reading
 from timonel.store.migrate import require_current, upgrade
+from timonel.training.baseline import first_baseline
 from timonel.training.publish import declaration_manifest, publish
 from timonel.training.train import TrainedVersion, train
 from timonel.wire.ids import parse_uuid
@@ -118,12 +120,17 @@ class App:
         project = self.project
         project.check()
         changed = []
+        trained = {version.model for version in self.registry.versions()}
         for model in project.models.values():
+            rules = project.rules_source(model)
+            zone = self.config.timezone
+            alone = rules is None and model.name not in trained
             manifest = declaration_manifest(
                 model,
                 project=self.name,
-                timezone=self.config.timezone,
-                rules=project.rules_source(model),
+                timezone=zone,
+                rules=rules,
+                baseline=first_baseline(model, timezone=zone) if alone else None,
             )
             if self.registry.declare(manifest):
                 changed.append(model.name)
@@ -191,7 +198,7 @@ class App:
         manifest = decode_manifest(declaration.manifest)
         if not columns.value:
             columns = replace(columns, value=manifest.target)
-        frame = source_for(file).read()
+        frame = _outcome_table(file, columns, manifest)
         return import_outcomes(
             self.engine,
             frame.to_dicts(),
@@ -261,7 +268,18 @@ def open_app(folder: Path, **overrides: Any) -> App:
     return App(folder, config, settings)
 
 
+def _outcome_table(file: Path, columns: Columns, manifest: ServingManifest) -> pl.DataFrame:
+    """Read all columns as words, the truth as the model's target, the time as a date."""
+    source = source_for(file)
+    raw, _ = source.load()
+    kinds = dict.fromkeys(raw.frame.columns, "text")
+    if columns.value in kinds:
+        kinds[columns.value] = "number" if manifest.task == "regression" else "label"
+    if columns.time in kinds:
+        kinds[columns.time] = "date"
+    return source.for_columns(kinds).read()
+
+
 def host_name() -> str:
     """Give the name of this machine and process for history rows: ``user@host``."""
-    user = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return f"{getpass.getuser()}@{socket.gethostname()}"

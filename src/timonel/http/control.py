@@ -1,7 +1,10 @@
 """``python -m timonel.http.control '<ControlConfig>'``: the control process of a server."""
 
 import logging
+import os
+import socket
 import sys
+from pathlib import Path
 
 import uvicorn
 
@@ -20,20 +23,36 @@ def main(argument: str) -> None:
     app = open_app(config.folder, **config.settings)
     level = app.settings.log_level.upper()
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    config.socket.unlink(missing_ok=True)  # of a control process that was killed
-    uvicorn.run(
-        create_api(app, behind_worker=True),
-        uds=str(config.socket),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=FINISH_S,
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the supervisor says when it starts
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_api(app, behind_worker=True),
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=FINISH_S,
+        )
     )
+    with _listen(config.socket) as sock:
+        server.run(sockets=[sock])
+    config.socket.unlink(missing_ok=True)
+
+
+def _listen(path: Path) -> socket.socket:
+    """Bind a Unix socket that only this user may open: whoever can is not asked for a key."""
+    path.unlink(missing_ok=True)  # of a control process that was killed
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        sock.bind(str(path))
+    finally:
+        os.umask(before)
+    return sock
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from timonel.project.model import Model
-from timonel.registry.manifest import ServingManifest
+from timonel.registry.manifest import Baseline, ServingManifest
 from timonel.registry.registry import ModelVersion, Registry
 from timonel.registry.versions import Stage
 from timonel.training.assemble import outcome_plan, serving_policy
@@ -23,11 +23,16 @@ class Artifacts(Protocol):
 
 
 def declaration_manifest(
-    model: Model, *, project: str, timezone: str, rules: RulesSource | None
+    model: Model,
+    *,
+    project: str,
+    timezone: str,
+    rules: RulesSource | None,
+    baseline: Baseline | None = None,
 ) -> ServingManifest:
-    """Make the manifest of a model without a version: its schema, rules and policy.
+    """Make the manifest of a model without a version: its schema, rules, baseline and policy.
 
-    Its baseline is None: nothing is known of the data yet. The rules are tried first.
+    The rules are tried first.
 
     Raises
     ------
@@ -46,6 +51,7 @@ def declaration_manifest(
         timezone=timezone,
         positive=model.positive,
         rules=rules,
+        baseline=baseline,
         policy=serving_policy(model),
         outcome=outcome_plan(model),
     )
