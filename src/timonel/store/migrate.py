@@ -21,8 +21,14 @@ _LOCK_KEY = 7_163_100_931_487_052_341  # any constant; the same in every release
 _LOCK_WAIT_S = 120
 
 
-def upgrade(engine: Engine) -> bool:
+def upgrade(engine: Engine, to: str | None = None) -> bool:
     """Create or upgrade the tables, under a lock; safe to call from several processes at once.
+
+    Parameters
+    ----------
+    engine : Engine
+    to : str or None
+        Stop at a revision, to have a database as an older release left it; None: the newest.
 
     Returns
     -------
@@ -39,9 +45,10 @@ def upgrade(engine: Engine) -> bool:
         Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
     scripts = ScriptDirectory(str(_SCRIPTS))
     head = _head(scripts)
+    target = to or head
     with _locked(engine) as connection:
         found = _revision(connection)
-        if found == head:
+        if found == target:
             return False
         _refuse_unknown(engine, scripts, found, head)
         context = MigrationContext.configure(
@@ -49,7 +56,7 @@ def upgrade(engine: Engine) -> bool:
             opts={
                 "version_table": VERSION_TABLE,
                 "transactional_ddl": True,
-                "fn": lambda revision, _context: scripts._upgrade_revs("head", revision),
+                "fn": lambda revision, _context: scripts._upgrade_revs(target, revision),
             },
         )
         with Operations.context(context):

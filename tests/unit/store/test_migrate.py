@@ -6,6 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+from timonel.store.control import ensure_project, read_control
 from timonel.store.engine import make_engine, reading
 from timonel.store.errors import SchemaNewer, SchemaOlder
 from timonel.store.migrate import VERSION_TABLE, require_current, upgrade
@@ -38,6 +39,18 @@ def test_an_older_schema_names_the_command(database: str) -> None:
     engine = make_engine(database)
     with pytest.raises(SchemaOlder, match="timonel db upgrade"):
         require_current(engine)
+    engine.dispose()
+
+
+def test_the_oldest_schema_is_upgraded_with_its_rows(database: str) -> None:
+    engine = make_engine(database)
+    assert upgrade(engine, to="0001") is True
+    with pytest.raises(SchemaOlder, match="its schema is 0001"):
+        require_current(engine)
+    ensure_project(engine, "harbour", "America/Santiago")
+    assert upgrade(engine) is True
+    require_current(engine)
+    assert read_control(engine, "harbour").timezone == "America/Santiago"
     engine.dispose()
 
 
