@@ -76,6 +76,7 @@ class ServingApplication:
         self._warm: set[str] = set()
         self._warming: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._closing: asyncio.Future[None] | None = None
         self._spool: SpoolWriter | None = None
         self._predictions: Predictions | None = None
         self._outcomes: Outcomes | None = None
@@ -90,6 +91,13 @@ class ServingApplication:
         """The generation that is served; 0 before the first."""
         snapshot = self._reloader.current
         return 0 if snapshot is None else snapshot.generation
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests with a whole body are being answered."""
+        if self._predictions is None or self._outcomes is None:
+            return 0
+        return self._predictions.in_flight + self._outcomes.in_flight
 
     async def start(self) -> None:
         """Open the spool and load what is to be served; a second call does nothing.
@@ -116,11 +124,17 @@ class ServingApplication:
         await asyncio.to_thread(self._reloader.wait_first, FIRST_S)
 
     async def stop(self) -> None:
-        """Refuse new work, let what was begun end, and close the spool."""
+        """Refuse new work, let what was begun end, and close the spool; a second call waits too."""
         self._stopping = True
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await self._closing
+
+    async def _close(self) -> None:
         if self._predictions is None or self._spool is None:
+            self._slot.close()
             return
-        while self._predictions.in_flight:
+        while self.in_flight:
             await asyncio.sleep(0.005)
         for task in self._warming:
             task.cancel()
@@ -181,8 +195,9 @@ class ServingApplication:
         exchange.route = "predict"
         if exchange.method != "POST":
             exchange.require("POST")
-        snapshot, model = self._model(name)
+        self._model(name)
         body = await exchange.body(self._config.max_body_bytes)
+        snapshot, model = self._model(name)  # the body may have taken a while
         assert self._predictions is not None  # noqa: S101 - there is a snapshot, so it was started
         reply = await self._predictions.answer(
             snapshot, model, body, started_ns=started_ns, language=exchange.language
@@ -192,10 +207,12 @@ class ServingApplication:
     async def _accept_outcomes(self, exchange: Exchange, name: str) -> None:
         exchange.route = "outcomes"
         exchange.require("POST")
-        snapshot, model = self._model(name)
+        self._model(name)
         body = await exchange.body(self._config.max_body_bytes)
+        snapshot, model = self._model(name)
         assert self._outcomes is not None  # noqa: S101 - there is a snapshot, so it was started
-        await exchange.reply_json(await self._outcomes.accept(snapshot, model, body), status=202)
+        reply = await self._outcomes.accept(snapshot, model, body)
+        await exchange.reply_json(reply, status=202)
 
     def _model(self, name: str) -> tuple[Snapshot, ServedModel]:
         snapshot = self._reloader.current
@@ -240,8 +257,7 @@ class ServingApplication:
         )
 
     async def _metrics(self, exchange: Exchange) -> None:
-        if self._predictions is not None:
-            self._slot.gauge(Gauge.IN_FLIGHT, self._predictions.in_flight)
+        self._slot.gauge(Gauge.IN_FLIGHT, self.in_flight)
         self._slot.gauge(Gauge.STORE_SEEN, int(self._reloader.seen_at))
         text = await asyncio.to_thread(lambda: exposition(read_slots(self._config.slot)))
         await exchange.reply(text.encode(), media_type=METRICS_TYPE.encode())

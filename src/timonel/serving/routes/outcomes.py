@@ -1,9 +1,13 @@
 """``POST /v1/models/{model}/outcomes``: the form is checked, the drain decides what they mean."""
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from timonel.errors import TimonelError, closest
+from timonel.events.errors import SpoolFull
 from timonel.events.frames import OutcomeFrame
 from timonel.schema.validation import MOST_ERRORS, read_key
 from timonel.schema.validation_fields import Fault, parse_moment
@@ -19,6 +23,7 @@ from timonel.wire.strict_json import JsonObject, Unusable, describe, read_json
 
 ORIGIN = "api"
 _FIELDS = ("prediction_id", "key", "value", "at")
+INLINE_BYTES = 16 << 10  # more is read in a thread
 _LONGEST_VALUE = 256
 _VALUE = "true, false, a text, a number or null"
 
@@ -40,7 +45,9 @@ class OutcomeReader:
         self._key = key
         self._zone = ZoneInfo(timezone)
 
-    def read(self, body: bytes, *, at: int, journal: Journal, max_rows: int) -> list[OutcomeFrame]:
+    def read(
+        self, body: bytes, *, at: int, next_id: Callable[[], bytes], max_rows: int
+    ) -> list[OutcomeFrame]:
         """Read a body: one outcome, or ``{"outcomes": [...]}``.
 
         Raises
@@ -62,7 +69,7 @@ class OutcomeReader:
         frames: list[OutcomeFrame] = []
         errors: list[dict[str, Any]] = []
         for row, one in enumerate(sent):
-            found_here = self._one(one, row, at, journal.ids.next())
+            found_here = self._one(one, row, at, next_id())
             if isinstance(found_here, OutcomeFrame):
                 frames.append(found_here)
             elif len(errors) < MOST_ERRORS:
@@ -154,6 +161,7 @@ class Outcomes:
     def __init__(self, journal: Journal, *, max_rows: int) -> None:
         self._journal = journal
         self._max_rows = max_rows
+        self.in_flight = 0
 
     async def accept(self, snapshot: Snapshot, model: ServedModel, body: bytes) -> OutcomesReply:
         """Log the outcomes of a body.
@@ -164,18 +172,34 @@ class Outcomes:
             Then none of them is acknowledged.
         """
         at = snapshot.clock.now_us()
-        shown = model.declaration or model.champion
-        key = shown.manifest.outcome.key if shown is not None else None
-        zone = shown.manifest.timezone if shown is not None else "UTC"
-        reader = OutcomeReader(model.name, key, zone)
+        self.in_flight += 1
         try:
-            frames = reader.read(body, at=at, journal=self._journal, max_rows=self._max_rows)
+            frames = await self._read(model, body, at)
+            await self._journal.many(frames)
+        except SpoolFull:
+            raise
         except TimonelError as error:
             self._journal.refusal(model.name, at, error)
             raise
-        await self._journal.many(frames)
+        finally:
+            self.in_flight -= 1
         self._journal.slot.count(Family.OUTCOMES, model.name, n=len(frames))
         return OutcomesReply([id_text(frame.id) for frame in frames])
+
+    async def _read(self, model: ServedModel, body: bytes, at: int) -> list[OutcomeFrame]:
+        shown = model.declaration or model.champion
+        key = shown.manifest.outcome.key if shown is not None else None
+        zone = shown.manifest.timezone if shown is not None else "UTC"
+        read = partial(
+            OutcomeReader(model.name, key, zone).read,
+            body,
+            at=at,
+            next_id=self._journal.ids.next,
+            max_rows=self._max_rows,
+        )
+        if len(body) <= INLINE_BYTES:
+            return read()
+        return await asyncio.to_thread(read)
 
 
 def _prediction_id(sent: Any) -> bytes | None:
