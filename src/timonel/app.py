@@ -36,8 +36,7 @@ from timonel.settings import Settings
 from timonel.store.control import await_generation, ensure_project, read_clock
 from timonel.store.engine import make_engine, reading
 from timonel.store.migrate import require_current, upgrade
-from timonel.training.baseline import first_baseline
-from timonel.training.publish import declaration_manifest, publish
+from timonel.training.publish import declaration_manifest, first_baseline, publish
 from timonel.training.train import TrainedVersion, train
 from timonel.wire.ids import parse_uuid
 

@@ -64,6 +64,8 @@ def test_no_folder_holds_more_than_14_modules() -> None:
 def test_functions_are_at_most_60_lines() -> None:
     long = []
     for path in MODULES:
+        if "migrations" in path.parts:  # generated, and never edited again
+            continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 first = node.body[0]
@@ -89,7 +91,10 @@ def test_every_error_says_what_and_what_to_do_in_both_languages(
         english, spanish = kind.texts["en"], kind.texts["es"]
         for part in (*english, *spanish):
             assert part.strip(), kind
-        used = [fields(text.message) | fields(text.remedy) for text in (english, spanish)]
+        used = [
+            {name.removesuffix(f"_{lang}") for part in kind.texts[lang] for name in fields(part)}
+            for lang in ("en", "es")
+        ]
         assert used[0] == used[1], kind
         assert english.message != spanish.message, kind
 

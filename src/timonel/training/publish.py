@@ -2,16 +2,19 @@
 
 from typing import Protocol
 
-from timonel.project.model import Model
+from timonel.errors import TimonelError
+from timonel.project.model import Model, Task
 from timonel.registry.manifest import Baseline, ServingManifest
 from timonel.registry.registry import ModelVersion, Registry
 from timonel.registry.versions import Stage
 from timonel.training.assemble import outcome_plan, serving_policy
+from timonel.training.evaluate import baseline_of
 from timonel.training.rules import verify_rules
+from timonel.training.table import class_list, read_table
 from timonel.training.train import TrainedVersion
 from timonel.wire.rules import RulesSource
 
-__all__ = ["declaration_manifest", "publish", "verify_rules"]
+__all__ = ["declaration_manifest", "first_baseline", "publish", "verify_rules"]
 
 
 class Artifacts(Protocol):
@@ -79,3 +82,25 @@ def publish(
         who=who,
         stage=Stage.VALIDATION,
     )
+
+
+def first_baseline(model: Model, *, timezone: str) -> Baseline | None:
+    """Read a model's data for the answer that needs no training.
+
+    Returns
+    -------
+    Baseline or None
+        None where the data cannot be read or hold no label: nothing honest can be answered then,
+        and the training says why.
+    """
+    try:
+        target = read_table(model, timezone).target
+    except TimonelError:
+        return None
+    if not target:
+        return None
+    if model.task == Task.REGRESSION:
+        return baseline_of(target, None, None)
+    classes = class_list(target)
+    positive = model.positive if model.positive is not None else classes[-1]
+    return baseline_of(target, classes, positive)
