@@ -98,12 +98,8 @@ def _box(node: Node, cell: tuple[int, int], palette: Palette) -> str:
         words.append(text(node.unit, centre, y + 59, text_anchor="middle", fill=palette.muted))
     else:
         words.append(text(node.unit, centre, y + 46, text_anchor="middle", fill=palette.muted))
-    return element(
-        "g",
-        tooltip(node.hover or f"{node.name}: {f'{node.amount} {node.unit}'.strip()}"),
-        frame,
-        *words,
-    )
+    counted = f"{node.amount} {node.unit}" if node.exists else node.unit
+    return element("g", tooltip(node.hover or f"{node.name}: {counted}"), frame, *words)
 
 
 def _arrow(start: tuple[int, int], end: tuple[int, int], exists: bool, palette: Palette) -> str:

@@ -14,6 +14,7 @@ from timonel.serving.config import ControlConfig, decode
 from timonel.serving.processes.liveness import end_with_parent
 
 FINISH_S = 15
+BACKLOG = 256
 
 
 def main(argument: str) -> None:
@@ -40,18 +41,23 @@ def main(argument: str) -> None:
     )
     with _listen(config.socket) as sock:
         server.run(sockets=[sock])
-    config.socket.unlink(missing_ok=True)
 
 
 def _listen(path: Path) -> socket.socket:
-    """Bind a Unix socket that only this user may open: whoever can is not asked for a key."""
-    path.unlink(missing_ok=True)  # of a control process that was killed
+    """Make a Unix socket that only this user may open: whoever can is not asked for a key.
+
+    It gets its name when it listens already, and takes the place of a dead process's.
+    """
+    unnamed = path.with_name(f"{path.name}.new")
+    unnamed.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        sock.bind(str(path))
+        sock.bind(str(unnamed))
     finally:
         os.umask(before)
+    sock.listen(BACKLOG)
+    unnamed.replace(path)
     return sock
 
 
