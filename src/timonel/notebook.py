@@ -9,6 +9,7 @@ import polars as pl
 from sqlalchemy import Select, select
 
 from timonel.app import App, open_app
+from timonel.store.engine import reading
 from timonel.store.tables import minute_windows, outcomes, predictions, truths
 
 
@@ -129,7 +130,7 @@ class View:
         )
 
     def _rows(self, query: Select[Any]) -> list[Any]:
-        with self._app.engine.connect() as connection:
+        with reading(self._app.engine) as connection:
             return list(connection.execute(query).mappings())
 
 
