@@ -42,6 +42,7 @@ ONCE_BEGINS_US = round(datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp() * 1e6)
 
 _POLL_S = 0.2
 _LOADED_WAIT_S = 5.0
+_KEPT_WHILE_LIVING = 20_000  # the last four hours or so of watching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ def live(
     Returns
     -------
     Record
-        The client's account.
+        The client's account of the last 20,000 calls, with counts of all.
 
     Raises
     ------
@@ -187,7 +188,7 @@ async def _once(
         record = traffic.record
         if options.early_calls:
             await traffic.run(options.early_calls, halt)
-            timeline.say("early", n=len(record.acknowledged), **_sources(record))
+            timeline.say("early", n=record.n_predictions, **_sources(record))
         await _champion(http, options, timeline, halt)
         await _main_traffic(traffic, options, timeline, halt)
         n_joined, tally = await _settle(http, options, record, city.prefix)
@@ -214,7 +215,7 @@ async def _main_traffic(
     waits = latency_ms(record, "model")
     timeline.say(
         "traffic" if waits else "traffic_without_model",
-        n=len(record.acknowledged) - sum(before.values()),
+        n=record.n_predictions - sum(before.values()),
         seconds=time.monotonic() - began,
         p50_ms=waits["p50"] if waits else None,
         p99_ms=waits["p99"] if waits else None,
@@ -236,7 +237,8 @@ async def _live(
         await _ready(http, base_url, options.ready_wait_s, halt)
         city = _city(options, clock.now_us())
         timeline.say("city", ambulances=city.settings.n_ambulances, seed=options.seed)
-        traffic = Traffic(http, city, clock=clock, options=options.traffic)
+        record = Record(most=_KEPT_WHILE_LIVING)
+        traffic = Traffic(http, city, clock=clock, options=options.traffic, record=record)
         async with asyncio.TaskGroup() as group:
             group.create_task(_hours(traffic.record, clock, city, timeline, halt))
             await traffic.run(None, halt)
@@ -257,7 +259,7 @@ async def _hours(
         timeline.say(
             "hour",
             time=datetime.fromtimestamp(clock.now_us() / 1e6, zone).strftime("%Y-%m-%d %H:%M"),
-            n=len(record.acknowledged),
+            n=record.n_predictions,
             outcomes=record.n_outcomes,
             accuracy=f"{right['value']:.1%} [{right['low']:.1%}, {right['high']:.1%}]"
             if right

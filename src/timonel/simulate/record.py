@@ -42,21 +42,46 @@ class Tally(NamedTuple):
 
 @dataclass(slots=True)
 class Record:
-    """The client's own account of one run; ids in the order of sending."""
+    """The client's own account of one run; ids in the order of sending.
+
+    Parameters
+    ----------
+    most : int or None
+        Entries kept; a city that lives for days forgets the oldest. Counts go on, accuracy is then
+        that of the entries kept, and ``compare`` has nothing to say about forgotten ones.
+    """
 
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
     in_doubt: dict[str, str] = field(default_factory=dict)
     """Id and key of requests that never got an answer: they may be in the log or not."""
     refused: list[str] = field(default_factory=list)
+    most: int | None = None
+    n_outcomes: int = 0
+    """How many truths the server accepted."""
+    _answers: Counter[str] = field(default_factory=Counter)
+
+    def acknowledge(self, prediction_id: str, entry: Acknowledged) -> None:
+        """Keep an answered prediction."""
+        self.acknowledged[prediction_id] = entry
+        self._answers[entry.source] += 1
+        if self.most is not None and len(self.acknowledged) > self.most:
+            del self.acknowledged[next(iter(self.acknowledged))]
+
+    def told(self, prediction_id: str, value: int, outcome_id: str) -> None:
+        """Keep that the server accepted a prediction's truth."""
+        self.n_outcomes += 1
+        if prediction_id in self.acknowledged:
+            entry = self.acknowledged[prediction_id]
+            entry.outcome, entry.outcome_id = value, outcome_id
+
+    @property
+    def n_predictions(self) -> int:
+        """How many predictions were answered."""
+        return self._answers.total()
 
     def answered_by(self, source: str) -> int:
         """Count the answers of "model", "rules" or "baseline"."""
-        return sum(entry.source == source for entry in self.acknowledged.values())
-
-    @property
-    def n_outcomes(self) -> int:
-        """How many truths the server accepted."""
-        return sum(entry.outcome is not None for entry in self.acknowledged.values())
+        return self._answers[source]
 
     def accuracy(self, source: str) -> Interval | None:
         """Give the share of a source's answers that proved right; None where no truth is known."""

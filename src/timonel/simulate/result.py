@@ -64,7 +64,7 @@ def result(
     """Sum up a record and its comparison with the server's list."""
     return DemoResult(
         versions=[{name: version.get(name) for name in _OF_A_VERSION} for version in versions],
-        predictions=len(record.acknowledged),
+        predictions=record.n_predictions,
         answered_by_model=record.answered_by("model"),
         answered_by_rules=record.answered_by("rules"),
         answered_by_baseline=record.answered_by("baseline"),

@@ -48,6 +48,7 @@ class _Due(NamedTuple):
 
     known_at_us: int
     prediction_id: str
+    key: str
     value: int
 
 
@@ -152,7 +153,7 @@ class Traffic:
                 self.record.in_doubt[prediction_id] = call.dispatch_id
             elif answer.is_success:
                 self._acknowledge(prediction_id, call, answer.json(), time.monotonic() - began)
-                heappush(self._due, _Due(known_at_us, prediction_id, truth))
+                heappush(self._due, _Due(known_at_us, prediction_id, call.dispatch_id, truth))
             else:
                 self.record.refused.append(f"{answer.status_code} {answer.text[:300]}")
         finally:
@@ -164,7 +165,7 @@ class Traffic:
         prediction_id = answer["prediction_id"]
         if prediction_id != sent_id:  # the server counts it under another id: that is ours now
             self.record.in_doubt[sent_id] = call.dispatch_id
-        self.record.acknowledged[prediction_id] = Acknowledged(
+        entry = Acknowledged(
             key=call.dispatch_id,
             prediction=int(answer["prediction"]),
             source=answer["source"],
@@ -172,6 +173,7 @@ class Traffic:
             version=answer["version"],
             seconds=seconds,
         )
+        self.record.acknowledge(prediction_id, entry)
 
     async def _post(self, verb: str, body: dict[str, Any]) -> httpx.Response | None:
         """Post until it is answered; None where every attempt failed or met an unready server."""
@@ -198,7 +200,7 @@ class Traffic:
             await self._tell(batch)
 
     async def _tell(self, batch: list[_Due]) -> None:
-        entries = [self._outcome(due) for due in batch]
+        entries = [_outcome(due) for due in batch]
         response = await self._post("outcomes", {"outcomes": entries})
         if response is None:
             # Told again later, with the same value: an outcome that did arrive is not revised.
@@ -209,14 +211,14 @@ class Traffic:
             self.record.refused.append(f"{response.status_code} {response.text[:300]}")
             return
         for due, outcome_id in zip(batch, response.json()["outcome_ids"], strict=True):
-            entry = self.record.acknowledged[due.prediction_id]
-            entry.outcome, entry.outcome_id = due.value, outcome_id
+            self.record.told(due.prediction_id, due.value, outcome_id)
 
-    def _outcome(self, due: _Due) -> dict[str, Any]:
-        """Name the prediction by its id or, every other time, by the dispatch's own key."""
-        if due.known_at_us % 2:
-            return {"prediction_id": due.prediction_id, "value": due.value}
-        return {"key": self.record.acknowledged[due.prediction_id].key, "value": due.value}
+
+def _outcome(due: _Due) -> dict[str, Any]:
+    """Name the prediction by its id or, every other time, by the dispatch's own key."""
+    if due.known_at_us % 2:
+        return {"prediction_id": due.prediction_id, "value": due.value}
+    return {"key": due.key, "value": due.value}
 
 
 @asynccontextmanager

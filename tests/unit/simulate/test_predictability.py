@@ -13,7 +13,8 @@ from timonel.simulate.history import history
 
 
 def fit(table: pl.DataFrame, inputs: tuple[str, ...] = INPUTS) -> Any:
-    model = HistGradientBoostingClassifier(max_iter=120, learning_rate=0.08, random_state=0)
+    rounds = 10 * len(inputs)
+    model = HistGradientBoostingClassifier(max_iter=rounds, learning_rate=0.1, random_state=0)
     return model.fit(table.select(inputs).to_numpy(), table["was_optimal"].to_numpy())
 
 
