@@ -503,6 +503,29 @@ async def test_role_predict_names_what_it_answers(client: httpx.AsyncClient, pat
     assert "/v1/models/{model}/predict" in document["detail"]
 
 
+async def test_the_rest_is_forwarded_with_the_id_of_the_request(config: WorkerConfig) -> None:
+    seen: list[dict[bytes, bytes]] = []
+
+    async def control(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(scope["headers"]))
+        await send({"type": "http.response.start", "status": 418, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    app = ServingApplication(config, control, None)
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        response = await client.get("/ui/", headers={"x-request-id": "mine"})
+        assert (response.status_code, response.text) == (418, "/ui/")
+        assert response.headers["x-request-id"] == "mine"
+        response = await client.get("/v1/models/churn", headers={"x-request-id": "not mine"})
+        assert seen[1][b"x-request-id"].decode() == response.headers["x-request-id"] != "not mine"
+        # who may ask is settled before anything is forwarded
+        response = await client.get("/ui/", headers={"x-forwarded-for": "10.0.0.1"})
+        problem_of(response, 403, "no_key_set")
+    await app.stop()
+    assert len(seen) == 2
+
+
 async def test_a_remote_peer_needs_the_key(base: ServingWorld, config: WorkerConfig) -> None:
     keyed = base.config(
         spool=config.spool,
