@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: `python docs/generate.py`; a test refuses stale ones."""
+"""Writes reference pages from the code (`python docs/generate.py`); a test refuses stale ones."""
 
 import importlib
 import inspect
