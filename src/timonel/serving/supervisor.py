@@ -59,8 +59,9 @@ class Supervisor:
         self._config = config
         self._factory = drainer_factory
         self._notify = on_event
-        self._stop = threading.Event()
-        self._hasten = threading.Event()
+        # A number, not an Event: a signal's handler runs in the midst of whatever the main thread
+        # does, and must not wait for a lock that it holds.
+        self._n_asked = 0
         self.ready = threading.Event()
         """Set when every worker has loaded its models and answers."""
         self.url = ""
@@ -68,9 +69,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask the server to end; asked a second time, it ends without finishing its work."""
-        if self._stop.is_set():
-            self._hasten.set()
-        self._stop.set()
+        self._n_asked += 1
 
     def run(self) -> int:
         """Serve until ``stop`` or a signal (SIGTERM, SIGINT; in the main thread only).
@@ -99,9 +98,9 @@ class Supervisor:
             self._notify(Notice.LISTENING, {"url": self.url})
             life = _Run(self._config, listener, self.url, self._factory, self._notify)
             try:
-                life.serve(self.ready, self._stop)
+                life.serve(self.ready, lambda: self._n_asked > 0)
             finally:
-                left = life.finish(self._hasten)
+                left = life.finish(lambda: self._n_asked > 1)
         return left
 
 
@@ -143,11 +142,11 @@ class _Run:
     def _has_control(self) -> bool:
         return self._settings.role != "predict"
 
-    def serve(self, ready: threading.Event, stop: threading.Event) -> None:
+    def serve(self, ready: threading.Event, stopping: Callable[[], bool]) -> None:
         """Keep everything running until told to stop."""
         began = last = time.monotonic_ns()
         secondary = False
-        while not stop.is_set():
+        while not stopping():
             now = time.monotonic_ns()
             children = [*self._workers, *(self._others if secondary else [])]
             if now - last > STALLED_S * _SECOND:
@@ -166,21 +165,21 @@ class _Run:
                 self._presence.start()
             self._drainers.check()
             self._presence.update(states)
-            stop.wait(CHECK_S)
+            time.sleep(CHECK_S)
 
-    def finish(self, hasten: threading.Event) -> int:
+    def finish(self, hastened: Callable[[], bool]) -> int:
         """Stop accepting, let the workers finish, drain, stop the rest; give the bytes left."""
         began = time.monotonic()
         self._notify(Notice.STOPPING, {})
         self._listener.close()
-        self._end(self._workers, FINISH_S, hasten)
+        self._end(self._workers, FINISH_S, hastened)
         for child in self._others:
             child.signal(signal.SIGTERM)
-        left = self._drainers.finish(DRAIN_S, hasten)
+        left = self._drainers.finish(DRAIN_S, hastened)
         if left:
             facts = {"n_bytes": left, "folder": str(self._places.spool)}
             self._notify(Notice.UNDRAINED, facts)
-        self._end(self._others, FINISH_S, hasten)
+        self._end(self._others, FINISH_S, hastened)
         self._presence.update(())
         self._presence.stop(1.0)
         self._engine.dispose()
@@ -194,14 +193,16 @@ class _Run:
         facts = {"url": self._url, "n_workers": len(self._workers), "seconds": seconds}
         self._notify(Notice.READY, facts)
 
-    def _end(self, children: Sequence[Child], timeout_s: float, hasten: threading.Event) -> None:
+    def _end(
+        self, children: Sequence[Child], timeout_s: float, hastened: Callable[[], bool]
+    ) -> None:
         until = time.monotonic() + timeout_s
         for child in children:
             child.signal(signal.SIGTERM)
         left = [child for child in children if not child.reap()]
         while left:
             for child in left:
-                if time.monotonic() > until or hasten.is_set():
+                if time.monotonic() > until or hastened():
                     child.signal(signal.SIGKILL)
                 child.kill_if_silent(time.monotonic_ns())
             time.sleep(0.01)

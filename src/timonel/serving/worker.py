@@ -9,7 +9,6 @@ import contextlib
 import signal
 import socket
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -29,10 +28,11 @@ def main(arguments: list[str]) -> None:
     """Serve until SIGTERM, then finish what was begun."""
     listener, heartbeat = arguments
     config = decode(receive_orders(), WorkerConfig)
-    stopping = threading.Event()
-    # seen before uvicorn listens to signals, and again when it passes one on after draining
+    stopping: list[int] = []
+    # Seen before uvicorn listens to signals, and again when it passes one on after draining. A
+    # list, not an Event: its lock may be held by the very code that a signal interrupts.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+        signal.signal(number, lambda number, _: stopping.append(number))
     end_with_parent()
     application = build(config)
     beat = Heartbeat(Path(heartbeat))
@@ -44,7 +44,7 @@ async def _serve(
     application: ServingApplication,
     sock: socket.socket,
     beat: Heartbeat,
-    stopping: threading.Event,
+    stopping: list[int],
 ) -> None:
     await application.start()
     server = uvicorn.Server(
@@ -76,11 +76,11 @@ async def _tick(
     application: ServingApplication,
     server: uvicorn.Server,
     beat: Heartbeat,
-    stopping: threading.Event,
+    stopping: list[int],
 ) -> None:
     """Leave signs of life from the loop itself, so that a loop that hangs is seen."""
     while True:
-        server.should_exit = server.should_exit or stopping.is_set()
+        server.should_exit = server.should_exit or bool(stopping)
         ready = server.started and application.ready and not server.should_exit
         beat.tick(time.monotonic_ns(), application.generation, ready=ready)
         await asyncio.sleep(TICK_S)

@@ -74,16 +74,20 @@ class DrainerThreads:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._running: dict[str, SpoolDrainer] = {}
+        self._left: dict[str, int] = {}
+        self._give_up = threading.Event()
         self._told: dict[str, str | None] = {}
 
     def start(self) -> None:
-        """Begin to drain."""
+        """Begin to drain; a second call does nothing."""
+        if self._threads:
+            return
         for drainer_id, folders in self._parts.items():
             thread = threading.Thread(
-                target=self._keep_running, args=(folders, drainer_id), name=drainer_id, daemon=True
+                target=self._drain_on, args=(folders, drainer_id), name=drainer_id, daemon=True
             )
-            thread.start()
             self._threads.append(thread)
+            thread.start()
 
     def check(self) -> None:
         """Tell of drainers that make no progress; once for each failure."""
@@ -93,31 +97,30 @@ class DrainerThreads:
                 self._fail(drainer_id, failure)
             self._told[drainer_id] = failure
 
-    def finish(self, timeout_s: float, hasten: threading.Event) -> int:
-        """Stop the threads and drain what is left, until nothing is or the time is up.
+    def finish(self, timeout_s: float, hastened: Callable[[], bool]) -> int:
+        """Drain what is left, until nothing is, the time is up, or there is no time.
 
         Returns
         -------
         int
             Bytes that remain in the spools, 0 when all is in the database.
         """
-        until = time.monotonic() + timeout_s
+        self.start()
         self._stop.set()
-        for thread in self._threads:
-            while thread.is_alive() and time.monotonic() < until and not hasten.is_set():
-                thread.join(0.05)
-        if any(thread.is_alive() for thread in self._threads):
-            return self.undrained_bytes()  # a spool is never drained by two at a time
-        left = 0
-        for drainer_id, folders in self._parts.items():
-            left += self._drain_to_the_end(folders, drainer_id, until, hasten)
-        return left
+        until = time.monotonic() + timeout_s
+        while any(thread.is_alive() for thread in self._threads):
+            if time.monotonic() > until or hastened():
+                self._give_up.set()
+                break
+            time.sleep(0.01)
+        # a drainer that is still in a transaction leaves it undone, and the frames where they are
+        return sum(
+            self._left.get(drainer_id, lag_bytes(folders, {}))
+            for drainer_id, folders in self._parts.items()
+        )
 
-    def undrained_bytes(self) -> int:
-        """Bound what is left from the sizes of the files, without asking the database."""
-        return sum(lag_bytes(folders, {}) for folders in self._parts.values())
-
-    def _keep_running(self, folders: list[Path], drainer_id: str) -> None:
+    def _drain_on(self, folders: list[Path], drainer_id: str) -> None:
+        """Drain until told to stop, and then to the end; the thread's work."""
         pause_s = 0.2
         while not self._stop.is_set():
             began = time.monotonic()
@@ -129,25 +132,15 @@ class DrainerThreads:
                 self._fail(drainer_id, _say(error))
             pause_s = 0.2 if time.monotonic() - began > 10.0 else min(pause_s * 2, 5.0)
             self._stop.wait(pause_s)
-
-    def _drain_to_the_end(
-        self, folders: list[Path], drainer_id: str, until: float, hasten: threading.Event
-    ) -> int:
-        left = lag_bytes(folders, {})
-        reason = ""
         while True:
             try:
-                drainer = self._factory(folders, drainer_id)
-                while (left := drainer.drain_once().lag_bytes) and time.monotonic() < until:
-                    if hasten.is_set():
-                        break
+                left = self._factory(folders, drainer_id).drain_once().lag_bytes
             except Exception as error:  # noqa: BLE001 - the database may be back before the limit
-                reason = _say(error)
-            else:
-                return left
-            if time.monotonic() >= until or hasten.wait(0.2):
-                self._fail(drainer_id, reason)
-                return left
+                left = lag_bytes(folders, {})
+                self._fail(drainer_id, _say(error))
+            self._left[drainer_id] = left
+            if not left or self._give_up.wait(0.2):
+                return
 
     def _fail(self, drainer_id: str, reason: str) -> None:
         self._notify(Notice.DRAIN_FAILED, {"drainer": drainer_id, "reason": reason})

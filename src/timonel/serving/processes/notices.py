@@ -17,7 +17,6 @@ class Notice(StrEnum):
     DRAIN_FAILED = "drain_failed"
     REPORT_FAILED = "report_failed"
     STOPPING = "stopping"
-    HASTENED = "hastened"
     UNDRAINED = "undrained"
     STOPPED = "stopped"
 
@@ -58,7 +57,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Stopping: finishing requests and draining",
         "Deteniendo: se terminan las solicitudes y se drena",
     ),
-    Notice.HASTENED: ("Stopping at once", "Deteniendo de inmediato"),
     Notice.UNDRAINED: (
         "{n_bytes} bytes of predictions remain in {folder}; the next start drains them",
         "Quedan {n_bytes} bytes de predicciones en {folder}; el próximo inicio los drena",

@@ -1,134 +1,177 @@
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy import Engine, func, select
+
+from timonel.clock import AffineClock
+from timonel.events.accumulators import default_accumulators
+from timonel.events.drain import Drainer
+from timonel.events.frames import PredictionFrame
+from timonel.events.spool import SpoolWriter
 from timonel.serving.processes.drainers import DrainerThreads
 from timonel.serving.processes.notices import Notice
+from timonel.store.engine import make_engine
+from timonel.store.tables import predictions
+from timonel.testing.builders import PROJECT, make_manifest, open_registry
+from timonel.wire.ids import IdSource
+
+Factory = Callable[[Sequence[Path], str], Drainer]
+Told = list[tuple[str, Mapping[str, Any]]]
 
 
-@dataclass
-class Report:
-    lag_bytes: int
+def never() -> bool:
+    return False
 
 
-@dataclass
-class FolderDrainer:
-    """Takes one byte a round from each file; the first rounds of a database that is away fail."""
-
-    folders: Sequence[Path]
-    fails: list[str] = field(default_factory=list)
-    stuck: bool = False
-    failure: str | None = None
-
-    def drain_once(self) -> Report:
-        if self.fails:
-            raise ConnectionError(self.fails.pop())
-        left = 0
-        for folder in self.folders:
-            for file in folder.iterdir():
-                data = file.read_bytes()
-                file.write_bytes(data if self.stuck else data[1:])
-                left += file.stat().st_size
-        return Report(left)
-
-    def run(self, stop: threading.Event) -> None:
-        while not stop.wait(0.005):
-            self.drain_once()
-
-
-def slots(tmp_path: Path, sizes: Sequence[int]) -> list[Path]:
+def spooled(tmp_path: Path, sizes: Sequence[int]) -> list[Path]:
+    """Write so many predictions into each slot."""
+    ids = IdSource()
     folders = []
     for index, size in enumerate(sizes):
         folder = tmp_path / f"slot-{index}"
         folder.mkdir()
-        (folder / "segment").write_bytes(b"x" * size)
+        writer = SpoolWriter.open(folder)
+        for _ in range(size):
+            writer.append(
+                PredictionFrame(
+                    id=ids.next(),
+                    at=1_700_000_000_000_000,
+                    model="churn",
+                    version="",
+                    variant="",
+                    source="baseline",
+                    reason="no_version",
+                    key=None,
+                    unit=None,
+                    generation=1,
+                    prediction=0,
+                    score=0.2,
+                    probabilities=None,
+                    explanation=None,
+                    latency_us=9,
+                    features=b"{}",
+                )
+            )
+        writer.close()
         folders.append(folder)
     return folders
 
 
-def test_every_slot_has_one_drainer_and_nothing_is_left(tmp_path: Path) -> None:
-    folders = slots(tmp_path, [3, 500, 20, 7, 1])
-    made: dict[str, list[Path]] = {}
+def drainers_of(engine: Engine) -> Factory:
+    return lambda folders, drainer_id: Drainer(
+        engine,
+        project=PROJECT,
+        folders=folders,
+        drainer_id=drainer_id,
+        accumulators=default_accumulators(engine, PROJECT),
+        clock=AffineClock(),
+    )
 
-    def factory(part: Sequence[Path], drainer_id: str) -> FolderDrainer:
-        made[drainer_id] = list(part)
-        return FolderDrainer(part)
+
+def n_rows(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(predictions)) or 0
+
+
+@pytest.fixture
+def engine(sqlite_database: str) -> Iterator[Engine]:
+    with open_registry(sqlite_database) as (engine, registry):
+        registry.declare(make_manifest())
+        yield engine
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Iterator[Engine]:
+    """A database whose file is not there."""
+    engine = make_engine(f"sqlite:///{tmp_path / 'none' / 'timonel.db'}")
+    yield engine
+    engine.dispose()
+
+
+def test_every_slot_has_one_drainer_and_nothing_is_left(tmp_path: Path, engine: Engine) -> None:
+    folders = spooled(tmp_path, [3, 500, 20, 7, 1])
+    made: dict[str, Sequence[Path]] = {}
+
+    def factory(part: Sequence[Path], drainer_id: str) -> Drainer:
+        made[drainer_id] = part
+        return drainers_of(engine)(part, drainer_id)
 
     drainers = DrainerThreads(
         factory, folders, n_workers=3, owner="host-1", notify=lambda kind, facts: None
     )
     drainers.start()
-    assert drainers.finish(20.0, threading.Event()) == 0
+    assert drainers.finish(20.0, never) == 0
     assert sorted(made) == ["host-1-0", "host-1-1"]
     assert sorted(path for part in made.values() for path in part) == folders
-    assert all(not (folder / "segment").read_bytes() for folder in folders)
+    assert n_rows(engine) == 531
 
 
-def test_a_database_that_is_away_is_told_of_and_waited_for(tmp_path: Path) -> None:
-    folders = slots(tmp_path, [30])
-    fails = ["gone", "still gone"]
-    told: list[tuple[str, Mapping[str, Any]]] = []
+def test_what_was_never_begun_is_drained_at_the_end(tmp_path: Path, engine: Engine) -> None:
     drainers = DrainerThreads(
-        lambda part, drainer_id: FolderDrainer(part, fails),
-        folders,
+        drainers_of(engine),
+        spooled(tmp_path, [4]),
         n_workers=1,
-        owner="host",
-        notify=lambda kind, facts: told.append((kind, facts)),
-    )
-    drainers.start()
-    while not told:
-        threading.Event().wait(0.01)
-    assert drainers.finish(20.0, threading.Event()) == 0
-    assert told[0][0] == Notice.DRAIN_FAILED
-    assert "gone" in told[0][1]["reason"]
-
-
-def test_what_cannot_be_drained_in_time_is_counted(tmp_path: Path) -> None:
-    drainers = DrainerThreads(
-        lambda part, drainer_id: FolderDrainer(part, stuck=True),
-        slots(tmp_path, [11, 31]),
-        n_workers=2,
         owner="host",
         notify=lambda kind, facts: None,
     )
-    drainers.start()
-    assert drainers.finish(0.3, threading.Event()) == 42
+    assert drainers.finish(20.0, never) == 0
+    assert n_rows(engine) == 4
 
 
-def test_a_drainer_that_waits_is_told_of_once(tmp_path: Path) -> None:
-    told: list[tuple[str, Mapping[str, Any]]] = []
-    made = threading.Event()
-
-    def factory(part: Sequence[Path], drainer_id: str) -> FolderDrainer:
-        made.set()
-        return FolderDrainer(part, failure="the database is locked")
-
+def test_a_database_that_comes_back_gets_all(tmp_path: Path, engine: Engine, away: Engine) -> None:
+    told: Told = []
+    engines = [away, away, engine]
     drainers = DrainerThreads(
-        factory,
-        slots(tmp_path, [1]),
+        lambda part, drainer_id: drainers_of(engines.pop(0))(part, drainer_id),
+        spooled(tmp_path, [30]),
         n_workers=1,
         owner="host",
         notify=lambda kind, facts: told.append((kind, facts)),
     )
     drainers.start()
-    made.wait(10)
+    until = time.monotonic() + 10.0
     while not told:
+        assert time.monotonic() < until
         drainers.check()
-    drainers.check()
-    assert [kind for kind, _ in told] == [Notice.DRAIN_FAILED]
-    drainers.finish(5.0, threading.Event())
+    assert drainers.finish(20.0, never) == 0
+    assert n_rows(engine) == 30
+    assert {kind for kind, _ in told} == {Notice.DRAIN_FAILED}
+    assert "unable to open" in told[0][1]["reason"]
 
 
-def test_haste_ends_the_drain_early(tmp_path: Path) -> None:
-    hasten = threading.Event()
-    hasten.set()
+@pytest.mark.parametrize(("limit_s", "hasty"), [(0.3, False), (600.0, True)])
+def test_what_cannot_be_drained_in_time_is_counted(
+    tmp_path: Path, away: Engine, limit_s: float, hasty: bool
+) -> None:
+    folders = spooled(tmp_path, [11, 31])
+    size = sum(file.stat().st_size for folder in folders for file in folder.glob("*.spool"))
     drainers = DrainerThreads(
-        lambda part, drainer_id: FolderDrainer(part, stuck=True),
-        slots(tmp_path, [5]),
+        drainers_of(away), folders, n_workers=2, owner="host", notify=lambda kind, facts: None
+    )
+    drainers.start()
+    left = drainers.finish(limit_s, lambda: hasty)
+    assert 0 < left <= size
+
+
+def test_a_drainer_that_waits_is_told_of_once(tmp_path: Path, away: Engine) -> None:
+    told: Told = []
+    drainers = DrainerThreads(
+        drainers_of(away),
+        spooled(tmp_path, [1]),
         n_workers=1,
         owner="host",
-        notify=lambda kind, facts: None,
+        notify=lambda kind, facts: told.append((kind, facts)),
     )
-    assert drainers.finish(600.0, hasten) == 5
+    drainers.start()
+    until = time.monotonic() + 10.0
+    while not told:
+        assert time.monotonic() < until
+        drainers.check()
+    threading.Event().wait(0.3)  # it tries again meanwhile
+    drainers.check()
+    assert len(told) == 1
+    drainers.finish(0.0, never)
