@@ -19,7 +19,7 @@ from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.errors import UnknownModel
 from timonel.serving.access import refusal
 from timonel.serving.config import WorkerConfig
-from timonel.serving.errors import NotReady, RouteNotHere, UnexpectedFailure
+from timonel.serving.errors import NotReady, RouteNotHere, WorkerFailure
 from timonel.serving.exposition import MEDIA_TYPE as METRICS_TYPE
 from timonel.serving.exposition import exposition
 from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots
@@ -152,7 +152,7 @@ class ServingApplication:
             return
         exchange = Exchange(scope, receive, send, self._config.language)
         try:
-            await self._route(exchange, started_ns, send)
+            await self._route(exchange, started_ns)
         except TimonelError as error:
             await exchange.refuse(error)
         except Disconnected:
@@ -162,7 +162,7 @@ class ServingApplication:
         if exchange.route and not self._stopping:
             self._slot.count(Family.REQUESTS, exchange.route, str(exchange.status))
 
-    async def _route(self, exchange: Exchange, started_ns: int, send: Send) -> None:
+    async def _route(self, exchange: Exchange, started_ns: int) -> None:
         path = exchange.path
         refused = refusal(
             peer=exchange.peer,
@@ -187,7 +187,7 @@ class ServingApplication:
             exchange.require("GET", "HEAD")
             await answer(self, exchange)
         elif self._forward is not None:
-            await self._forward(exchange.scope, exchange.receive, send)
+            await exchange.forward(self._forward)
         else:
             raise RouteNotHere(path=path[:200], answered=", ".join(_ROUTES))
 
@@ -273,7 +273,7 @@ class ServingApplication:
         _log.error("error %s at %s: %r", error_id, exchange.path[:200], error, exc_info=error)
         if exchange.status:
             raise error  # the answer has begun: the server has to cut the connection
-        await exchange.refuse(UnexpectedFailure(error_id=error_id))
+        await exchange.refuse(WorkerFailure(error_id=error_id))
 
     def _changed(self, snapshot: Snapshot) -> None:
         """Take note of a new snapshot (in the polling thread)."""

@@ -81,10 +81,10 @@ class RouteNotHere(NotFound):
     }
 
 
-class UnexpectedFailure(Unavailable):
-    """A defect of ours: something failed where nothing should."""
+class WorkerFailure(Unavailable):
+    """A defect of ours in a predict worker, outside of any model."""
 
-    code = "unexpected_failure"
+    code = "worker_failure"
     texts = {
         "en": Text(
             "Cannot answer the request: it failed inside Timonel, error {error_id}.",

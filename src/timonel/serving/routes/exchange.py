@@ -29,6 +29,8 @@ _request_id = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _prefix = os.urandom(6).hex()
 _numbers = itertools.count(1)
 _NOT_LOGGED = ((b"x-timonel-logged", b"false"),)
+_REQUEST_ID = b"x-request-id"
+_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _RETRY_AFTER = (b"retry-after", b"1")
 
 
@@ -72,7 +74,7 @@ class Exchange:
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
         self.path = path[len(root) :] if root and path.startswith(root) else path
-        sent = self.headers.get(b"x-request-id")
+        sent = self.headers.get(_REQUEST_ID)
         if sent is not None and _request_id.fullmatch(sent):
             self.request_id = sent
         else:
@@ -146,6 +148,23 @@ class Exchange:
         except TimeoutError:
             raise Disconnected from None
 
+    async def forward(self, answer: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        """Let another application answer; the request's id goes with it and comes back."""
+        if self.headers.get(_REQUEST_ID) != self.request_id:
+            others = [pair for pair in self.scope["headers"] if pair[0] != _REQUEST_ID]
+            self.scope["headers"] = [*others, (_REQUEST_ID, self.request_id)]
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                headers = list(message.get("headers", ()))
+                if not any(name.lower() == _REQUEST_ID for name, _ in headers):
+                    headers.append((_REQUEST_ID, self.request_id))
+                message = {**message, "headers": headers}
+            await self._send(message)
+
+        await answer(self.scope, self.receive, send)
+
     async def reply(
         self,
         body: bytes,
@@ -159,7 +178,8 @@ class Exchange:
         headers = [
             (b"content-type", media_type),
             (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", self.request_id),
+            (_REQUEST_ID, self.request_id),
+            *_ALWAYS,
             *extra,
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
