@@ -46,7 +46,7 @@ DIALECT = st.fixed_dictionaries(
 
 def number(value: float | None, dialect: dict[str, Any]) -> str:
     if value is None:
-        return dialect["missing"]
+        return str(dialect["missing"])
     text = f"{value:,}" if dialect["grouped"] else f"{value}"
     if "e" in text:
         text = f"{value:,.10f}" if dialect["grouped"] else f"{value:.10f}"

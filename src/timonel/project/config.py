@@ -92,14 +92,7 @@ def read_config(folder: Path) -> ProjectConfig:
     except ValidationError as error:
         raise _fault(str(file), error) from None
     project = read.project
-    zone = project.timezone or host_timezone()
-    if not _is_zone(zone):
-        raise InvalidConfig(
-            file=str(file),
-            entry="project.timezone",
-            found=repr(zone),
-            expected="an IANA name as 'America/Santiago'",
-        )
+    zone = checked_timezone(project.timezone or host_timezone(), str(file))
     return ProjectConfig(
         name=project.name,
         timezone=zone,
@@ -149,6 +142,23 @@ def host_timezone() -> str:
         if _is_zone(name):
             return name
     return "UTC"
+
+
+def checked_timezone(name: str, place: str) -> str:
+    """Give a time zone's name back; refuse one that does not exist.
+
+    Raises
+    ------
+    InvalidConfig
+    """
+    if _is_zone(name):
+        return name
+    raise InvalidConfig(
+        file=place,
+        entry="project.timezone",
+        found=repr(name),
+        expected="an IANA name as 'America/Santiago'",
+    )
 
 
 def _is_zone(name: str) -> bool:

@@ -196,10 +196,10 @@ class ProjectExists(Conflict):
     texts = {
         "en": Text(
             "Cannot make a project in {folder}: it already holds {found}.",
-            "Name another folder (`timonel init ... FOLDER`), or move those files away.",
+            "Name another folder (`timonel init ... --folder FOLDER`), or move those files away.",
         ),
         "es": Text(
             "No se puede crear un proyecto en {folder}: ya contiene {found}.",
-            "Nombre otra carpeta (`timonel init ... CARPETA`), o mueva esos archivos.",
+            "Nombre otra carpeta (`timonel init ... --folder CARPETA`), o mueva esos archivos.",
         ),
     }

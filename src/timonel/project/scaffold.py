@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from timonel.project import generated
-from timonel.project.config import host_timezone
+from timonel.project.config import checked_timezone, host_timezone
 from timonel.project.errors import ProjectExists
 from timonel.project.generated import Plan
 from timonel.project.reading.errors import UnsupportedSource
@@ -20,6 +20,15 @@ from timonel.project.tables import FileTable, Table
 from timonel.schema.inference import Decision
 
 REPORT_FILE = "timonel.init.txt"
+FILES = (
+    "timonel.toml",
+    "model.py",
+    "rules.py",
+    "README.md",
+    ".gitignore",
+    "sample_request.json",
+    REPORT_FILE,
+)
 _CSV = (".csv", ".tsv", ".txt", ".tab", ".dat", ".psv", "")
 _EXCEL = (".xlsx", ".xlsm")
 _PARQUET = (".parquet", ".pq")
@@ -100,7 +109,7 @@ def init_project(
     date_formats : mapping of str to str or None
         strptime format of columns whose dates are ambiguous.
     kinds : mapping of str to str or None
-        Columns whose kind is settled by the user ("text", "number", "date", "flag").
+        Columns whose kind is settled by the user ("text", "category", "number", "date", "flag").
     missing, exclude, keep : collection of str
         Words that mean missing; columns to leave out; columns to use though they look suspicious.
     timezone : str or None
@@ -117,46 +126,44 @@ def init_project(
     slug = slug_of(name or stem)
     home = Path(folder) if folder is not None else Path(slug)
     _refuse_existing(home)
-    source = _told(source, decimal, thousands, date_formats or {}, tuple(missing))
+    zone = checked_timezone(timezone or host_timezone(), FILES[0])
+    source = replace(
+        source,
+        decimal=decimal,
+        thousands=thousands,
+        dates=dict(date_formats or {}),
+        missing=tuple(missing),
+    )
     surveyed = survey(source, target, kinds=kinds, exclude=exclude, keep=keep)
     surveyed = _referring(surveyed, home)
     plan = Plan(
         name=slug,
         target=target,
         origin=origin,
-        timezone=timezone or host_timezone(),
+        timezone=zone,
         language=language,
         survey=surveyed,
         split=example_split(surveyed, target),
     )
-    files = {
+    report = InitReport(home.absolute(), slug, target, FILES, origin, surveyed, language)
+    _write(home, plan, report)
+    return report
+
+
+def _write(home: Path, plan: Plan, report: InitReport) -> None:
+    texts = {
         "timonel.toml": generated.timonel_toml(plan),
         "model.py": generated.model_py(plan),
         "rules.py": generated.rules_py(plan),
         "README.md": generated.readme(plan),
         ".gitignore": generated.GITIGNORE,
         "sample_request.json": generated.sample_request(plan),
+        REPORT_FILE: report.render(),
     }
-    report = InitReport(
-        home.absolute(), slug, target, (*files, REPORT_FILE), origin, surveyed, language
-    )
-    files[REPORT_FILE] = report.render()
     home.mkdir(parents=True, exist_ok=True)
-    for path, text in files.items():
-        with (home / path).open("x", encoding="utf-8", newline="\n") as out:
-            out.write(text)
-    return report
-
-
-FILES = (
-    "timonel.toml",
-    "model.py",
-    "rules.py",
-    "README.md",
-    ".gitignore",
-    "sample_request.json",
-    REPORT_FILE,
-)
+    for name in FILES:
+        with (home / name).open("x", encoding="utf-8", newline="\n") as out:
+            out.write(texts[name])
 
 
 def _refuse_existing(folder: Path) -> None:
@@ -210,16 +217,6 @@ def _source_of(
     raise UnsupportedSource(
         path=given, found=f"a file ending in {ending!r}", expected=".csv, .xlsx or .parquet"
     )
-
-
-def _told(
-    source: Table,
-    decimal: str | None,
-    thousands: str | None,
-    dates: Mapping[str, str],
-    missing: tuple[str, ...],
-) -> Table:
-    return replace(source, decimal=decimal, thousands=thousands, dates=dict(dates), missing=missing)
 
 
 def _referring(surveyed: Survey, home: Path) -> Survey:

@@ -256,7 +256,11 @@ def _reading_for(
 
     from timonel.project.reading.cells import Reading
 
-    kinds = {feature.name: _kind(feature) for feature in schema}
+    kinds = {
+        feature.name: _kind(feature)
+        for feature in schema
+        if feature.required or feature.name in raw.frame.columns
+    }
     if target is not None:
         text = target in raw.frame.columns and raw.frame[target].dtype == pl.String
         kinds[target] = _target_kind(raw.frame[target]) if text else "number"

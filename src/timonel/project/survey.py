@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 
 from timonel.errors import closest
-from timonel.project.reading import numerals
+from timonel.project.reading import dates, numerals
 from timonel.project.reading.canonical import canonical
-from timonel.project.reading.cells import NO, YES, Note, Reading, type_table
-from timonel.project.reading.errors import UnknownColumn
+from timonel.project.reading.cells import KINDS, NO, YES, Note, Reading, type_table
+from timonel.project.reading.errors import UnknownColumn, UnknownKind
 from timonel.project.reading.raw import MISSING, RawTable
 from timonel.project.tables import Table
 from timonel.schema.features import Category, Feature, Flag, Number, Text, Timestamp
@@ -66,8 +66,10 @@ def survey(
         if name not in raw.frame.columns:
             known = closest(name, raw.frame.columns)
             raise UnknownColumn(column=name, path=raw.path, known=known)
+    exclude = [name for name in exclude if name != target]
     base = source.reading()
-    wanted = dict(kinds or {}) | {target: _target_kind(raw, target, base)}
+    wanted = {name: _kind_named(name, kind) for name, kind in (kinds or {}).items()}
+    wanted[target] = _target_kind(raw, target, base, wanted.get(target))
     partly = _reading_by_evidence(raw, base, wanted, exclude)
     typed = type_table(raw, partly)
     inference = infer(_with_excluded(typed.frame, raw, exclude), target, exclude=exclude, keep=keep)
@@ -98,8 +100,17 @@ def _with_excluded(frame: pl.DataFrame, raw: RawTable, exclude: Collection[str])
     return frame.with_columns(absent).select(raw.frame.columns)
 
 
-def _target_kind(raw: RawTable, target: str, reading: Reading) -> str:
+def _kind_named(name: str, kind: str) -> str:
+    named = {"category": "text"}.get(kind, kind)
+    if named not in KINDS:
+        raise UnknownKind(column=name, kind=kind, known=", ".join(KINDS))
+    return named
+
+
+def _target_kind(raw: RawTable, target: str, reading: Reading, told: str | None) -> str:
     """Tell how a target is read: as the words it is written in, or numbers; true/false as 1/0."""
+    if told is not None:
+        return {"text": "label", "flag": "0/1"}.get(told, told)
     if target in reading.dates:
         return "date"
     cells = canonical(raw.frame[target])
@@ -115,6 +126,8 @@ def _target_kind(raw: RawTable, target: str, reading: Reading) -> str:
     numbers = numerals.weigh(present)
     if numbers is not None:
         return "number"
+    if dates.weigh(present) is not None:
+        return "date"
     words = set(present.unique().head(20))
     folded = {word.casefold() for word in words}
     if folded and folded <= YES | NO:

@@ -149,10 +149,11 @@ def infer(
     decisions = _suspected(decisions, frame, suspicion, keep)
     features = [decision.feature for decision in decisions if decision.feature is not None]
     if not features:
+        left_out = [decision for decision in decisions if decision.name != target]
         raise NoInputs(
             target=target,
-            reasons_en=" ".join(f"{d.name}: {d.explain('en')}" for d in decisions[:6]),
-            reasons_es=" ".join(f"{d.name}: {d.explain('es')}" for d in decisions[:6]),
+            reasons_en=" ".join(f"{d.name}: {d.explain('en')}" for d in left_out[:6]),
+            reasons_es=" ".join(f"{d.name}: {d.explain('es')}" for d in left_out[:6]),
         )
     time = _event_time(decisions, frame)
     key = _best_key(decisions)

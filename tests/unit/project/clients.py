@@ -123,7 +123,12 @@ def write_sqlite(path: Path) -> Path:
     return path
 
 
-SPANISH = {"decimal": ",", "thousands": ".", "form": "%d/%m/%Y", "flags": ("Si", "No")}
+SPANISH: dict[str, Any] = {
+    "decimal": ",",
+    "thousands": ".",
+    "form": "%d/%m/%Y",
+    "flags": ("Si", "No"),
+}
 
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "utf-8 comma": lambda f: write_csv(f / "c.csv", encoding="utf-8", separator=","),

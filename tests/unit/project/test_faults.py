@@ -1,7 +1,9 @@
 """Corrupt and doubtful tables: an error that names line, column, found, expected and a remedy."""
 
+from datetime import time, timedelta
 from functools import partial
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import polars as pl
@@ -89,7 +91,7 @@ def test_a_stray_word_among_numbers_names_its_line(tmp_path: Path) -> None:
     assert isinstance(error, BadCell)
     assert (error.context["line"], error.context["column"]) == (43, "n")
     assert "quince" in error.message("es")
-    assert "--column n=text" in error.remedy("en")
+    assert "--kind n=text" in error.remedy("en")
     path = tmp_path / "t.csv"
     assert Csv(path, missing=("quince",)).read()["n"].null_count() == 1
     assert Csv(path, columns={"n": "text"}).read()["n"][41] == "quince"
@@ -98,6 +100,42 @@ def test_a_stray_word_among_numbers_names_its_line(tmp_path: Path) -> None:
 def test_an_explicit_kind_is_held_to(tmp_path: Path) -> None:
     error = fault_of(b"n;x\n1;a\ndos;b\n", tmp_path, columns={"n": "number", "x": "text"})
     assert (error.code, error.context["line"], error.context["found"]) == ("bad_cell", 3, "dos")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("separator", ";;"), ("encoding", "utf-99"), ("decimal", "x"), ("thousands", "..")],
+)
+def test_an_impossible_dialect_is_refused(option: str, value: str, tmp_path: Path) -> None:
+    error = fault_of(GOOD.encode(), tmp_path, **{option: value})
+    assert (error.code, error.context["option"]) == ("invalid_dialect", option)
+
+
+def test_an_unknown_kind_lists_the_kinds(tmp_path: Path) -> None:
+    error = fault_of(GOOD.encode(), tmp_path, columns={"a": "numbr"})
+    assert error.code == "unknown_kind"
+    assert "number" in error.message("es")
+
+
+def test_nested_and_odd_columns_of_parquet_are_read(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "lista": [[1, 2], None],
+            "campo": [{"a": 1}, {"a": 2}],
+            "dura": [timedelta(seconds=90), None],
+            "hora": [time(10, 30), time(11)],
+            "bytes": [b"x", b"y"],
+            "nada": [None, None],
+            "real": pl.Series([0.1, float("nan")], dtype=pl.Float32),
+            "clase": pl.Series(["a", "b"], dtype=pl.Categorical),
+        }
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    read = Parquet(tmp_path / "t.parquet").read()
+    assert read["dura"].to_list() == [90, None]
+    assert read["real"].to_list() == [0.1, None]
+    assert read["clase"].to_list() == ["a", "b"]
+    assert read["nada"].dtype == read["lista"].dtype == pl.String
 
 
 # --- dates
@@ -290,12 +328,10 @@ def test_postgresql_gives_the_types_it_has(postgres_database: str) -> None:
 
 
 def test_four_megabytes_take_under_two_seconds(tmp_path: Path) -> None:
-    import time
-
     line = "{0};1.234.567,5;13/02/2024;Ñuñoa;Sí;texto de {0} palabras sueltas;{0},25\n"
     text = "id;renta;fecha;comuna;activo;nota;x\n" + "".join(line.format(i) for i in range(60_000))
     (tmp_path / "g.csv").write_bytes(text.encode("cp1252"))
-    begun = time.process_time()
+    begun = process_time()
     frame = Csv(tmp_path / "g.csv").read()
     assert frame.shape == (60_000, 7)
-    assert time.process_time() - begun < 2
+    assert process_time() - begun < 2

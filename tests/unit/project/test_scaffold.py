@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.unit.project.clients import rut, write_csv
+from tests.unit.project.clients import SPANISH, rut, write_csv
 
 from timonel.errors import TimonelError
 from timonel.project.project import load_project
@@ -16,9 +16,8 @@ from timonel.schema.inference_texts import TEXTS
 @pytest.fixture
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InitReport:
     monkeypatch.chdir(tmp_path)
-    spanish = {"decimal": ",", "thousands": ".", "form": "%d/%m/%Y", "flags": ("Si", "No")}
     file = tmp_path / "Pérdida de clientes.csv"
-    write_csv(file, encoding="cp1252", separator=";", **spanish)
+    write_csv(file, encoding="cp1252", separator=";", **SPANISH)
     return init_project(
         "Pérdida de clientes.csv", "abandona", language="es", timezone="America/Santiago"
     )
@@ -90,6 +89,9 @@ def test_a_fault_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(TimonelError) as caught:
         init_project("t.json", "a")
     assert caught.value.code == "unsupported_source"
+    with pytest.raises(TimonelError) as caught:
+        init_project("t.csv", "a", timezone="Santiago", keep=["b"])
+    assert caught.value.code == "invalid_config"
     assert not (tmp_path / "t").exists()
 
 

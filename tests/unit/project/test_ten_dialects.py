@@ -12,6 +12,7 @@ from tests.unit.project.clients import WRITERS, rows
 from timonel.project.project import load_project
 from timonel.project.scaffold import InitReport, init_project
 from timonel.project.sources import read_rows
+from timonel.training.train import train
 
 
 def initialised(name: str, folder: Path) -> InitReport:
@@ -50,6 +51,27 @@ def test_a_dialect_gives_the_same_frame_and_schema(
         "rut",
         "fecha",
     )
+
+
+def version_hash(report: InitReport) -> str:
+    project = load_project(report.folder)
+    model = project.models[report.model]
+    trained = train(
+        model,
+        project="demo",
+        timezone="America/Santiago",
+        rules=project.rules_source(model),
+    )
+    return trained.version_hash
+
+
+@pytest.mark.parametrize(
+    "name", ["cp1252 semicolon, thousands point, dd/mm", "latin-1 tab", "xlsx", "sql"]
+)
+def test_a_dialect_trains_to_the_same_version(
+    name: str, tmp_path: Path, reference: InitReport
+) -> None:
+    assert version_hash(initialised(name, tmp_path)) == version_hash(reference)
 
 
 def test_the_frame_holds_the_truth(reference: InitReport) -> None:

@@ -16,25 +16,36 @@ def canonical(column: pl.Series) -> pl.Series:
     dtype = column.dtype
     if dtype == pl.String:
         return _text(column)
-    if dtype.is_integer():
-        whole = column.cast(pl.Int64, strict=False)
-        return whole if whole.null_count() == column.null_count() else column.cast(pl.String)
-    if dtype.is_float() or dtype.is_decimal():
-        if dtype == pl.Float32:
-            column = column.cast(pl.String)  # by its shortest writing: 0.1f is 0.1
-        return whole_if_whole(column.cast(pl.Float64))
     if dtype == pl.Boolean:
         return column
-    if dtype == pl.Date:
-        return column.cast(pl.Datetime("us"))
-    if isinstance(dtype, pl.Datetime):
-        if dtype.time_zone is not None:
-            column = column.dt.convert_time_zone("UTC")
-        return column.dt.cast_time_unit("us")
+    if dtype.is_numeric():
+        return _number(column)
+    if dtype.is_temporal() and dtype != pl.Time:
+        return _moment(column)
     if dtype.is_nested() or dtype in (pl.Object, pl.Binary):
         values = [None if v is None else json.dumps(_plain(v), default=str) for v in column]
         return pl.Series(column.name, values, dtype=pl.String)
     return _text(column.cast(pl.String))
+
+
+def _number(column: pl.Series) -> pl.Series:
+    if column.dtype.is_integer():
+        whole = column.cast(pl.Int64, strict=False)
+        return whole if whole.null_count() == column.null_count() else column.cast(pl.String)
+    if column.dtype == pl.Float32:
+        column = column.cast(pl.String)  # by its shortest writing: 0.1f is 0.1
+    return whole_if_whole(column.cast(pl.Float64))
+
+
+def _moment(column: pl.Series) -> pl.Series:
+    dtype = column.dtype
+    if isinstance(dtype, pl.Duration):
+        return whole_if_whole(column.dt.total_microseconds() / 1_000_000)
+    if isinstance(dtype, pl.Datetime):
+        if dtype.time_zone is not None:
+            column = column.dt.convert_time_zone("UTC")
+        return column.dt.cast_time_unit("us")
+    return column.cast(pl.Datetime("us"))
 
 
 def whole_if_whole(column: pl.Series) -> pl.Series:

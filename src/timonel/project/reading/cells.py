@@ -17,8 +17,10 @@ from timonel.project.reading.errors import (
     AmbiguousDates,
     AmbiguousNumbers,
     BadCell,
+    InvalidDialect,
     MixedDates,
     UnknownColumn,
+    UnknownKind,
 )
 from timonel.project.reading.raw import MISSING, RawTable
 
@@ -102,12 +104,25 @@ def type_table(raw: RawTable, reading: Reading) -> Typed:
     return _Typing(raw, reading).run()
 
 
+def _refuse_unusable(reading: Reading, path: str) -> None:
+    for option in ("decimal", "thousands"):
+        mark = getattr(reading, option)
+        marks = ".," if option == "decimal" else ".,' "
+        if mark is not None and (len(mark) != 1 or mark not in marks):
+            expected = " ".join(map(repr, marks))
+            raise InvalidDialect(path=path, option=option, found=mark, expected=expected)
+    for name, kind in (reading.columns or {}).items():
+        if kind and kind not in KINDS:
+            raise UnknownKind(column=name, kind=kind, known=", ".join(KINDS))
+
+
 class _Typing:
     def __init__(self, raw: RawTable, reading: Reading) -> None:
         self._raw = raw
         self._reading = reading
         self._missing = MISSING | {word.casefold() for word in reading.missing}
         self._guesses = _Guesses()
+        _refuse_unusable(reading, raw.path)
         names = raw.frame.columns if reading.columns is None else list(reading.columns)
         for name in [*names, *reading.dates, *reading.decimals]:
             if name not in raw.frame.columns:

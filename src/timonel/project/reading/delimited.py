@@ -19,6 +19,7 @@ from timonel.project.reading.errors import (
     BrokenQuotes,
     EmptyTable,
     HugeCell,
+    InvalidDialect,
     NulByte,
     OneColumn,
     RaggedRow,
@@ -61,6 +62,9 @@ def read_delimited(
     ProjectFault
         One of ``timonel.project.reading.errors``, with the line and, if there is one, the column.
     """
+    if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
+        expected = "one character: ',' ';' '|' or tab"
+        raise InvalidDialect(path=path, option="separator", found=separator, expected=expected)
     encoding = encoding or detect_encoding(data, path)
     text = _decode(data, encoding, path)
     _refuse_nul(text, path)
@@ -132,7 +136,10 @@ def _decode(data: bytes, encoding: str, path: str) -> str:
     except UnicodeDecodeError as error:
         raise _bad_byte(data, error, encoding, path) from None
     except LookupError:
-        raise WrongEncoding(path=path, line=1, found="?", encoding=repr(encoding)) from None
+        expected = "utf-8, cp1252, latin-1, utf-16"
+        raise InvalidDialect(
+            path=path, option="encoding", found=encoding, expected=expected
+        ) from None
 
 
 def _refuse_nul(text: str, path: str) -> None:

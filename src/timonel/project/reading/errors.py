@@ -202,14 +202,14 @@ class BadCell(ProjectFault):
             "Cannot read {path}, line {line}, column {column!r}: found {found!r}, expected "
             "{expected_en} ({n_bad} of {n} cells do not fit).",
             "Correct the cell; if it means 'missing', say `--missing {found!r}`; if the column is "
-            "text after all, say `--column {column}=text` (in a model: columns={{{column!r}: "
+            "text after all, say `--kind {column}=text` (in a model: columns={{{column!r}: "
             "'text'}}).",
         ),
         "es": Text(
             "No se puede leer {path}, línea {line}, columna {column!r}: hay {found!r}, se esperaba "
             "{expected_es} ({n_bad} de {n} celdas no cumplen).",
             "Corrija la celda; si significa 'sin dato', diga `--missing {found!r}`; si la columna "
-            "es texto, diga `--column {column}=text` (en un modelo: columns={{{column!r}: "
+            "es texto, diga `--kind {column}=text` (en un modelo: columns={{{column!r}: "
             "'text'}}).",
         ),
     }
@@ -286,6 +286,40 @@ class UnknownColumn(ProjectFault):
         "es": Text(
             "No se encuentra la columna {column!r} en {path}; tiene {known}.",
             "Corrija el nombre; importan mayúsculas y minúsculas.",
+        ),
+    }
+
+
+class InvalidDialect(ProjectFault):
+    """An option of reading that no file can have."""
+
+    code = "invalid_dialect"
+    texts = {
+        "en": Text(
+            "Cannot read {path}: {option} is {found!r}; expected {expected}.",
+            "Correct `--{option}` (in a model: the argument of the source), or leave it out: it is "
+            "then found by evidence.",
+        ),
+        "es": Text(
+            "No se puede leer {path}: {option} es {found!r}; se esperaba {expected}.",
+            "Corrija `--{option}` (en un modelo: el argumento de la fuente), u omítalo: entonces "
+            "se averigua por evidencia.",
+        ),
+    }
+
+
+class UnknownKind(ProjectFault):
+    """A kind of column that does not exist."""
+
+    code = "unknown_kind"
+    texts = {
+        "en": Text(
+            "Cannot read the column {column!r} as {kind!r}; the kinds are {known}.",
+            "Name one of them: `--kind {column}=text`.",
+        ),
+        "es": Text(
+            "No se puede leer la columna {column!r} como {kind!r}; los tipos son {known}.",
+            "Nombre uno de ellos: `--kind {column}=text`.",
         ),
     }
 
