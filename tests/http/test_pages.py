@@ -7,11 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 from tests.http import world
 from tests.http.conftest import client_of
 
 from timonel.clock import AffineClock
 from timonel.dashboard.texts import TEXTS, say
+from timonel.store.tables import processes
 
 EVIL = "<script>alert(1)</script>"
 
@@ -229,3 +231,25 @@ async def test_under_a_path_of_a_proxy(app: world.LocalApp) -> None:
         assert "curl https://ml.example/timonel/v1/models/dispatch/predict" in shown
         document = (await client.get("/openapi.json")).json()
         assert document["servers"] == [{"url": "/timonel"}]
+
+
+async def test_sentence_of_state(app: world.LocalApp, client: httpx.AsyncClient) -> None:
+    async def heading(lang: str) -> str:
+        html = (await page(client, f"?lang={lang}"))[1]
+        return re.findall("<h1>(.*)</h1>", html)[0]
+
+    assert await heading("es") == "Todavía no hay modelos declarados"
+    world.declare(app, "a")
+    assert await heading("en") == "No model is in production yet, 1 thing needs you"
+    world.register(app, "a")
+    world.promote(app, "a", "1.0.0")
+    assert await heading("es") == "1 modelo en servicio, nada requiere su atención"
+    world.declare(app, "b")
+    world.register(app, "b")
+    world.promote(app, "b", "1.0.0")
+    assert await heading("en") == "2 models serving, nothing needs you"
+    world.alive(app)
+    with app.engine.begin() as connection:
+        silent = update(processes).values(seen_at=processes.c.seen_at - 3600 * 10**6)
+        connection.execute(silent)
+    assert await heading("en") == "Nothing is serving, 1 thing needs you"

@@ -50,7 +50,7 @@ class LineChart:
     title, description : str
         For people and screen readers; the description states the range and what the band is.
     minimum_n : int
-        A point with fewer is drawn hollow.
+        A point with fewer is drawn hollow, and its interval does not widen the axis.
     write_value, write_time : callable
         How a tick of each axis is written, in the reader's language.
     bounds : (low, high) or None
@@ -73,8 +73,8 @@ class LineChart:
     marks: Sequence[Mark] = ()
     bounds: tuple[float, float] | None = None
     until_us: int | None = None
-    width: float = 440
-    height: float = 190
+    width: float = 500
+    height: float = 200
     palette: Palette = PAGE
 
     def render(self) -> str:
@@ -103,7 +103,10 @@ class LineChart:
         return self.width - _RIGHT - _LETTER * len(label)
 
     def _scales(self) -> tuple[Linear, Linear, tuple[float, ...]]:
-        seen = [v for p in self.points for v in (p.value, p.low, p.high) if v is not None]
+        # the wide interval of a few values would flatten all the others: it is cut at the edge
+        wide = [p for p in self.points if p.n >= self.minimum_n] or self.points
+        seen = [p.value for p in self.points if p.value is not None]
+        seen += [v for p in wide for v in (p.low, p.high) if v is not None]
         seen += list(self.reference or ())
         if self.threshold is not None:
             seen.append(self.threshold.value)
@@ -178,8 +181,8 @@ class LineChart:
     def _band(self, x: Linear, y: Linear) -> list[str]:
         parts = []
         for run in self._runs():
-            upper = [(x(p.at_us), y(p.high)) for p in run if p.high is not None]
-            lower = [(x(p.at_us), y(p.low)) for p in reversed(run) if p.low is not None]
+            upper = [(x(p.at_us), y(min(p.high, y.high))) for p in run if p.high is not None]
+            lower = [(x(p.at_us), y(max(p.low, y.low))) for p in run if p.low is not None][::-1]
             if len(upper) == 1 and len(lower) == 1:  # one bucket: a bar, since an area has no width
                 (px, top), (_, bottom) = upper[0], lower[0]
                 parts.append(

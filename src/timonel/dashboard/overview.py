@@ -147,9 +147,14 @@ class Overview:
     steps: Steps
 
     @property
+    def is_down(self) -> bool:
+        """Whether every process that answered has fallen silent."""
+        return any(check.reason == "no_live_worker" for check in self.health.checks)
+
+    @property
     def n_serving(self) -> int:
-        """How many models have a version in production."""
-        return sum(card.champion is not None for card in self.cards)
+        """How many models have a version in production; none where no process is left to answer."""
+        return 0 if self.is_down else sum(card.champion is not None for card in self.cards)
 
 
 def read_overview(app: "App") -> Overview:

@@ -31,6 +31,7 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "No model is in production yet",
         "es": "Todavía no hay modelos en producción",
     },
+    "serving_down": {"en": "Nothing is serving", "es": "Nada está en servicio"},
     "serving_1": {"en": "1 model serving", "es": "1 modelo en servicio"},
     "serving_n": {"en": "{n} models serving", "es": "{n} modelos en servicio"},
     "needs_0": {"en": "nothing needs you", "es": "nada requiere su atención"},

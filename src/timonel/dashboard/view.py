@@ -47,7 +47,7 @@ def overview_words(view: Overview, lang: Language, base_url: str) -> dict[str, A
     return {
         "view": view,
         "signs": SIGNS,
-        "sentence": sentence(len(view.cards), view.n_serving, len(needs), lang),
+        "sentence": sentence(view, len(needs), lang),
         "at": formats.moment(view.at_us, view.zone, lang),
         "rate": rate,
         "needs": needs,
@@ -57,11 +57,13 @@ def overview_words(view: Overview, lang: Language, base_url: str) -> dict[str, A
     }
 
 
-def sentence(n_models: int, n_serving: int, n_needs: int, lang: Language) -> str:
+def sentence(view: Overview, n_needs: int, lang: Language) -> str:
     """Write the one sentence of state."""
-    if n_models == 0:
+    if not view.cards:
         return say(lang, "no_models")
-    serving = say(lang, _counted("serving", n_serving), n=formats.number(n_serving, lang))
+    n_serving = view.n_serving
+    state = "serving_down" if view.is_down else _counted("serving", n_serving)
+    serving = say(lang, state, n=formats.number(n_serving, lang))
     needs = say(lang, _counted("needs", n_needs), n=formats.number(n_needs, lang))
     return f"{serving}, {needs}"
 

@@ -158,3 +158,16 @@ def test_elements_and_numbers() -> None:
     assert [number(value) for value in (0, -0.001, 1.005, 1200.0)] == ["0", "0", "1", "1200"]
     assert path([]) == ""
     assert path([(0, 1), (2, 3)], closed=True) == "M0 1L2 3Z"
+
+
+def test_a_few_values_do_not_flatten_the_others() -> None:
+    points = [
+        Point(0, 0.9, 0.1, 1.0, 3, "few"),
+        Point(HOUR, 0.91, 0.88, 0.94, 300, "many"),
+        Point(2 * HOUR, 0.92, 0.89, 0.95, 300, "many"),
+    ]
+    root = parse(line(points=points).render())
+    assert not {"0%", "10%", "20%", "50%"} & set(texts(root))
+    band = next(p for p in root.iter(f"{SVG}path") if p.get("fill") == "var(--accent-soft)")
+    heights = [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", band.get("d", ""))]
+    assert max(heights) <= 200

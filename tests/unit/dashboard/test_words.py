@@ -11,7 +11,6 @@ from timonel.dashboard import formats
 from timonel.dashboard.language import Language, choose_language, preferred
 from timonel.dashboard.overview import NeedKind
 from timonel.dashboard.texts import TEXTS, say
-from timonel.dashboard.view import sentence
 from timonel.monitoring.health import State
 from timonel.monitoring.performance import Unknown
 from timonel.project.model import Task
@@ -50,23 +49,6 @@ def test_an_unknown_sentence_or_a_missing_field_is_a_defect() -> None:
         say("es", "no_such_key")
     with pytest.raises(KeyError):
         say("es", "as_of", at="now")
-
-
-@pytest.mark.parametrize(
-    ("n_models", "n_serving", "n_needs", "en", "es"),
-    [
-        (0, 0, 0, "No model is declared yet", "Todavía no hay modelos declarados"),
-        (1, 1, 0, "1 model serving, nothing needs you",
-         "1 modelo en servicio, nada requiere su atención"),
-        (3, 2, 1, "2 models serving, 1 thing needs you",
-         "2 modelos en servicio, 1 asunto requiere su atención"),
-        (1, 0, 2, "No model is in production yet, 2 things need you",
-         "Todavía no hay modelos en producción, 2 asuntos requieren su atención"),
-    ],
-)  # fmt: skip
-def test_sentence_of_state(n_models: int, n_serving: int, n_needs: int, en: str, es: str) -> None:
-    assert sentence(n_models, n_serving, n_needs, "en") == en
-    assert sentence(n_models, n_serving, n_needs, "es") == es
 
 
 @pytest.mark.parametrize(
