@@ -9,6 +9,8 @@ import numpy as np
 
 from timonel.runtime.trees import Ensemble, Tree, single_output_leaves
 
+_LIGHTGBM_ZERO = float(np.float32(1e-35))
+
 
 class NotCompilable(Exception):
     """An estimator, or an option of it, that has no compiled form here; the message says why."""
@@ -136,7 +138,7 @@ def _lightgbm_tree(root: dict[str, Any], output: int) -> Tree:
             )
             entry = (
                 node["split_feature"],
-                float(node["threshold"]),
+                _beside_zero(float(node["threshold"])),
                 len(queue) - 2,
                 len(queue) - 1,
                 goes_left,
@@ -148,6 +150,13 @@ def _lightgbm_tree(root: dict[str, Any], output: int) -> Tree:
         ):
             column.append(value)
     return tree
+
+
+def _beside_zero(threshold: float) -> float:
+    """Move a threshold out of the span, ends included, that LightGBM reads as zero."""
+    if -_LIGHTGBM_ZERO <= threshold < 0.0:
+        return float(np.nextafter(np.float32(-_LIGHTGBM_ZERO), np.float32(-np.inf)))
+    return max(threshold, _LIGHTGBM_ZERO) if threshold >= 0.0 else threshold
 
 
 def _sklearn_tree(fitted: Any, leaves: Callable[[int], list[tuple[int, float]]]) -> Tree:

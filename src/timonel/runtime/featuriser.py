@@ -73,7 +73,10 @@ class _Number:
     def columns(self, values: Sequence[float | None]) -> FloatMatrix:
         fill = self.fill
         numbers = np.array([fill if v is None else v for v in values], dtype=np.float64)
-        return (numbers if self.plain else (numbers - self.mean) / self.scale)[:, None]
+        if not self.plain:
+            with np.errstate(over="ignore"):
+                numbers = (numbers - self.mean) / self.scale
+        return numbers[:, None]
 
 
 class _Missing:

@@ -80,8 +80,9 @@ class LinearForm:
         """Give the outputs of many rows."""
         dense = featuriser.dense_rows(table)
         margins = np.tile(np.array(self._intercept), (len(table), 1))
-        for column in range(featuriser.n_dense):
-            margins += dense[:, column, None] * np.array(self._by_column[column])
+        with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused as no answer
+            for column in range(featuriser.n_dense):
+                margins += dense[:, column, None] * np.array(self._by_column[column])
         if featuriser.n_columns == featuriser.n_dense:
             return [apply_link(self._link, row) for row in margins.tolist()]
         return [

@@ -34,7 +34,7 @@ class AnswerMaker:
     classes : sequence of label, or None
         In the order of the outputs; None: a regression.
     positive : label or None
-        Binary: the class that ``score`` is the probability of; None: the last one.
+        The class that ``score`` is the probability of; None: the predicted one.
     """
 
     __slots__ = ("_classes", "_keys", "_model", "_positive")
@@ -45,15 +45,17 @@ class AnswerMaker:
         self._model = model
         self._classes = tuple(classes) if classes is not None else None
         self._keys = tuple(str(label) for label in classes or ())
-        self._positive = -1
-        if len(self._keys) == 2:
-            self._positive = 1 if positive is None else self._keys.index(str(positive))
+        self._positive = -1 if positive is None else self._keys.index(str(positive))
 
     @classmethod
     def of(cls, manifest: ServingManifest) -> "AnswerMaker":
-        """Make it for a manifest's task and classes."""
-        classes = None if manifest.task == "regression" else manifest.classes
-        return cls(manifest.model, classes, manifest.positive)
+        """Make it for a manifest's task and classes; a binary model's default is the last one."""
+        if manifest.task == "regression" or manifest.classes is None:
+            return cls(manifest.model, None)
+        positive = manifest.positive
+        if manifest.task == "binary" and positive is None:
+            positive = manifest.classes[-1]
+        return cls(manifest.model, manifest.classes, positive)
 
     def __call__(self, outputs: Sequence[float]) -> Answer:
         """Turn one row's outputs into an answer.

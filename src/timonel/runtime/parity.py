@@ -2,8 +2,9 @@
 
 Compared are clean rows, rows with 15 % of their values missing, 8 % of their categories unseen
 and numbers at their limits, and featurised rows that lie exactly on, just below and just above
-split points. Differences may be 1e-5 (for values: relative to the target's scale); labels must be
-equal but where the estimator itself is tied within that tolerance.
+split points. Differences may be 1e-5 (for values: relative to the value or to the spread of all,
+whichever is larger); labels must be equal but where the estimator itself is tied within that
+tolerance.
 """
 
 from collections.abc import Callable, Sequence
@@ -149,11 +150,11 @@ def beside_splits(matrix: FloatMatrix, split_points: FloatMatrix) -> FloatMatrix
     for i, index in enumerate(at):
         column, threshold = split_points[index]
         point = np.float32(threshold)
-        for value in (
-            point,
-            np.nextafter(point, np.float32(-np.inf)),
-            np.nextafter(point, np.float32(np.inf)),
-        ):
+        with np.errstate(over="ignore"):
+            beside = [np.nextafter(point, np.float32(side)) for side in (-np.inf, np.inf)]
+        for value in (point, *beside):
+            if not np.isfinite(value):
+                continue
             row = matrix[i % len(matrix)].copy()
             row[int(column)] = float(value)
             made.append(row)
@@ -165,7 +166,10 @@ def _compare(truth: FloatMatrix, found: FloatMatrix, *, classifier: bool) -> Ver
         return Verdict(n_rows=len(truth), why=f"shape {found.shape}, expected {truth.shape}")
     if not (np.isfinite(truth).all() and np.isfinite(found).all()):
         return Verdict(n_rows=len(truth), why="an output that is not finite")
-    scale = np.ones_like(truth) if classifier else np.maximum(1.0, np.abs(truth))
+    scale = np.ones_like(truth)
+    if not classifier:  # where leaves of a million cancel out, float32 keeps no millionth of one
+        spread = float(np.std(truth)) or 1.0
+        scale = np.maximum(spread, np.abs(truth))
     difference = float(np.max(np.abs(truth - found) / scale))
     n_ties, equal = 0, True
     for expected, got in zip(truth, found, strict=True) if classifier else ():

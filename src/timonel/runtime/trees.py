@@ -85,10 +85,10 @@ def thresholds_f32(thresholds: NDArray[np.float64], *, strict: bool) -> NDArray[
     """
     with np.errstate(over="ignore"):  # LightGBM's "all but NaN" is float64's largest number
         rounded = thresholds.astype(np.float32)
-    back = rounded.astype(np.float64)
-    if strict:
-        return np.where(back < thresholds, np.nextafter(rounded, np.float32(np.inf)), rounded)
-    return np.where(back > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+        back = rounded.astype(np.float64)
+        if strict:
+            return np.where(back < thresholds, np.nextafter(rounded, np.float32(np.inf)), rounded)
+        return np.where(back > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
 @dataclass(slots=True)

@@ -75,10 +75,12 @@ class Schema:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Give a JSON-safe description, one entry a feature, that ``from_json`` reads back."""
-        return [
-            {"kind": _NAMES[type(feature)], **msgspec.to_builtins(asdict(feature))}
-            for feature in self.features
+        described = [
+            {"kind": _NAMES[type(feature)], **asdict(feature)} for feature in self.features
         ]
+        # through JSON, so that it equals what is read back: lists, no tuples
+        plain: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(described))
+        return plain
 
     @classmethod
     def from_json(cls, document: list[dict[str, Any]]) -> "Schema":

@@ -74,7 +74,7 @@ def baseline_of(target: Sequence[Any], classes: Sequence[Label] | None, positive
     counts = Counter(target)
     shares = {str(label): counts[label] / len(target) for label in classes}
     usual = max(classes, key=lambda label: counts[label])
-    shown = positive if len(classes) == 2 else usual
+    shown = usual if positive is None else positive
     return Baseline(usual, shares[str(shown)], shares)
 
 
@@ -97,7 +97,7 @@ def evaluate_classes(
         The truth; a label outside ``classes`` was not in the training part and counts as an error.
     classes : sequence of label
     positive : label or None
-        Two classes only.
+        Binary only.
     baseline : Baseline
     trial : Trial or None
         What the rules gave for the same rows.
@@ -119,8 +119,8 @@ def evaluate_classes(
         "brier": lambda t, _, s: metrics.brier(t, s),
         "ece": lambda t, p, s: metrics.expected_calibration_error(*_confidence(t, p, s)),
     }
-    if n_classes == 2:
-        at = index[positive] if positive is not None else 1
+    if positive is not None:
+        at = index[positive]
         figures["roc_auc"] = lambda t, _, s: metrics.roc_auc(t == at, s[:, at])
         figures["ece"] = lambda t, _, s: metrics.expected_calibration_error(t == at, s[:, at])
         figures["precision"] = lambda t, p, _: _of_class(t, p, n_classes, at, "precision")
@@ -304,8 +304,8 @@ def _class_detail(
     positive: Label | None,
 ) -> dict[str, Any]:
     observed, said = _confidence(truth, chosen, stated)
-    if len(classes) == 2:
-        at = list(classes).index(positive) if positive is not None else 1
+    if positive is not None:
+        at = list(classes).index(positive)
         observed, said = truth == at, stated[:, at]
     return {
         "per_class": {

@@ -129,6 +129,19 @@ def train(
     RecipeFailed
         If the recipe raises, or its estimator cannot predict.
     """
+    # one thread, in BLAS and OpenMP too: with more, sums and so the model follow the machine's load
+    with threadpool_limits(1):
+        return _train(model, project, timezone, rules, seed, progress)
+
+
+def _train(
+    model: Model,
+    project: str,
+    timezone: str,
+    rules: RulesSource | None,
+    seed: int | None,
+    progress: Progress | None,
+) -> TrainedVersion:
     tell = progress or (lambda _step, _share: None)
     seed = model.seed if seed is None else seed
     recipe = resolve(model)
@@ -205,8 +218,7 @@ def _fit(
         if model.task == Task.BINARY:
             positive = classes[-1] if model.positive is None else model.positive
     started = perf_counter()
-    # one thread in BLAS too: with more, sums and so the model depend on the machine's load
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator = _fitted_estimator(model, recipe, matrix, y, seed)
         _require_outputs(model, recipe, estimator, matrix, classes)

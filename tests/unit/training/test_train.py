@@ -1,0 +1,428 @@
+"""A training from data to what serving loads, on small tables made for each question."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from timonel.errors import ProjectFault
+from timonel.project import recipes
+from timonel.project.model import Model, Policy
+from timonel.project.sources import Csv, Parquet
+from timonel.runtime.native import NativePredictor
+from timonel.runtime.predictors import load_predictor, self_test
+from timonel.schema.features import Category, Flag, Number, Text, Timestamp
+from timonel.schema.schema import Schema
+from timonel.training.errors import RecipeFailed, TooFewRows, UnusableData
+from timonel.training.train import TrainedVersion, train
+from timonel.wire.rules import RulesSource
+
+START = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # as a source gives it
+SCHEMA = Schema(
+    Number("age", ge=0, le=120, integer=True),
+    Number("income", required=False),
+    Category("city", ["Arica", "Lota", "Ñuñoa"]),
+    Flag("member", required=False),
+)
+
+
+def rows(n: int = 300, seed: int = 0) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    made = []
+    for i in range(n):
+        age, city = int(rng.integers(18, 80)), str(rng.choice(["Arica", "Lota", "Ñuñoa"]))
+        income = None if rng.random() < 0.1 else float(np.round(rng.gamma(2, 400_000)))
+        signal = (age - 50) / 15 + (city == "Lota") + ((income or 8e5) - 8e5) / 6e5
+        made.append(
+            {
+                "case": f"c{i}",
+                "age": age,
+                "income": income,
+                "city": city,
+                "member": bool(rng.random() < 0.4),
+                "bought": int(signal + rng.normal(0, 0.4) > 0),
+                "spent": float(np.round(1000 * (signal + 5) + rng.normal(0, 200))),
+                "at": (START + timedelta(hours=i // 3)).isoformat(),
+                "shop": f"s{i % 12}",
+            }
+        )
+    return made
+
+
+def model(source: Callable[[], Any] = rows, **changes: Any) -> Model:
+    given: dict[str, Any] = {
+        "name": "buys",
+        "task": "binary",
+        "target": "bought",
+        "schema": SCHEMA,
+        "source": source,
+        "recipe": recipes.xgboost(n_estimators=20),
+        "policy": Policy(min_samples=100),
+    }
+    return Model(**{**given, **changes})
+
+
+def run(
+    declared: Model, rules: RulesSource | None = None, seed: int | None = None
+) -> TrainedVersion:
+    return train(declared, project="shop", timezone="America/Santiago", rules=rules, seed=seed)
+
+
+def blobs(trained: TrainedVersion) -> Callable[[str], bytes]:
+    return {sha256(data).hexdigest(): data for data in trained.artifacts.values()}.__getitem__
+
+
+# --- what comes out
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kind"),
+    [
+        (recipes.automatic(), "onnx"),
+        (recipes.logistic(), "linear"),
+        (recipes.random_forest(n_estimators=10), "onnx"),
+        (recipes.lightgbm(n_estimators=10), "onnx"),
+        (recipes.gradient_boosting(n_estimators=10), "onnx"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_recipe_trains_into_a_version_that_loads(recipe: recipes.Recipe, kind: str) -> None:
+    trained = run(model(recipe=recipe))
+    manifest = trained.manifest
+    assert manifest.version == ""
+    assert (manifest.predictor, manifest.classes, manifest.positive) == (kind, [0, 1], 1)
+    assert manifest.parity is not None
+    assert manifest.parity["passed"]
+    predictor = load_predictor(manifest, blobs(trained))
+    assert len(manifest.self_test.rows) == 32
+    self_test(manifest, predictor)
+    assert trained.report.main.name == "accuracy"
+    assert trained.report.main.value is not None
+    assert trained.report.main.value > (trained.report.baseline or 0)
+    assert trained.report.n_train + trained.report.n_test == 300
+    assert trained.failed_gates == []
+    assert trained.metrics["main"]["lower"] < trained.metrics["main"]["value"]
+
+
+def test_a_regression_and_its_baseline() -> None:
+    declared = model(task="regression", target="spent", recipe=recipes.ridge())
+    trained = run(declared)
+    assert trained.report.main.name == "mae"
+    assert trained.report.main.value is not None
+    assert trained.report.main.value < (trained.report.baseline or 0)
+    assert trained.manifest.classes is None
+    baseline = trained.manifest.baseline
+    assert baseline is not None
+    assert isinstance(baseline.prediction, float)
+    answer = load_predictor(trained.manifest, blobs(trained)).predict_row([30, None, "Lota", None])
+    assert answer.score is None
+    assert answer.probabilities is None
+
+
+def test_the_same_data_and_seed_give_the_same_bytes() -> None:
+    first, second, other = run(model()), run(model()), run(model(), seed=7)
+    assert first.manifest.encode() == second.manifest.encode()
+    assert first.artifacts == second.artifacts
+    assert first.metrics == second.metrics
+    assert first.version_hash == second.version_hash
+    assert other.version_hash != first.version_hash
+    assert (other.data_digest, other.recipe_digest) == (first.data_digest, first.recipe_digest)
+
+
+def test_the_version_hash_follows_data_recipe_and_schema() -> None:
+    base = run(model())
+    data = run(model(lambda: rows(seed=1)))
+    recipe = run(model(recipe=recipes.xgboost(n_estimators=21)))
+    hashes = {base.version_hash, data.version_hash, recipe.version_hash}
+    assert len(hashes) == 3
+    assert data.data_digest != base.data_digest
+    assert data.recipe_digest == base.recipe_digest
+    assert recipe.recipe_digest != base.recipe_digest
+
+
+def test_a_table_gives_one_version_whatever_file_it_is_in(tmp_path: Path) -> None:
+    frame = pl.DataFrame([{k: v for k, v in row.items() if k != "at"} for row in rows()])
+    plain, spanish = tmp_path / "plain.csv", tmp_path / "spanish.csv"
+    frame.write_csv(plain)
+    frame.write_parquet(tmp_path / "table.parquet")
+    words = frame.with_columns(
+        pl.col("member").replace_strict({True: "Sí", False: "No"}, return_dtype=pl.String),
+        pl.col("income").map_elements(
+            lambda x: f"{x:.1f}".replace(".", ","), return_dtype=pl.String
+        ),
+    )
+    spanish.write_bytes(words.write_csv(separator=";").encode("cp1252"))
+    sources: list[Any] = [
+        rows,
+        lambda: frame,
+        lambda: frame.to_dicts(),
+        Parquet(tmp_path / "table.parquet"),
+        Csv(plain),
+        Csv(spanish),
+    ]
+    assert len({run(model(source)).version_hash for source in sources}) == 1
+
+
+# --- cleaning and splitting
+
+
+def test_rows_that_serving_would_refuse_are_left_out_and_counted() -> None:
+    made = rows()
+    made[0]["age"] = 200
+    made[1]["age"] = None
+    made[2]["city"] = "Atlantis"
+    made[3]["bought"] = None
+    made[4]["city"] = "lota"  # another case of a declared word
+    made[5]["member"] = None
+    trained = run(model(lambda: made))
+    assert trained.lineage["data"]["dropped"] == {
+        "missing:age": 1,
+        "out_of_range:age": 1,
+        "target_missing": 1,
+        "unknown_category:city": 1,
+    }
+    assert trained.lineage["data"]["rows_used"] == 296
+
+
+def test_repeated_rows_lie_on_one_side() -> None:
+    from timonel.training.split import split_rows
+    from timonel.training.table import read_table
+
+    made = rows(120) * 3
+    table = read_table(model(lambda: made), "UTC")
+    split = split_rows(table, classes=True, rng=np.random.default_rng(1))
+    assert split.n_duplicates >= 240
+    train_rows = {table.values[i] for i in split.train}
+    assert not any(table.values[i] in train_rows for i in split.test)
+    assert 0.15 <= len(split.test) / len(table) <= 0.25
+
+
+def test_the_holdout_of_a_timed_model_is_the_newest_part() -> None:
+    from timonel.training.split import split_rows
+    from timonel.training.table import read_table
+
+    made = rows()
+    np.random.default_rng(3).shuffle(made)
+    table = read_table(model(lambda: made, time="at"), "America/Santiago")
+    split = split_rows(table, classes=True, rng=np.random.default_rng(1), validation=0.1)
+    assert split.method == "time"
+    assert table.time is not None
+    newest_learned = max(table.time[i] for i in split.train)
+    assert newest_learned < min(table.time[i] for i in split.validation)
+    assert max(table.time[i] for i in split.validation) < min(table.time[i] for i in split.test)
+    parts = [set(part.tolist()) for part in (split.train, split.validation, split.test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 300
+
+
+def test_a_group_is_never_cut_in_two() -> None:
+    from timonel.training.split import split_rows
+    from timonel.training.table import read_table
+
+    table = read_table(model(group="shop"), "UTC")
+    split = split_rows(table, classes=True, rng=np.random.default_rng(1))
+    assert split.method == "group"
+    assert table.group is not None
+    learned = {table.group[i] for i in split.train}
+    held = {table.group[i] for i in split.test}
+    assert held
+    assert learned.isdisjoint(held)
+
+
+def test_a_class_that_is_new_in_the_holdout_counts_as_an_error() -> None:
+    made = rows()
+    for row in made:
+        row["kind"] = "new" if row["at"] >= "2026-01-05" else ("old" if row["bought"] else "mid")
+    declared = model(lambda: made, task="multiclass", target="kind", time="at")
+    trained = run(declared)
+    assert trained.manifest.classes == ["mid", "old"]
+    unknown = trained.report.detail["unknown_classes"]
+    assert unknown > 0
+    assert trained.report.main.value is not None
+    assert trained.report.main.value <= 1 - unknown / trained.report.n_test
+
+
+# --- custom recipes, text, time
+
+
+def test_a_custom_function_is_trained_compiled_and_hashed_by_its_source() -> None:
+    def build(matrix: Any, target: Any, seed: int) -> Any:
+        from sklearn.ensemble import ExtraTreesClassifier
+
+        return ExtraTreesClassifier(10, random_state=seed).fit(matrix, target)
+
+    def unfitted(matrix: Any, target: Any, seed: int) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=5000)
+
+    trained = run(model(recipe=build))
+    assert trained.manifest.predictor == "onnx"
+    assert "ExtraTreesClassifier" in trained.lineage["recipe"]["source"]
+    scaled = recipes.custom(unfitted, encoding="scaled")
+    assert run(model(recipe=scaled)).manifest.predictor == "linear"
+
+
+def test_what_cannot_be_compiled_is_served_natively_and_says_why() -> None:
+    def build(matrix: Any, target: Any, seed: int) -> Any:
+        from sklearn.calibration import CalibratedClassifierCV
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        inner = HistGradientBoostingClassifier(max_iter=10, random_state=seed)
+        return CalibratedClassifierCV(inner, method="isotonic", cv=2).fit(matrix, target)
+
+    trained = run(model(recipe=recipes.custom(build, native_missing=True)))
+    assert trained.manifest.predictor == "native"
+    assert trained.manifest.parity is not None
+    assert {"linear", "trees"} <= {entry["way"] for entry in trained.manifest.parity["refused"]}
+    self_test(trained.manifest, NativePredictor.load(trained.manifest, blobs(trained)))
+
+
+def test_text_is_learned_by_a_linear_model_and_its_vocabulary_is_an_artifact() -> None:
+    rng = np.random.default_rng(2)
+    good, bad = ["excelente", "rápido", "amable"], ["lento", "malo", "roto"]
+    filler = [f"palabra{i}" for i in range(3000)]
+    made = []
+    for i in range(400):
+        liked = bool(i % 2)
+        words = [*rng.choice(good if liked else bad, 2), *rng.choice(filler, 20)]
+        made.append(
+            {"comment": " ".join(words), "stars": float(rng.integers(5)), "liked": int(liked)}
+        )
+    schema = Schema(Text("comment"), Number("stars"))
+    trained = run(model(lambda: made, schema=schema, target="liked", recipe=recipes.automatic()))
+    assert trained.manifest.predictor == "linear"
+    assert trained.manifest.plan == {"artifact": "plan.json"}
+    assert trained.manifest.classes == [0, 1]
+    assert trained.report.main.value is not None
+    assert trained.report.main.value > 0.9
+    predictor = load_predictor(trained.manifest, blobs(trained))
+    self_test(trained.manifest, predictor)
+    assert predictor.predict_row(["EXCELENTE y rápido", None]).prediction == 1
+
+
+def test_hours_are_read_in_the_projects_time_zone() -> None:
+    made = []
+    for i in range(400):
+        moment = START + timedelta(hours=7 * i)
+        made.append({"at": moment.isoformat(), "busy": int(8 <= moment.hour < 20), "n": i % 5})
+    schema = Schema(Timestamp("at"), Number("n"))
+    trained = run(model(lambda: made, schema=schema, target="busy"))
+    predictor = load_predictor(trained.manifest, blobs(trained))
+    noon_utc = 1_767_614_400_000_000  # 2026-01-05 12:00 UTC, 09:00 in Santiago
+    assert predictor.predict_row([noon_utc, 1]).prediction == 1
+    assert predictor.predict_row([noon_utc - 6 * 3_600_000_000, 1]).prediction == 0
+
+
+def test_personal_values_do_not_stay_in_the_self_test() -> None:
+    schema = Schema(
+        Number("age", ge=0, le=120, integer=True),
+        Number("income", required=False, pii=True),
+        Category("city", ["Arica", "Lota", "Ñuñoa"]),
+    )
+    trained = run(model(schema=schema))
+    assert {row[1] for row in trained.manifest.self_test.rows} == {None}
+
+
+# --- rules
+
+
+def test_rules_are_measured_on_the_same_rows() -> None:
+    source = (
+        "from timonel import Answer\n"
+        "def by_age(row):\n"
+        "    if row['city'] == 'Arica':\n"
+        "        return None\n"
+        "    return Answer(int(row['age'] > 50), explanation='age')\n"
+    )
+    trained = run(model(), rules=RulesSource("rules", "by_age", source))
+    assert trained.manifest.rules is not None
+    assert trained.report.rules is not None
+    assert 0.5 < trained.report.rules < 1.0
+    assert 0.4 < trained.report.detail["rules_coverage"] < 0.9
+    assert [gate.name for gate in trained.checks] == ["beats_baseline", "beats_rules"]
+
+
+def test_gates_say_why_a_version_should_not_answer() -> None:
+    made = rows()
+    rng = np.random.default_rng(5)
+    for row in made:
+        row["bought"] = int(rng.random() < 0.5)
+    trained = run(model(lambda: made, policy=Policy(min_samples=100, min_accuracy=0.9)))
+    assert len(trained.failed_gates) == 2
+    assert any("baseline" in sentence for sentence in trained.report.advice + trained.failed_gates)
+    assert trained.report.findings[0].code == "no_better_than_baseline"
+
+
+# --- refusals
+
+
+def with_target(value: Any) -> Callable[[], Any]:
+    return lambda: [{**row, "bought": value, "spent": 5.0} for row in rows()]
+
+
+@pytest.mark.parametrize(
+    ("declared", "error", "words"),
+    [
+        (model(lambda: rows(50)), TooFewRows, "50 usable rows of 50"),
+        (model(with_target(1)), UnusableData, "only the class 1"),
+        (model(with_target(None)), TooFewRows, "300 target_missing"),
+        (
+            model(with_target(1), task="regression", target="spent"),
+            UnusableData,
+            "constant target spent = 5",
+        ),
+        (model(target="bougt"), ProjectFault, "Cannot find the column 'bougt'.*bought"),
+        (model(time="bougt"), ProjectFault, "without the column.*'bougt'.*bought"),
+        (
+            model(schema=Schema(*SCHEMA, Number("height"))),
+            ProjectFault,
+            "Cannot find the column 'height'",
+        ),
+        (model(target="city", schema=Schema(Number("age"))), UnusableData, "3 classes"),
+        (model(positive="1"), UnusableData, "positive='1'"),
+        (model(task="regression", target="city", schema=Schema(Number("age"))), UnusableData,
+         "numbers"),
+        (model(task="multiclass", target="case"), UnusableData, "300 classes in 300 rows"),
+        (model(recipe=recipes.Recipe(name="wizard")), RecipeFailed, "no such recipe"),
+        (model(recipe=recipes.xgboost(n_estimators="many")), RecipeFailed, "TypeError"),
+        (model(recipe=recipes.logistic(wings=2)), RecipeFailed, "wings"),
+        (model(recipe=recipes.ridge()), RecipeFailed, "logistic"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_refused(
+    declared: Model, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        run(declared)
+    assert caught.value.remedy("es")  # type: ignore[attr-defined]
+
+
+class Numb:
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
+        return np.full((len(matrix), 2), self.value)
+
+
+def raises(matrix: Any, target: Any, seed: int) -> Any:
+    raise ZeroDivisionError("of course")
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (raises, "ZeroDivisionError: of course"),
+        (lambda _x, _y, _seed: "a model", "str without predict_proba"),
+        (lambda _x, _y, _seed: None, "NoneType without predict_proba"),
+        (lambda _x, _y, _seed: Numb(float("nan")), "NaN"),
+    ],
+)
+def test_a_recipe_that_gives_no_model_is_refused(build: Any, words: str) -> None:
+    with pytest.raises(RecipeFailed, match=words):
+        run(model(recipe=build))
