@@ -97,7 +97,8 @@ class RowDecoder:
         follows a key, so a body with as many colons as its fields, names and texts account for
         (``colons`` of each row, and one a field around them) has none to spare.
         """
-        return body.count(b":") == n_colons and b"\\" not in body
+        # JSON may also write a colon as an escape
+        return body.count(b":") == n_colons and b"\\u003" not in body
 
     # --- the careful way
 

@@ -87,6 +87,10 @@ class MetricsSlot:
             self._words[0] = _MAGIC
         self._places = {name: _place(i) for i, name in enumerate(_names(self._map, self._words[1]))}
 
+        for name, at in self._places.items():
+            if name[0] == Family.FAULTS:
+                self._words[at] = 0  # a present value: what was wrong in an earlier life
+
     def gauge(self, gauge: Gauge, value: int) -> None:
         """Set a present value."""
         self._words[_GAUGES + _GAUGE_AT[gauge]] = value

@@ -146,3 +146,20 @@ class FailingPredictor:
     def predict_rows(self, table: Sequence[Sequence[Value]]) -> list[Answer]:
         """Do so for each row."""
         return [self.predict_row(values) for values in table]
+
+
+class CannedPool:
+    """A native pool that gives what it was told to: answers, or an error."""
+
+    def __init__(self, gives: list[Answer] | Exception) -> None:
+        self.gives = gives
+        self.asked: list[tuple[str, int, float]] = []
+
+    async def predict(
+        self, digest: str, rows: Sequence[Sequence[object]], deadline_s: float
+    ) -> list[Answer]:
+        """Note the question; raise the error, or give the answers."""
+        self.asked.append((digest, len(rows), deadline_s))
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        return self.gives

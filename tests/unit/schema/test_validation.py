@@ -55,6 +55,15 @@ def test_a_good_row_takes_the_quick_way(
     assert decoder.decode(body(rut="12.345.678-9")) == Row(VALUES, "12.345.678-9")
 
 
+def test_escapes_of_other_letters_stay_on_the_quick_way(
+    decoder: RowDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RowDecoder, "row", lambda *_: pytest.fail("went the careful way"))
+    sent = body(fuma="sí", nota="ñ: \n")
+    assert b"\\u00ed" in sent
+    assert decoder.decode(sent).values[4:6] == (True, "ñ: \n")
+
+
 def test_the_careful_way_gives_the_same_row(decoder: RowDecoder) -> None:
     assert decoder.row(GOOD | {"rut": 12}) == Row(VALUES, "12")
 

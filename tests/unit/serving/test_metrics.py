@@ -38,12 +38,13 @@ def test_counters_survive_a_restart_and_presence_does_not(tmp_path: Path) -> Non
     slot = MetricsSlot(path, 0)
     slot.observe(LABELS, 10)
     slot.gauge(Gauge.READY, 1)
+    slot.set(Family.FAULTS, "churn", "1.0.0", value=1)
     slot.close()
     again = MetricsSlot(path, 0)
     again.observe(LABELS, 20)
     again.observe((*LABELS[:-1], "timeout"), 20)
     (reading,) = read_slots(path)
-    assert sorted(one.n for one in reading.series) == [1, 2]
+    assert sorted(one.n for one in reading.series) == [0, 1, 2]
     assert reading.gauges[Gauge.READY] == 0
 
 

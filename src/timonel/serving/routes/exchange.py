@@ -206,6 +206,8 @@ class Exchange:
             extra.append(_RETRY_AFTER)
         elif isinstance(error, Unauthorized):
             extra.append((b"www-authenticate", b"Bearer"))
+        elif isinstance(error, BodyTooLarge):
+            extra.append((b"connection", b"close"))  # the rest of the body may have no end
         elif isinstance(error, MethodNotAllowed):
             extra.append((b"allow", str(error.context["allowed"]).encode()))
         await self.reply(
