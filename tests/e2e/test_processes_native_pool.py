@@ -6,15 +6,17 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 
 from timonel.registry.artifacts import ArtifactStore
-from timonel.registry.manifest import ServingManifest
+from timonel.registry.manifest import Baseline, ServingManifest, ServingPolicy
 from timonel.runtime.errors import InvalidOutput
 from timonel.runtime.native import PICKLE_ARTIFACT, dump, library_versions
 from timonel.serving.native_pool import NativeClient
@@ -23,12 +25,13 @@ from timonel.serving.processes.errors import NativeFailed, NativeTimeout, Native
 from timonel.serving.processes.launch import ServeConfig, pool_command
 from timonel.serving.processes.slots import StateFolder
 from timonel.settings import Settings
-from timonel.testing.builders import PROJECT, make_manifest, open_registry
+from timonel.testing.builders import PROJECT, make_manifest, open_registry, register_version
+from timonel.testing.server import Server, ServerPlan
 
 HANG, RAISE, CRASH, NAN, NOISE = 1.0, 2.0, 3.0, 4.0, 5.0
 PATIENT_S = 60.0
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+in_module_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 def temperamental() -> Any:
@@ -141,6 +144,7 @@ async def client(host: Host) -> AsyncIterator[NativeClient]:
     await client.close()
 
 
+@in_module_loop
 async def test_the_pool_is_not_there_until_it_is_needed(host: Host) -> None:
     assert not host.child.running
     client = NativeClient(host.path)
@@ -149,6 +153,7 @@ async def test_the_pool_is_not_there_until_it_is_needed(host: Host) -> None:
     await client.close()
 
 
+@in_module_loop
 async def test_rows_are_answered_in_order_under_concurrency(
     client: NativeClient, host: Host
 ) -> None:
@@ -160,6 +165,7 @@ async def test_rows_are_answered_in_order_under_concurrency(
         assert [one.prediction for one in said] == [2 * row[0] for row in table]
 
 
+@in_module_loop
 async def test_a_prediction_that_hangs_is_killed_and_holds_up_nobody(
     client: NativeClient, host: Host
 ) -> None:
@@ -180,31 +186,37 @@ async def test_a_prediction_that_hangs_is_killed_and_holds_up_nobody(
     assert (await client.predict(host.digest, [[8.0]], PATIENT_S))[0].prediction == 16.0
 
 
+@in_module_loop
 async def test_an_error_of_the_estimator_is_told(client: NativeClient, host: Host) -> None:
     with pytest.raises(NativeFailed, match="ArithmeticError: a singular matrix"):
         await client.predict(host.digest, [[RAISE]], PATIENT_S)
 
 
+@in_module_loop
 async def test_an_output_that_is_no_answer_is_invalid(client: NativeClient, host: Host) -> None:
     with pytest.raises(InvalidOutput, match="price"):
         await client.predict(host.digest, [[6.0], [NAN]], PATIENT_S)
 
 
+@in_module_loop
 async def test_a_crash_of_the_estimator_is_survived(client: NativeClient, host: Host) -> None:
     with pytest.raises(NativeUnavailable, match="its process ended"):
         await client.predict(host.digest, [[CRASH]], PATIENT_S)
     assert (await client.predict(host.digest, [[9.0]], PATIENT_S))[0].prediction == 18.0
 
 
+@in_module_loop
 async def test_what_an_estimator_prints_is_no_message(client: NativeClient, host: Host) -> None:
     assert (await client.predict(host.digest, [[NOISE]], PATIENT_S))[0].prediction == 10.0
 
 
+@in_module_loop
 async def test_an_unknown_model_is_unavailable(client: NativeClient) -> None:
     with pytest.raises(NativeUnavailable, match="no served version"):
         await client.predict("0" * 64, [[1.0]], PATIENT_S)
 
 
+@in_module_loop
 async def test_a_pool_that_is_killed_comes_back(client: NativeClient, host: Host) -> None:
     pid = host.child.state().pid
     asking = asyncio.create_task(client.predict(host.digest, [[HANG]], 30.0))
@@ -216,6 +228,7 @@ async def test_a_pool_that_is_killed_comes_back(client: NativeClient, host: Host
     assert host.child.state().pid not in (0, pid)
 
 
+@in_module_loop
 async def test_a_killed_pool_leaves_no_children(host: Host, client: NativeClient) -> None:
     pid = host.child.state().pid
     children = Path(f"/proc/{pid}/task/{pid}/children")
@@ -234,6 +247,53 @@ async def test_a_killed_pool_leaves_no_children(host: Host, client: NativeClient
         await asyncio.sleep(0.02)
 
 
+def test_workers_answer_by_the_pool_and_fall_back_where_it_hangs(
+    tmp_path: Path, sqlite_database: str
+) -> None:
+    manifest = msgspec.structs.replace(
+        native_manifest(ArtifactStore(StateFolder(tmp_path).artifacts)),
+        policy=ServingPolicy(deadline_ms=400.0),
+        baseline=Baseline(-1.0),
+    )
+    plan = ServerPlan(
+        state=tmp_path,
+        database_url=sqlite_database,
+        project=PROJECT,
+        settings={"port": 0, "workers": 2, "role": "predict", "native_processes": 1},
+    )
+    with open_registry(sqlite_database) as (_, registry):
+        version = register_version(registry, model="price", manifest=manifest).version
+        registry.promote("price", version, who="ana", reason="first")
+        with Server(plan) as server, httpx.Client(base_url=server.url, timeout=20) as client:
+
+            def ask(visits: float) -> dict[str, Any]:
+                answer = client.post(
+                    "/v1/models/price/predict", json={"inputs": {"visits": visits}}
+                )
+                assert answer.status_code == 200, answer.text
+                said: dict[str, Any] = answer.json()
+                return said
+
+            await_model(ask)
+            assert ask(7.0)["prediction"] == 14.0
+            assert ask(HANG)["reason"] == "timeout"
+            await_model(ask)
+            assert ask(RAISE)["reason"] == "model_error"
+            assert ask(NAN)["reason"] == "invalid_output"
+            assert ask(8.0)["prediction"] == 16.0
+
+
+def await_model(ask: Callable[[float], dict[str, Any]]) -> None:
+    """Wait until the pool has loaded the model; until then the baseline answers."""
+    until = time.monotonic() + PATIENT_S
+    while (said := ask(9.0))["source"] != "model":
+        assert said["prediction"] == -1.0
+        assert time.monotonic() < until, said
+        time.sleep(0.05)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@in_module_loop
 async def test_without_a_pool_it_is_said(tmp_path: Path) -> None:
     with pytest.raises(NativeUnavailable, match="no pool"):
         await NativeClient(tmp_path / "none.sock").predict("0" * 64, [[1.0]], 1.0)

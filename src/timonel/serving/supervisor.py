@@ -117,25 +117,27 @@ class _Run:
     ) -> None:
         self._config = config
         self._settings = config.settings
+        # in role control a worker only forwards: one is enough
+        self._n_workers = 1 if config.settings.role == "control" else config.settings.workers
         self._listener = listener
         self._url = url
         self._notify = notify
         self._places = StateFolder(config.state)
         self._control_socket = self._places.socket("control") if self._has_control else None
-        slots = self._places.prepare(self._settings.workers)
+        slots = self._places.prepare(self._n_workers)
         self._pool_listener = self._listen_for_pool()
         self._owner = owner_name(config.state)
         self._drainers = DrainerThreads(
             drainer_factory,
             slots,
-            n_workers=self._settings.workers,
+            n_workers=self._n_workers,
             owner=self._owner,
             notify=notify,
         )
         self._engine = make_engine(config.database_url)
         self._reported: set[str] = set()
         self._presence = Presence(self._report, notify)
-        self._workers = [self._make_worker(index) for index in range(self._settings.workers)]
+        self._workers = [self._make_worker(index) for index in range(self._n_workers)]
         self._others = list(self._make_others())
 
     @property
