@@ -73,12 +73,12 @@ def test_taxi_fares(data_folder: Path) -> None:
 
 
 def test_tweets_by_a_linear_model_on_text(data_folder: Path) -> None:
-    frame = pl.read_parquet(data_folder / "tweets_hate" / "tweets_70.parquet").head(6000)
+    frame = pl.read_parquet(data_folder / "tweets_hate" / "tweets_70.parquet")
     schema = Schema(Text("text", required=False))
     trained = run(task="multiclass", target="class_label", schema=schema, source=lambda: frame)
     assert trained.manifest.predictor == "linear"
     assert trained.report.main.value is not None
-    assert trained.report.main.value > 0.84
+    assert trained.report.main.value > 0.87
     assert "weak_class" in {finding.code for finding in trained.report.findings}
 
 
