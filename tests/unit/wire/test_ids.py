@@ -50,9 +50,7 @@ def test_text_and_back() -> None:
     assert parse_uuid7(id_text(one)) == parse_uuid7(id_text(one).upper()) == one
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", VERSION_4, "{" + VERSION_4 + "}", "0" * 32, "ñ" * 36]
-)
+@pytest.mark.parametrize("text", ["", "x", VERSION_4, "{" + VERSION_4 + "}", "0" * 32, "ñ" * 36])
 def test_what_is_no_uuid7_is_none(text: str) -> None:
     assert parse_uuid7(text) is None
 
