@@ -206,13 +206,22 @@ class PerformanceCells:
 
 
 def _read(connection: Connection, table: Table, n_key: int, keys: Iterable[Key]) -> list[Key]:
+    """Read the rows of some keys, by the primary key's index."""
     columns = list(table.c)
     wanted = list(keys)
     found: list[Key] = []
+    if connection.dialect.name == "sqlite":
+        # it would scan the table for a list of row values
+        one = " AND ".join(f'"{column.name}" = ?' for column in columns[:n_key])
+        names = ", ".join(f'"{column.name}"' for column in columns)
+        query = f"SELECT {names} FROM {table.name} WHERE {one}"  # noqa: S608 - names of our own table
+        for key in wanted:
+            found += [tuple(row) for row in connection.exec_driver_sql(query, key)]
+        return found
     for start in range(0, len(wanted), _KEYS_A_QUERY):
         page = wanted[start : start + _KEYS_A_QUERY]
-        query = select(*columns).where(tuple_(*columns[:n_key]).in_(page))
-        found += [tuple(row) for row in connection.execute(query)]
+        rows = select(*columns).where(tuple_(*columns[:n_key]).in_(page))
+        found += [tuple(row) for row in connection.execute(rows)]
     return found
 
 

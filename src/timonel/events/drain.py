@@ -22,12 +22,14 @@ from timonel.clock import Clock
 from timonel.events.accumulators import Accumulator
 from timonel.events.frames import PredictionFrame
 from timonel.events.intake import Batch, Position, Target, gather, lag_bytes, owned, scan
-from timonel.events.joining import Joining, Raced, Waiting, findable
+from timonel.events.joining import Joining, Waiting, findable
 from timonel.events.outcome_rows import join_parked, parked_page, store_outcomes
 from timonel.events.outcomes import complete_until, touch
 from timonel.events.plans import Plans
 from timonel.events.rows import (
+    TRY_AGAIN,
     DeadLetter,
+    Raced,
     RefusedRow,
     Sorted,
     bury,
@@ -47,7 +49,7 @@ _SOON_BYTES = 256 << 10  # about a full batch: it need not wait for the end of t
 _LONG_S, _SHORT_S = 0.08, 0.03  # of a transaction: others wait for SQLite's one write lock
 _MIN_FRAMES = 100
 _ATTEMPTS = 8
-_TRY_AGAIN = ("40001", "40P01", "23505")  # serialization, deadlock, the same row from another
+_SAME_ROW = "23505"  # committed by another drainer meanwhile
 
 _log = logging.getLogger("timonel.events")
 _T = TypeVar("_T")
@@ -225,8 +227,8 @@ class Drainer:
         moves = {s: p for s, p in batch.moves.items() if self._positions.get(s) != p}
         stored = _Stored()
         n_buried = 0
-        # an idle drainer writes once a second, so that its watermark goes on
-        due = watermark is not None and time.monotonic() - self._beat_at >= CYCLE_S
+        # an idle drainer writes once a cycle, so that its watermark goes on
+        due = watermark is not None and time.monotonic() - self._beat_at >= CYCLE_S / 2
         while moves or (due and self._watermarked):
             bury(frames.dead[n_buried:])
             n_buried = len(frames.dead)
@@ -431,4 +433,4 @@ def _is_transient(error: Raced | DBAPIError) -> bool:
     if isinstance(error, Raced):
         return True
     state = getattr(error.orig, "sqlstate", None)
-    return state in _TRY_AGAIN
+    return state in TRY_AGAIN or state == _SAME_ROW

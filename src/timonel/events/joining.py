@@ -51,10 +51,6 @@ _LAST_OF_KEY = {
 }
 
 
-class Raced(Exception):
-    """Another transaction decided the same rows meanwhile."""
-
-
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A truth that looks for its prediction."""

@@ -117,7 +117,7 @@ class _Bad:
 @dataclass(slots=True)
 class _Sent:
     row: int
-    id: UUID
+    id: UUID | None
     key: str | None
     problem: _Bad | None
     known: bool = False
@@ -162,43 +162,43 @@ def import_outcomes(
         plans.refresh(connection)
         # later predictions may still be on their way to the database
         until = min(clock.now_us(), complete_until(connection, project))
-    plan, zone = plans.of(model), ZoneInfo(timezone)
+    reader = _Reader(columns, project, model, plans.of(model), ZoneInfo(timezone), until)
     folder = spool / f"import-{uuid4().hex}"
     writer = SpoolWriter.open(folder)
     try:
-        sent, seen, arrived = [], Counter[str](), 0
+        sent, arrived = [], 0
         for number, row in enumerate(rows, start=1):
-            content = json.dumps(row, sort_keys=True, default=str)
-            name = json.dumps([project, model, content, seen[content]])
-            seen[content] += 1
             # strictly later than the row before it, which it may revise
             arrived = max(arrived + 1, clock.now_us())
-            outcome_id = uuid5(_NAMESPACE, name)
-            frame = _frame(row, columns, model, plan, zone, outcome_id, until, arrived)
+            frame = reader.frame(row, arrived)
             if isinstance(frame, _Bad):
-                sent.append(_Sent(number, UUID(int=0), None, frame))
-                continue
-            writer.append(frame)
-            sent.append(_Sent(number, UUID(bytes=frame.id), frame.key, None))
+                sent.append(_Sent(number, None, None, frame))
+            else:
+                writer.append(frame)
+                sent.append(_Sent(number, UUID(bytes=frame.id), frame.key, None))
         writer.close()
         _mark_known(engine, project, sent)
-        drainer = Drainer(
-            engine,
-            project=project,
-            folders=[folder],
-            drainer_id=folder.name,
-            accumulators=default_accumulators(engine, project),
-            clock=clock,
-            watermarked=False,
-        )
-        while drainer.drain_once().lag_bytes:
-            continue
+        _drain(engine, project, folder, clock)
     finally:
         writer.close()
         shutil.rmtree(folder, ignore_errors=True)
     with reading(engine) as connection:
         fates = _fates(connection, project, model, sent, lang)
     return _report(rows, fates, rejected)
+
+
+def _drain(engine: Engine, project: str, folder: Path, clock: Clock) -> None:
+    drainer = Drainer(
+        engine,
+        project=project,
+        folders=[folder],
+        drainer_id=folder.name,
+        accumulators=default_accumulators(engine, project),
+        clock=clock,
+        watermarked=False,
+    )
+    while drainer.drain_once().lag_bytes:
+        continue
 
 
 def _check(rows: Sequence[Mapping[str, Any]], columns: Columns, model: str) -> None:
@@ -210,47 +210,62 @@ def _check(rows: Sequence[Mapping[str, Any]], columns: Columns, model: str) -> N
         raise UnusableMapping(model=model, found=", ".join(found) or "none", expected=expected)
 
 
-def _frame(
-    row: Mapping[str, Any],
-    columns: Columns,
-    model: str,
-    plan: Plan,
-    zone: ZoneInfo,
-    outcome_id: UUID,
-    until: int,
-    arrived: int,
-) -> OutcomeFrame | _Bad:
-    value = _label(row[columns.value])
-    read = plan.read(value)
-    if isinstance(read, Problem):
-        return _Bad(read.code, read.found, read.expected)
-    observed_at: int | _Bad | None = until
-    if columns.time is not None:
-        observed_at = _moment(row[columns.time], zone, until)
-    if isinstance(observed_at, _Bad):
-        return observed_at
-    prediction, key = None, None
-    if columns.prediction_id is not None:
-        text = str(row[columns.prediction_id] or "").strip()
-        prediction = parse_uuid(text)
-        if prediction is None:
-            return _Bad("not_an_id", repr(text))
-    else:
-        key = _key(row[columns.key or ""])
+class _Reader:
+    """Makes outcome frames of rows; the same row in the same file gives the same id."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        project: str,
+        model: str,
+        plan: Plan,
+        zone: ZoneInfo,
+        until: int,
+    ) -> None:
+        self._columns = columns
+        self._project = project
+        self._model = model
+        self._plan = plan
+        self._zone = zone
+        self._until = until
+        self._seen = Counter[str]()
+
+    def frame(self, row: Mapping[str, Any], arrived: int) -> OutcomeFrame | _Bad:
+        """Read a row, or say why it cannot be sent."""
+        content = json.dumps(row, sort_keys=True, default=str)
+        name = json.dumps([self._project, self._model, content, self._seen[content]])
+        self._seen[content] += 1
+        value = self._plan.read(_label(row[self._columns.value]))
+        if isinstance(value, Problem):
+            return _Bad(value.code, value.found, value.expected)
+        observed_at: int | _Bad = self._until
+        if self._columns.time is not None:
+            observed_at = _moment(row[self._columns.time], self._zone, self._until)
+        if isinstance(observed_at, _Bad):
+            return observed_at
+        named = self._named(row)
+        if isinstance(named, _Bad):
+            return named
+        return OutcomeFrame(
+            id=uuid5(_NAMESPACE, name).bytes,
+            at=arrived,
+            model=self._model,
+            prediction=named if isinstance(named, bytes) else None,
+            key=named if isinstance(named, str) else None,
+            observed_at=observed_at,
+            value=value,
+            origin="file",
+        )
+
+    def _named(self, row: Mapping[str, Any]) -> bytes | str | _Bad:
+        """Read which prediction a row names: an id, or a key."""
+        if self._columns.key is None:
+            text = _text(row[self._columns.prediction_id or ""])
+            return parse_uuid(text) or _Bad("not_an_id", repr(text))
+        key = _text(row[self._columns.key])
         if not key or len(key) > _KEY_LIMIT or "\0" in key:
             return _Bad("bad_key", repr(key)[:100])
-        if plan.outcome.key is None:
-            return _Bad("no_key", key)
-    return OutcomeFrame(
-        id=outcome_id.bytes,
-        at=arrived,
-        model=model,
-        prediction=prediction,
-        key=key,
-        observed_at=observed_at,
-        value=read,
-        origin="file",
-    )
+        return key if self._plan.outcome.key is not None else _Bad("no_key", key)
 
 
 def _label(cell: Any) -> Label | None:
@@ -261,7 +276,7 @@ def _label(cell: Any) -> Label | None:
     return cell if isinstance(cell, bool | int | float) else str(cell)
 
 
-def _key(cell: Any) -> str:
+def _text(cell: Any) -> str:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     # spreadsheets turn integer keys into floats
@@ -300,7 +315,7 @@ def _states(
     connection: Connection, project: str, sent: Iterable[_Sent]
 ) -> dict[UUID, tuple[str, int | None, str | None]]:
     o = outcomes.c
-    ids = [one.id for one in sent if one.problem is None]
+    ids = [one.id for one in sent if one.id is not None]
     states: dict[UUID, tuple[str, int | None, str | None]] = {}
     for start in range(0, len(ids), _PAGE):
         query = select(o.outcome_id, o.state, o.revision, o.problem).where(
@@ -315,12 +330,16 @@ def _fates(
 ) -> list[RowFate]:
     words = _REASONS["es" if lang == "es" else "en"]
     states = _states(connection, project, sent)
-    parked = [one.key for one in sent if one.key and states.get(one.id, ("",))[0] not in _SETTLED]
+    parked = [
+        one.key
+        for one in sent
+        if one.id is not None and one.key is not None and states[one.id][0] not in _SETTLED
+    ]
     keys = _predicted_keys(connection, project, model, parked)
     fates = []
     for one in sent:
-        if one.problem is not None:
-            fates.append(_bad(one.row, one.problem, words))
+        if one.problem is not None or one.id is None:
+            fates.append(_bad(one.row, one.problem or _Bad("no_value", ""), words))
             continue
         state, revision, problem = states[one.id]
         if problem is not None:

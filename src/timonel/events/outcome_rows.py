@@ -15,13 +15,12 @@ from timonel.events.joining import (
     PARKED,
     Decision,
     Joining,
-    Raced,
     Waiting,
     join,
     waiting_of,
 )
 from timonel.events.plans import Plans, Problem
-from timonel.events.rows import json_text
+from timonel.events.rows import Raced, json_text
 from timonel.store.tables import outcomes
 from timonel.wire.answer import Label
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from sqlalchemy import Connection, Engine, case, delete, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import false
 
 from timonel.clock import Clock
@@ -26,7 +27,7 @@ EXPIRE_US = 180 * 86_400_000_000
 KEY_GRACE_US = 86_400_000_000
 
 _FAR = 1 << 62
-_PAGE = 1000
+_PAGE, _PAGES = 1000, 10
 
 
 # -- watermarks -------------------------------------------------------------------------------
@@ -164,62 +165,101 @@ def _expire_keys(engine: Engine, project: str, plans: Plans, now: int) -> None:
                 )
 
 
-def mature_absent(engine: Engine, project: str, model: str, plan: OutcomePlan, clock: Clock) -> int:
+def mature_absent(
+    engine: Engine,
+    project: str,
+    model: str,
+    plan: OutcomePlan,
+    clock: Clock,
+    *,
+    after_us: int = 0,
+) -> int:
     """Let predictions without a truth mature to ``plan.absent`` once their horizon has passed.
 
     The truth arrives, in event time, at the prediction's time plus the horizon; its id follows
     from the prediction's, so maturing twice changes nothing.
 
+    Parameters
+    ----------
+    after_us : int
+        Look only at predictions since this event time: one who calls often need not look at all
+        that ever were.
+
     Returns
     -------
     int
-        How many matured now: at most 1,000 a call; 0 where none is due, nothing is meant by
+        How many matured now: at most 10,000 a call; 0 where none is due, nothing is meant by
         absence, or no drainer lives to join them.
     """
     if plan.absent is None:
         return 0
-    p, t, o = predictions.c, truths.c, outcomes.c
     horizon = plan.horizon_s * 1_000_000
-    with reading(engine) as connection:
-        heir = _live_drainer(connection, project)
-        now = min(clock.now_us(), complete_until(connection, project))
-        known = exists().where(t.project == project, t.prediction_id == p.prediction_id)
-        matured = exists().where(
-            o.project == project, o.prediction_id == p.prediction_id, o.origin == "absence"
+    matured, since = 0, after_us
+    for _ in range(_PAGES):
+        with reading(engine) as connection:
+            heir = _live_drainer(connection, project)
+            until = min(clock.now_us(), complete_until(connection, project)) - horizon
+            due = [] if heir is None else _silent(connection, project, model, since, until)
+        rows = [
+            {
+                "project": project,
+                "outcome_id": uuid5(identifier, "absence"),
+                "model": model,
+                "prediction_id": identifier,
+                "arrived_at": at + horizon,
+                "value": json_text(plan.absent),
+                "origin": "absence",
+                "state": PARKED,
+                "joined": False,
+                "drainer_id": heir,
+            }
+            for identifier, at in due
+        ]
+        matured += _hand_over(engine, project, rows)
+        if len(due) < _PAGE:
+            break
+        since = due[-1][1]
+    return matured
+
+
+def _silent(
+    connection: Connection, project: str, model: str, since: int, until: int
+) -> list[tuple[UUID, int]]:
+    """Give predictions of a time span that have no truth, the oldest first."""
+    p, t, o = predictions.c, truths.c, outcomes.c
+    known = exists().where(t.project == project, t.prediction_id == p.prediction_id)
+    handed = exists().where(
+        o.project == project, o.prediction_id == p.prediction_id, o.origin == "absence"
+    )
+    query = (
+        select(p.prediction_id, p.at)
+        .where(
+            p.project == project,
+            p.model == model,
+            p.at >= since,
+            p.at < until,
+            ~known,
+            ~handed,
         )
-        due = (
-            select(p.prediction_id, p.at)
-            .where(p.project == project, p.model == model, p.at < now - horizon, ~known, ~matured)
-            .order_by(p.at)
-            .limit(_PAGE)
-        )
-        found = [] if heir is None else list(connection.execute(due))
-    rows = [
-        {
-            "project": project,
-            "outcome_id": uuid5(identifier, "absence"),
-            "model": model,
-            "prediction_id": identifier,
-            "key": None,
-            "observed_at": None,
-            "arrived_at": at + horizon,
-            "value": json_text(plan.absent),
-            "origin": "absence",
-            "state": PARKED,
-            "joined": False,
-            "drainer_id": heir,
-        }
-        for identifier, at in found
-    ]
+        .order_by(p.at)
+        .limit(_PAGE)
+    )
+    return [(identifier, at) for identifier, at in connection.execute(query)]
+
+
+def _hand_over(engine: Engine, project: str, rows: list[dict[str, Any]]) -> int:
+    """Park outcomes that are not there yet; another process may do the same at this moment."""
     if not rows:
         return 0
+    o = outcomes.c
+    ids = [row["outcome_id"] for row in rows]
+    there = select(o.outcome_id).where(o.project == project, o.outcome_id.in_(ids))
+    dialect = sqlite if engine.dialect.name == "sqlite" else postgresql
     with engine.begin() as connection:
-        ids = [row["outcome_id"] for row in rows]
-        there = select(o.outcome_id).where(o.project == project, o.outcome_id.in_(ids))
         already = set(connection.scalars(there))
         new = [row for row in rows if row["outcome_id"] not in already]
         if new:
-            connection.execute(insert(outcomes), new)
+            connection.execute(dialect.insert(outcomes).on_conflict_do_nothing(), new)
     return len(new)
 
 

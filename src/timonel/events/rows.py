@@ -22,6 +22,7 @@ from timonel.events.frames import (
     decode,
 )
 from timonel.events.intake import REJECTED, Letter, write_durably
+from timonel.store.errors import StoreUnavailable
 from timonel.store.tables import predictions
 
 DEAD_LETTERS = "dead-letters.ndjson"
@@ -48,6 +49,7 @@ PREDICTION_COLUMNS = (
 )
 
 _KEY_COLUMNS = ("project", "model", "key", "at", "prediction_id")
+TRY_AGAIN = ("40001", "40P01")  # serialization failure, deadlock
 _DUPLICATES = ("23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 _LOOKUP = 1000
 
@@ -221,6 +223,10 @@ def bury(dead: list[DeadLetter]) -> Counter[Path]:
 # -- into the database ------------------------------------------------------------------------
 
 
+class Raced(Exception):
+    """Another transaction was in the way, or decided the same rows meanwhile."""
+
+
 class RefusedRow(Exception):
     """The database refuses the values of one row; ``index`` is its place among the frames."""
 
@@ -299,9 +305,17 @@ def _write(connection: Connection, table: str, columns: tuple[str, ...], rows: l
         connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
         return
     driver = cast("Any", connection.connection.driver_connection)
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+    try:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    except cast("Any", connection.dialect.dbapi).OperationalError as error:
+        # psycopg's own interface: nobody translated this on its way
+        if getattr(error, "sqlstate", None) in TRY_AGAIN:
+            raise Raced from error
+        place = connection.engine.url.render_as_string()
+        detail = (str(error).strip().splitlines() or ["the connection was lost"])[0]
+        raise StoreUnavailable(database=place, detail=detail) from error
 
 
 def _is_refusal(connection: Connection, error: Exception) -> bool:

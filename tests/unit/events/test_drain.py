@@ -1,7 +1,10 @@
 import json
+import random
 import threading
 import time
+from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -10,7 +13,9 @@ from timonel.events.frames import Frame, RefusalFrame
 from timonel.events.segments import list_segments
 from timonel.events.spool import SpoolWriter
 from timonel.registry.manifest import OutcomePlan
+from timonel.store.engine import make_engine
 from timonel.store.errors import StoreUnavailable
+from timonel.store.tables import metadata
 from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan, uuid_of
 
 
@@ -202,3 +207,38 @@ def test_the_same_id_in_two_spools_counts_once_under_concurrency(bench: Bench) -
     assert sum(report.n_inserted for report in reports) == 1500
     assert sum(report.n_frames for report in reports) == 3000
     assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 1500
+
+
+def test_a_server_that_cuts_connections_loses_and_doubles_nothing(
+    postgres_database: str, tmp_path: Path
+) -> None:
+    engine = make_engine(postgres_database)
+    metadata.create_all(engine)
+    bench = Bench(engine, tmp_path)
+    events = Events()
+    frames = [events.prediction() for _ in range(4000)]
+    bench.write(*frames, *(events.outcome("yes", prediction=f.id) for f in frames))
+    publish_plan(engine, PROJECT, "churn", classes=["no", "yes"])
+    drainer, stop, draw = bench.drainer(), threading.Event(), random.Random()
+    thread = threading.Thread(target=drainer.run, args=(stop,))
+    thread.start()
+    n_cut = 0
+    with psycopg.connect(postgres_database, autocommit=True) as killer:
+        until = time.monotonic() + 30
+        while list_segments(bench.slot()) and time.monotonic() < until:
+            if n_cut < 5:
+                stop.wait(draw.uniform(0.0, 0.06))
+                cut = killer.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                n_cut += len(cut.fetchall())
+            stop.wait(0.02)
+    stop.set()
+    thread.join()
+    bench.drainer().drain_once()
+    assert n_cut > 0
+    assert len(bench.rows("predictions", "at")) == 4000
+    assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 4000
+    assert [n for n, _, _ in bench.cells().values()] == [4000]
+    engine.dispose()
