@@ -14,7 +14,7 @@ BASE = "http://127.0.0.1:8000"
 
 def client_of(app: world.LocalApp, *, peer: str = "127.0.0.1") -> httpx.AsyncClient:
     """Give a client of an application in this process."""
-    transport = httpx.ASGITransport(create_api(app), client=(peer, 5000))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(create_api(app), client=(peer, 5000))
     return httpx.AsyncClient(transport=transport, base_url=BASE)
 
 

@@ -192,7 +192,7 @@ async def test_regression_has_a_mean_error(busy: httpx.AsyncClient) -> None:
 
 async def test_health_of_a_database_that_is_gone(app: world.LocalApp) -> None:
     app.engine.dispose()
-    broken = world.LocalApp(world.make_engine("sqlite:////nowhere/at/all.db"), app.settings)
+    broken = world.LocalApp("sqlite:////nowhere/at/all.db")
     async with client_of(broken) as client:
         answer = await client.get("/health")
         assert answer.status_code == 503

@@ -1,5 +1,7 @@
 """Every refusal is a problem document with a remedy, in the reader's language; nothing is a 500."""
 
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from sqlalchemy import text
@@ -98,7 +100,7 @@ async def test_compressed_body_is_refused(busy: httpx.AsyncClient) -> None:
 
 
 async def test_streamed_body_is_limited_too(busy: httpx.AsyncClient) -> None:
-    async def pieces():  # type: ignore[no-untyped-def]
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(40):
             yield b"x" * 65_536
 

@@ -13,6 +13,7 @@ from tests.http.conftest import client_of
 
 from timonel.clock import AffineClock
 from timonel.dashboard.texts import TEXTS, say
+from timonel.project.model import Policy
 from timonel.store.tables import processes
 
 EVIL = "<script>alert(1)</script>"
@@ -181,7 +182,7 @@ async def test_empty_install_shows_the_steps(
 
 
 async def test_what_is_bad_needs_someone(app: world.LocalApp, client: httpx.AsyncClient) -> None:
-    app.policies["dispatch"] = world.Policy(min_accuracy=0.9, min_samples=100)
+    app.policies["dispatch"] = Policy(min_accuracy=0.9, min_samples=100)
     world.declare(app, "dispatch")
     world.register(app, "dispatch", 1)
     world.promote(app, "dispatch", "1.0.0")
@@ -236,7 +237,7 @@ async def test_under_a_path_of_a_proxy(app: world.LocalApp) -> None:
 async def test_sentence_of_state(app: world.LocalApp, client: httpx.AsyncClient) -> None:
     async def heading(lang: str) -> str:
         html = (await page(client, f"?lang={lang}"))[1]
-        return re.findall("<h1>(.*)</h1>", html)[0]
+        return str(re.findall("<h1>(.*)</h1>", html)[0])
 
     assert await heading("es") == "Todavía no hay modelos declarados"
     world.declare(app, "a")

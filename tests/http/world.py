@@ -2,13 +2,14 @@
 
 import random
 import uuid
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import insert
 
+from timonel.app import App
 from timonel.clock import AffineClock
+from timonel.project.config import ProjectConfig
 from timonel.project.model import Model, Policy
 from timonel.registry.errors import UnknownModel
 from timonel.registry.manifest import OutcomePlan, RulesSource, ServingManifest
@@ -19,12 +20,10 @@ from timonel.settings import Settings
 from timonel.store import tables
 from timonel.store.control import (
     ProcessReport,
-    await_generation,
     ensure_project,
-    read_clock,
     report_process,
 )
-from timonel.store.engine import database_now, make_engine
+from timonel.store.engine import database_now
 from timonel.store.migrate import upgrade
 
 PROJECT = "ambulances"
@@ -41,23 +40,15 @@ SCHEMA = Schema(
 )
 
 
-@dataclass
-class LocalApp:
-    """What the control routes rely on of ``timonel.app.App``, with real parts."""
+class LocalApp(App):
+    """A real ``App`` on a given database; its declarations' policies are given, not imported."""
 
-    engine: Engine
-    settings: Settings
-    name: str = PROJECT
-    policies: dict[str, Policy] = field(default_factory=dict)
-    config: Any = field(default_factory=lambda: SimpleNamespace(timezone="America/Santiago"))
-
-    @property
-    def clock(self) -> AffineClock:
-        return read_clock(self.engine, self.name)
-
-    @property
-    def registry(self) -> Registry:
-        return Registry(self.engine, self.name, self.clock)
+    def __init__(self, url: str, **settings: Any) -> None:
+        config = ProjectConfig(
+            name=PROJECT, timezone="America/Santiago", language=None, models=(), settings={}
+        )
+        super().__init__(Path("nowhere"), config, Settings(database_url=url, **settings))
+        self.policies: dict[str, Policy] = {}
 
     def model(self, name: str) -> Model:
         if name not in self.policies:
@@ -71,16 +62,13 @@ class LocalApp:
             policy=self.policies[name],
         )
 
-    def await_generation(self, timeout_s: float = 5.0) -> tuple[int, int]:
-        return await_generation(self.engine, self.name, timeout_s=timeout_s)
-
 
 def open_world(url: str, *, clock: AffineClock | None = None, **settings: Any) -> LocalApp:
     """Open an empty, prepared project."""
-    engine = make_engine(url)
-    upgrade(engine)
-    ensure_project(engine, PROJECT, "America/Santiago", clock)
-    return LocalApp(engine, Settings(**settings))
+    app = LocalApp(url, **settings)
+    upgrade(app.engine)
+    ensure_project(app.engine, PROJECT, "America/Santiago", clock)
+    return app
 
 
 def manifest(
