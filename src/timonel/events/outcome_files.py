@@ -136,12 +136,10 @@ def import_outcomes(
     rejected: Path,
     lang: str = "en",
 ) -> ImportReport:
-    """Send a table's truths through a spool of its own, drain it, and say what became of each.
+    """Send a table's truths through a spool of their own, drain it, and say what became of each.
 
     Parameters
     ----------
-    rows : sequence of mappings
-        The table; every row has the same columns.
     timezone : str
         IANA zone in which times without one are read.
     spool : Path
