@@ -51,6 +51,9 @@ def _xgboost(estimator: Any) -> Ensemble:
         "reg:absoluteerror": "identity",
         "reg:pseudohubererror": "identity",
         "reg:quantileerror": "identity",
+        "count:poisson": "exp",
+        "reg:gamma": "exp",
+        "reg:tweedie": "exp",
     }.get(objective)
     if link is None:
         raise NotCompilable(f"XGBoost objective {objective!r}")
@@ -60,6 +63,8 @@ def _xgboost(estimator: Any) -> Ensemble:
         base *= n_outputs
     if link == "sigmoid":
         base = [log(p / (1.0 - p)) for p in base]
+    elif link == "exp":
+        base = [log(p) for p in base]
     model = learner["gradient_booster"]["model"]
     trees = [
         _xgboost_tree(tree, output)
@@ -103,6 +108,9 @@ def _lightgbm(estimator: Any) -> Ensemble:
         "fair": "identity",
         "quantile": "identity",
         "mape": "identity",
+        "poisson": "exp",
+        "gamma": "exp",
+        "tweedie": "exp",
     }.get(objective[0])
     if link is None or "sqrt" in objective:
         raise NotCompilable(f"LightGBM objective {' '.join(objective)!r}")

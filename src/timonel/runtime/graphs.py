@@ -31,7 +31,7 @@ class OnnxScores:
     Parameters
     ----------
     members : list of dict
-        ``weight`` (they sum to 1), ``link`` (identity, sigmoid, softmax), ``output`` (name).
+        ``weight`` (they sum to 1), ``link`` (identity, sigmoid, softmax, exp), ``output`` (name).
     graphs : list of bytes
         The members' graphs; input ``x`` float32, shape (n_rows, n_columns).
     """

@@ -4,7 +4,7 @@ One row and many rows add the same numbers in the same order, so they agree to t
 """
 
 from collections.abc import Sequence
-from math import exp
+from math import exp, inf
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from timonel.runtime.featuriser import Featuriser, FloatMatrix, Value
 
 Link = Literal["identity", "sigmoid", "softmax"]
+_LARGEST_EXPONENT = 709.0
 
 
 def sigmoid(margin: float) -> list[float]:
@@ -38,6 +39,8 @@ def apply_link(link: str, margins: list[float]) -> list[float]:
         return sigmoid(margins[0])
     if link == "softmax":
         return softmax(margins)
+    if link == "exp":
+        return [exp(margin) if margin < _LARGEST_EXPONENT else inf for margin in margins]
     return margins
 
 

@@ -51,7 +51,7 @@ class Ensemble:
     trees : sequence of Tree
     base : sequence of float
         Start of each output.
-    link : {"identity", "sigmoid", "softmax"}
+    link : {"identity", "sigmoid", "softmax", "exp"}
     strict : bool
         XGBoost's ``<`` instead of ``<=``.
     """

@@ -19,14 +19,14 @@ from threadpoolctl import threadpool_limits
 from timonel.project.model import Model, Task
 from timonel.project.recipes import Recipe
 from timonel.registry.manifest import Baseline, ServingManifest
-from timonel.runtime.compile import compile_estimator, estimator_outputs
+from timonel.runtime.compile import Compiled, compile_estimator, estimator_outputs
 from timonel.runtime.errors import InvalidOutput
 from timonel.runtime.featuriser import Featuriser
 from timonel.runtime.parity import Rows
 from timonel.runtime.predictors import Predictor
 from timonel.stats.measure import Measure
 from timonel.training import digests
-from timonel.training.advice import Advice, advise
+from timonel.training.advice import Advice, advise, giveaways
 from timonel.training.assemble import Fitted, assemble, self_test_of
 from timonel.training.errors import RecipeFailed
 from timonel.training.estimators import build, resolve
@@ -47,6 +47,7 @@ from timonel.wire.answer import Label
 from timonel.wire.rules import RulesSource
 
 Progress = Callable[[str, float], None]
+_MOST_LOOKED_AT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +156,7 @@ def _train(
     fitted = _fit(model, recipe, table, split, seed, timezone)
     tell("compiling", 0.6)
     clean = Rows.sample(model.schema, table.take(split.test.tolist()), rng)
-    compiled = compile_estimator(
-        fitted.estimator,
-        fitted.plan,
-        clean,
-        classifier=classifier,
-        outputs=lambda rows: estimator_outputs(
-            fitted.estimator, matrix_of(fitted.featuriser, rows), classifier=classifier
-        ),
-    )
+    compiled = _compile(fitted, clean, classifier=classifier)
     tell("measuring", 0.75)
     manifest, artifacts, predictor = assemble(
         model, compiled, fitted, project=project, timezone=timezone, rules=rules
@@ -173,26 +166,14 @@ def _train(
     tell("describing", 0.95)
     identity = _identity(model, recipe, table, seed=seed, timezone=timezone)
     lineage = _lineage(model, recipe, table, split, seed=seed, timezone=timezone, rules=rules)
-    findings = advise(
-        evaluation, n_read=table.n_read, dropped=table.dropped, warnings=fitted.warnings
-    )
-    report = TrainingReport(
-        evaluation.main,
-        evaluation.baseline,
-        evaluation.rules,
-        len(split.train),
-        len(split.test),
-        [finding.en for finding in findings],
-        findings,
-        _detail(table, split, evaluation, fitted, trial, predictor),
-    )
+    detail = _detail(table, split, evaluation, fitted, trial, predictor)
     return TrainedVersion(
         manifest,
         artifacts,
         evaluation.metrics_document(),
         lineage,
         **identity,
-        report=report,
+        report=_report(model, fitted, table, split, evaluation, detail),
         checks=gates_of(evaluation, model.policy),
     )
 
@@ -279,8 +260,9 @@ def _require_outputs(
             model, recipe, f"{wanted} raised {type(error).__name__}: {error}"[:400], "predictions"
         ) from error
     width = 1 if classes is None else len(classes)
-    if outputs.shape[1:] != (width,):
-        raise _failed(model, recipe, f"outputs of shape {outputs.shape}", f"{width} a row")
+    expected = (min(200, matrix.shape[0]), width)
+    if outputs.shape != expected:
+        raise _failed(model, recipe, f"outputs of shape {outputs.shape}", f"shape {expected}")
     if not np.isfinite(outputs).all():
         raise _failed(model, recipe, "NaN or infinite predictions", "finite numbers")
 
@@ -291,6 +273,50 @@ def _failed(model: Model, recipe: Recipe, found: str, expected: str) -> RecipeFa
 
 
 # --- measuring and describing
+
+
+def _report(
+    model: Model,
+    fitted: Fitted,
+    table: Table,
+    split: Split,
+    evaluation: Evaluation,
+    detail: dict[str, Any],
+) -> TrainingReport:
+    findings = advise(
+        evaluation,
+        n_read=table.n_read,
+        dropped=table.dropped,
+        warnings=fitted.warnings,
+        giveaways=_giveaways(model, fitted, table, split),
+    )
+    return TrainingReport(
+        evaluation.main,
+        evaluation.baseline,
+        evaluation.rules,
+        len(split.train),
+        len(split.test),
+        [finding.en for finding in findings],
+        findings,
+        detail,
+    )
+
+
+def _giveaways(model: Model, fitted: Fitted, table: Table, split: Split) -> list[str]:
+    parts = [part[:_MOST_LOOKED_AT].tolist() for part in (split.train, split.test)]
+    learned, held = [(table.take(part), [table.target[i] for i in part]) for part in parts]
+    classes = fitted.classes is not None
+    return giveaways(fitted.plan, model.schema.names, learned, held, classes=classes)
+
+
+def _compile(fitted: Fitted, rows: Rows, *, classifier: bool) -> Compiled:
+    def said(table: Sequence[Sequence[Any]]) -> Any:
+        matrix = matrix_of(fitted.featuriser, table)
+        return estimator_outputs(fitted.estimator, matrix, classifier=classifier)
+
+    return compile_estimator(
+        fitted.estimator, fitted.plan, rows, classifier=classifier, outputs=said
+    )
 
 
 def _measure(

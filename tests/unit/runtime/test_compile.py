@@ -200,6 +200,30 @@ def test_a_recipe_compiles_and_a_row_alone_is_a_row_among_many(name: str, kind: 
             assert answer.score == answer.probabilities[str(shown)]
 
 
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+@pytest.mark.parametrize("objective", ["poisson", "gamma", "tweedie"])
+def test_counts_and_amounts_compile_through_their_exponential(library: str, objective: str) -> None:
+    counts = np.maximum(1.0, np.round(3 + TARGETS["regression"] / 1e6))
+    if library == "xgboost":
+        name = f"{'count' if objective == 'poisson' else 'reg'}:{objective}"
+        estimator = xgboost("regression").set_params(objective=name)
+    else:
+        estimator = lightgbm("regression").set_params(objective=objective)
+    estimator.fit(Featuriser.from_plan(plan(missing=True)).rows(TABLE), counts)
+    form = compiled(estimator, kind="regression", missing=True)
+    assert form.verdict["way"] == "trees", form.verdict
+
+
+def test_options_without_a_compiled_form_are_native() -> None:
+    from xgboost import XGBClassifier
+
+    estimator = XGBClassifier(n_estimators=5, booster="dart", n_jobs=1)
+    estimator.fit(Featuriser.from_plan(plan(missing=True)).rows(TABLE), TARGETS["binary"])
+    form = compiled(estimator, kind="binary", missing=True)
+    assert form.kind == "native"
+    assert "dart" in form.verdict["refused"][1]["why"]
+
+
 def test_lightgbm_reads_numbers_beside_zero_as_zero() -> None:
     from lightgbm import LGBMClassifier
 

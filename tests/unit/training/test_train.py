@@ -347,6 +347,18 @@ def test_rules_are_measured_on_the_same_rows() -> None:
     assert [gate.name for gate in trained.checks] == ["beats_baseline", "beats_rules"]
 
 
+def test_an_input_that_gives_the_target_away_is_named() -> None:
+    made = rows()
+    for row in made:
+        row["days_since"] = 200 if row["bought"] else 3
+    schema = Schema(*SCHEMA, Number("days_since"))
+    trained = run(model(lambda: made, schema=schema))
+    codes = [finding.code for finding in trained.report.findings]
+    assert codes.count("gives_the_target_away") == 1
+    assert "days_since" in trained.report.advice[0]
+    assert "too_good" in codes
+
+
 def test_gates_say_why_a_version_should_not_answer() -> None:
     made = rows()
     rng = np.random.default_rng(5)
@@ -403,11 +415,11 @@ def test_what_cannot_be_trained_is_refused(
 
 
 class Numb:
-    def __init__(self, value: float) -> None:
-        self.value = value
+    def __init__(self, value: float, width: int = 2) -> None:
+        self.value, self.width = value, width
 
     def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
-        return np.full((len(matrix), 2), self.value)
+        return np.full((len(matrix), self.width), self.value)
 
 
 def raises(matrix: Any, target: Any, seed: int) -> Any:
@@ -421,8 +433,10 @@ def raises(matrix: Any, target: Any, seed: int) -> Any:
         (lambda _x, _y, _seed: "a model", "str without predict_proba"),
         (lambda _x, _y, _seed: None, "NoneType without predict_proba"),
         (lambda _x, _y, _seed: Numb(float("nan")), "NaN"),
+        (lambda _x, _y, _seed: Numb(0.5, width=3), r"shape \(200, 3\)"),
+        (lambda _x, _y, _seed: Numb(0.7), "probabilities that sum to 1"),
     ],
 )
 def test_a_recipe_that_gives_no_model_is_refused(build: Any, words: str) -> None:
     with pytest.raises(RecipeFailed, match=words):
-        run(model(recipe=build))
+        run(model(recipe=build, allow_pickle=True))
