@@ -5,6 +5,7 @@ database, and prints its notices as lines of JSON.
 """
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import msgspec
 
 from timonel.serving.config import decode, encode
 from timonel.serving.processes.liveness import Heartbeat
+from timonel.serving.processes.ports import next_free
 from timonel.serving.processes.slots import StateFolder
 
 START_LIMIT_S = 60.0
@@ -39,7 +41,7 @@ class Server:
     Parameters
     ----------
     plan : ServerPlan
-        With port 0 the first start takes a free port, and later ones the same.
+        With port 0 a free one is taken at the first start, and kept.
     """
 
     def __init__(self, plan: ServerPlan) -> None:
@@ -52,8 +54,10 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until all workers are ready."""
-        if self.url:
-            port = int(self.url.rpartition(":")[2])
+        if not self._plan.settings["port"]:
+            # Below the ports that the system gives to clients: one that asks for a server that is
+            # away could be given the server's own port, and then talks to itself and holds it.
+            port = next_free("127.0.0.1", random.randrange(15_000, 30_000))
             settings = self._plan.settings | {"port": port}
             self._plan = msgspec.structs.replace(self._plan, settings=settings)
         n_heard = len(self.notices)

@@ -58,6 +58,7 @@ def listen(host: str, port: int, *, patience_s: float = 3.0) -> socket.socket:
     """Bind and listen; port 0 takes any free one.
 
     A port still held by workers of a server that was killed is waited for: they are ending.
+    So is one whose owner cannot be named: it ended as we looked.
 
     Raises
     ------
@@ -75,7 +76,9 @@ def listen(host: str, port: int, *, patience_s: float = 3.0) -> socket.socket:
                 found = error.strerror or str(error)
                 raise AddressUnusable(host=host, port=port, found=found) from error
         owner = owner_of(port)
-        if _ORPHAN_MARK not in owner.command or time.monotonic() > until:
+        # an owner that nobody can name has most likely just ended
+        passing = _ORPHAN_MARK in owner.command or owner == Owner()
+        if not passing or time.monotonic() > until:
             raise PortBusy(
                 host=host,
                 port=port,
