@@ -102,5 +102,7 @@ def first_baseline(model: Model, *, timezone: str) -> Baseline | None:
     if model.task == Task.REGRESSION:
         return baseline_of(target, None, None)
     classes = class_list(target)
-    positive = model.positive if model.positive is not None else classes[-1]
+    positive = None
+    if model.task == Task.BINARY:
+        positive = model.positive if model.positive in classes else classes[-1]
     return baseline_of(target, classes, positive)

@@ -18,7 +18,7 @@ from timonel.store.engine import make_engine
 from timonel.store.migrate import upgrade
 from timonel.training import rules as trials
 from timonel.training.errors import UnusableRules
-from timonel.training.publish import declaration_manifest, publish, verify_rules
+from timonel.training.publish import declaration_manifest, first_baseline, publish, verify_rules
 from timonel.training.train import train
 from timonel.wire.rules import RulesSource
 
@@ -73,6 +73,25 @@ def test_a_declaration_needs_no_data() -> None:
     assert (manifest.outcome.key, manifest.outcome.absent) == ("rut", 0)
     without = declaration_manifest(model(), project="shop", timezone="UTC", rules=None)
     assert without.rules is None
+
+
+def test_the_first_baseline_needs_labels_and_no_training() -> None:
+    labels = [{"age": 20 + i, "kind": "c" if i < 2 else "ab"[i % 2], "spent": 1.0 * i}
+              for i in range(11)]  # fmt: skip
+    small = {"source": lambda: labels, "schema": Schema(Number("age")), "fallback": None}
+    many = first_baseline(model(**small, task="multiclass", target="kind"), timezone="UTC")
+    assert many is not None
+    assert many.prediction == "a"
+    assert many.score == pytest.approx(5 / 11)
+    two = [row for row in labels if row["kind"] != "c"]
+    both = model(**{**small, "source": lambda: two}, target="kind", positive="b")
+    found = first_baseline(both, timezone="UTC")
+    assert found is not None
+    assert found.score == pytest.approx(4 / 9)
+    middle = first_baseline(model(**small, task="regression", target="spent"), timezone="UTC")
+    assert middle is not None
+    assert (middle.prediction, middle.score) == (5.0, None)
+    assert first_baseline(model(**small, target="nothing"), timezone="UTC") is None
 
 
 def test_good_rules_pass_and_are_timed() -> None:
