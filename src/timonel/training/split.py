@@ -125,14 +125,29 @@ def _draw(
         members.setdefault(stratum, []).append(group)
     part = np.zeros(n_groups, dtype=np.int64)
     for stratum in members.values():
-        shuffled = rng.permutation(np.array(stratum))
-        total = int(sizes[shuffled].sum())
-        position = 0
+        left = rng.permutation(np.array(stratum)).tolist()
+        total = int(sizes[left].sum())
         for number, share in ((1, shares[0]), (2, shares[1])):
-            wanted, taken = round(share * total), 0
-            # the last group of a stratum stays in the training part
-            while position < len(shuffled) - 1 and taken < wanted:
-                part[shuffled[position]] = number
-                taken += int(sizes[shuffled[position]])
-                position += 1
+            taken, left = _take(left, sizes, round(share * total))
+            part[taken] = number
     return part[groups]
+
+
+def _take(groups: list[int], sizes: Rows, wanted: int) -> tuple[list[int], list[int]]:
+    """Take groups of about ``wanted`` rows in all, never all groups; give them and the rest."""
+    taken: list[int] = []
+    rest: list[int] = []
+    n = 0
+    for group in groups:
+        if n < wanted and n + sizes[group] <= 2 * wanted:
+            taken.append(group)
+            n += int(sizes[group])
+        else:
+            rest.append(group)
+    if wanted and not taken and len(rest) > 1:  # all are larger than that
+        smallest = min(rest, key=lambda group: int(sizes[group]))
+        rest.remove(smallest)
+        taken.append(smallest)
+    if not rest and taken:
+        rest.append(taken.pop())
+    return taken, rest

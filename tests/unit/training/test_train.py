@@ -233,6 +233,21 @@ def test_a_group_is_never_cut_in_two() -> None:
     assert learned.isdisjoint(held)
 
 
+@pytest.mark.parametrize("sizes", [[270, 20, 10], [150, 150], [299, 1]])
+def test_a_large_group_is_learned_from_rather_than_held_out(sizes: list[int]) -> None:
+    from timonel.training.split import split_rows
+    from timonel.training.table import read_table
+
+    made = rows(sum(sizes))
+    shops = [f"shop{i}" for i, n in enumerate(sizes) for _ in range(n)]
+    for row, shop in zip(made, shops, strict=True):
+        row["shop"] = shop
+    table = read_table(model(lambda: made, group="shop"), "UTC")
+    for seed in range(5):
+        split = split_rows(table, classes=True, rng=np.random.default_rng(seed))
+        assert 0 < len(split.test) <= len(split.train)
+
+
 def test_a_class_that_is_new_in_the_holdout_counts_as_an_error() -> None:
     made = rows()
     for row in made:
