@@ -103,6 +103,7 @@ alerts = Table(
     Column("last_seen_at", BigInteger, nullable=False),
     Column("n_seen", Integer, nullable=False),
     Column("n_clear", Integer, nullable=False),  # clear in a row
+    Column("notified_at", BigInteger),  # when channels were last told; null: never
     Column("silenced_until", BigInteger),
     Column("resolved_at", BigInteger),
     Column("resolved_by", String(128)),

@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
         sa.Column("n_seen", sa.Integer(), nullable=False),
         sa.Column("n_clear", sa.Integer(), nullable=False),
+        sa.Column("notified_at", sa.BigInteger(), nullable=True),
         sa.Column("silenced_until", sa.BigInteger(), nullable=True),
         sa.Column("resolved_at", sa.BigInteger(), nullable=True),
         sa.Column("resolved_by", sa.String(length=128), nullable=True),
