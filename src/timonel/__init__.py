@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from timonel.notebook import open_project as open
     from timonel.errors import TimonelError
+    from timonel.notebook import open_project as open
     from timonel.project import recipes
     from timonel.project.model import Model, Outcome, Policy
     from timonel.project.sources import Csv, Excel, Parquet, Sql

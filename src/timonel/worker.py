@@ -18,6 +18,7 @@ from timonel.registry.manifest import decode_manifest
 CHORES_EVERY_S = 5.0
 RETRY_FIRST_S = 60.0
 RETRY_MOST_S = 3600.0
+DAY_US = 86_400_000_000
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -49,6 +50,7 @@ class Worker:
         self._app = app
         self._report = report
         self._retries: dict[str, Retry] = {}
+        self._matured_until: dict[str, int] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; one failing chore never stops the others."""
@@ -111,6 +113,16 @@ class Worker:
             plan = decode_manifest(row.manifest).outcome
             if plan.absent is None:
                 continue
-            n = mature_absent(self._app.engine, self._app.name, row.model, plan, self._app.clock)
+            n = mature_absent(
+                self._app.engine,
+                self._app.name,
+                row.model,
+                plan,
+                self._app.clock,
+                after_us=self._matured_until.get(row.model, 0),
+            )
+            # The next turn looks back a day beyond the horizon only; the first looked at all.
+            due = self._app.clock.now_us() - plan.horizon_s * 1_000_000
+            self._matured_until[row.model] = due - DAY_US if n == 0 else 0
             if n:
                 self._report("matured", {"model": row.model, "n": n, "value": plan.absent})

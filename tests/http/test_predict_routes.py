@@ -637,7 +637,7 @@ async def test_a_defect_is_a_503_with_an_error_id_in_the_log(
 
     monkeypatch.setattr(predict, "reply_of", defect)
     response = await client.post(PREDICT, json={"inputs": ROW})
-    document = problem_of(response, 503, "worker_failure")
+    document = problem_of(response, 503, "unexpected_failure")
     assert document["error_id"] in caplog.text
     assert "a defect of ours" in caplog.text
 

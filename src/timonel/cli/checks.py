@@ -109,10 +109,13 @@ def _history(app: "App") -> Iterator[Finding]:
 def _spool(app: "App") -> Iterator[Finding]:
     spool = app.state / "spool"
     size = sum(file.stat().st_size for file in spool.rglob("*.spool")) if spool.exists() else 0
-    bad = len(list(spool.rglob("*.bad"))) if spool.exists() else 0
+    bad = len(list(spool.rglob("rejected/*"))) if spool.exists() else 0
     if bad:
         yield Finding(
-            "spool", "warning", f"{bad} quarantined segments", f"see the files *.bad under {spool}"
+            "spool",
+            "warning",
+            f"{bad} files of events that could not be stored",
+            f"see {spool}/*/rejected",
         )
     yield Finding("spool", "ok", f"{size} bytes not yet drained")
     free_gb = shutil.disk_usage(app.folder).free / 1e9

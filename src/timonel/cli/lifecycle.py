@@ -111,8 +111,8 @@ def print_training(published: "Published") -> None:
         predictor=trained.manifest.predictor,
         parity=parity.get("summary", "-"),
     )
-    for line in trained.report.advice:
-        out(f"  {line}")
+    for finding in trained.report.findings:
+        out(f"  {finding.es if language() == 'es' else finding.en}")
     if published.promoted:
         say("promoted", version=str(version), reason=published.reason)
     else:
@@ -197,7 +197,9 @@ def _print_history(app: "App", model: str | None, as_json: bool) -> None:
 
 def promote(
     model: Model,
-    version: Annotated[str, typer.Argument(help="Version, such as 1.2.0.")],
+    version: Annotated[
+        str | None, typer.Argument(help="Version, such as 1.2.0 (or MODEL@1.2.0 in one word).")
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "by hand",
     folder: Folder = HERE,
     who: Who = None,
@@ -209,7 +211,12 @@ def promote(
 
         app = open_app(folder)
         app.require_prepared()
-        done = app.registry.promote(model, version, who=who or host_name(), reason=reason)
+        if version is None and "@" not in model:
+            raise typer.BadParameter(f"{model} VERSION / {model}@VERSION")
+        wanted = app.registry.resolve(f"{model}@{version}" if version else model)
+        done = app.registry.promote(
+            wanted.model, wanted.version, who=who or host_name(), reason=reason
+        )
         if as_json:
             out_json(_transition_document(app, done))
         else:

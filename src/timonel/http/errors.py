@@ -114,20 +114,3 @@ class NotAnsweredHere(Unavailable):
             "Envíelo a un servidor con rol predict o all (`timonel serve`).",
         ),
     }
-
-
-class UnexpectedFailure(Unavailable):
-    """A defect of ours: logged under an id, told without its inside."""
-
-    code = "unexpected_failure"
-    texts = {
-        "en": Text(
-            "Cannot answer this request: an unexpected failure was logged as {error_id}.",
-            "Repeat the request; if it fails again, report the log entry {error_id}.",
-        ),
-        "es": Text(
-            "No se puede responder esta petición: una falla inesperada se registró como "
-            "{error_id}.",
-            "Repita la petición; si vuelve a fallar, informe la entrada {error_id} del registro.",
-        ),
-    }

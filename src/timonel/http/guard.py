@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from timonel.dashboard.language import choose_language
 from timonel.errors import TimonelError
-from timonel.http.errors import MalformedUrl, UnexpectedFailure
+from timonel.http.errors import MalformedUrl
 from timonel.http.problems import problem_response
 from timonel.serving.access import refusal
-from timonel.wire.errors import BodyTooLarge, UnsupportedMediaType
+from timonel.wire.errors import BodyTooLarge, UnexpectedFailure, UnsupportedMediaType
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 
 from timonel.dashboard.language import Language, choose_language
 from timonel.errors import TimonelError
-from timonel.http.errors import InvalidParameters, UnexpectedFailure, UnknownRoute
-from timonel.wire.errors import MalformedBody, MethodNotAllowed
+from timonel.http.errors import InvalidParameters, UnknownRoute
+from timonel.wire.errors import MalformedBody, MethodNotAllowed, UnexpectedFailure
 from timonel.wire.problem import MEDIA_TYPE, problem, status_of
 
 _SHOWN = 80

@@ -21,14 +21,11 @@ class Feature:
         False: a request may leave it out or send null (a missing value).
     available_at : {"prediction", "outcome"}
         "outcome" marks what is known only afterwards; it is refused as an input.
-    pii : bool
-        Personal data: hashed wherever it is kept or shown.
     """
 
     name: str
     required: bool = field(default=True, kw_only=True)
     available_at: AvailableAt = field(default="prediction", kw_only=True)
-    pii: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
@@ -87,7 +84,6 @@ class Category(Feature):
         *,
         required: bool = True,
         available_at: AvailableAt = "prediction",
-        pii: bool = False,
         case_insensitive: bool = True,
         unseen: Literal["reject", "accept"] = "reject",
         aliases: Mapping[str, str] | Sequence[Sequence[str]] = (),
@@ -98,7 +94,6 @@ class Category(Feature):
             ("values", tuple(values)),
             ("required", required),
             ("available_at", available_at),
-            ("pii", pii),
             ("case_insensitive", case_insensitive),
             ("unseen", unseen),
             ("aliases", tuple((alias, word) for alias, word in pairs)),

@@ -19,7 +19,7 @@ from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.errors import UnknownModel
 from timonel.serving.access import refusal
 from timonel.serving.config import WorkerConfig
-from timonel.serving.errors import NotReady, RouteNotHere, WorkerFailure
+from timonel.serving.errors import NotReady, RouteNotHere
 from timonel.serving.exposition import MEDIA_TYPE as METRICS_TYPE
 from timonel.serving.exposition import exposition
 from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots
@@ -32,6 +32,7 @@ from timonel.serving.routes.predict import Predictions
 from timonel.serving.versions.reload import Reloader
 from timonel.serving.versions.snapshot import Loader, ServedModel, Snapshot
 from timonel.store.lean import LeanStore
+from timonel.wire.errors import UnexpectedFailure
 
 FIRST_S = 5.0  # how long a start waits for the database before it answers "not ready"
 _ROUTES = (
@@ -273,7 +274,7 @@ class ServingApplication:
         _log.error("error %s at %s: %r", error_id, exchange.path[:200], error, exc_info=error)
         if exchange.status:
             raise error  # the answer has begun: the server has to cut the connection
-        await exchange.refuse(WorkerFailure(error_id=error_id))
+        await exchange.refuse(UnexpectedFailure(error_id=error_id))
 
     def _changed(self, snapshot: Snapshot) -> None:
         """Take note of a new snapshot (in the polling thread)."""

@@ -81,23 +81,6 @@ class RouteNotHere(NotFound):
     }
 
 
-class WorkerFailure(Unavailable):
-    """A defect of ours in a predict worker, outside of any model."""
-
-    code = "worker_failure"
-    texts = {
-        "en": Text(
-            "Cannot answer the request: it failed inside Timonel, error {error_id}.",
-            "Repeat it; if it fails again, look for {error_id} in the server's log and report it.",
-        ),
-        "es": Text(
-            "No se puede responder la petición: falló dentro de Timonel, error {error_id}.",
-            "Repítala; si vuelve a fallar, busque {error_id} en el registro del servidor y "
-            "repórtelo.",
-        ),
-    }
-
-
 class InvalidOutcome(InvalidInput):
     """One or more outcomes break the form; all faults are listed."""
 

@@ -14,6 +14,7 @@ from timonel.registry.manifest import (
     SelfTest,
     ServingManifest,
     ServingPolicy,
+    WatchPlan,
 )
 from timonel.runtime.compile import Compiled
 from timonel.runtime.featuriser import Featuriser
@@ -87,6 +88,7 @@ def assemble(
         rules=rules,
         policy=serving_policy(model),
         outcome=outcome_plan(model),
+        watch=watch_plan(model),
         parity=compiled.verdict,
     )
     predictor: Predictor
@@ -113,10 +115,24 @@ def outcome_plan(model: Model) -> OutcomePlan:
     return OutcomePlan(model.outcome.key, horizon, model.outcome.absent)
 
 
-def self_test_of(model: Model, predictor: Predictor, rows: Rows) -> SelfTest:
-    """Store rows with their answers; personal values are left out, the rest is enough."""
-    personal = [at for at, feature in enumerate(model.schema) if feature.pii]
+def watch_plan(model: Model) -> WatchPlan:
+    """Give how a model's traffic is watched."""
+    watch = model.policy.watch
+    return WatchPlan(
+        window_h=watch.window_h,
+        season=watch.season,
+        floor=watch.floor,
+        floors=dict(watch.floors),
+        accuracy_loss=watch.accuracy_loss,
+        error_rise=watch.error_rise,
+        min_labels=watch.min_labels,
+        fallback_rate=watch.fallback_rate,
+    )
+
+
+def self_test_of(predictor: Predictor, rows: Rows) -> SelfTest:
+    """Store rows with their answers."""
     chosen = rows.clean[: _SELF_TEST_ROWS // 2] + rows.dirty[: _SELF_TEST_ROWS // 2]
-    kept = [[None if at in personal else v for at, v in enumerate(row)] for row in chosen]
+    kept = [list(row) for row in chosen]
     answers = predictor.predict_rows(kept)
     return SelfTest(kept, [a.prediction for a in answers], [a.score for a in answers])

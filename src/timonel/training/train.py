@@ -25,6 +25,7 @@ from timonel.runtime.featuriser import Featuriser
 from timonel.runtime.parity import Rows
 from timonel.runtime.predictors import Predictor
 from timonel.stats.measure import Measure
+from timonel.stats.profiles.profile import Profile
 from timonel.training import digests
 from timonel.training.advice import Advice, advise, giveaways
 from timonel.training.assemble import Fitted, assemble, self_test_of
@@ -39,11 +40,12 @@ from timonel.training.evaluate import (
     gates_of,
 )
 from timonel.training.features import fit_plan, matrix_of
+from timonel.training.profile import profile_of
 from timonel.training.refusals import require_trainable
 from timonel.training.rules import Trial, try_rules
 from timonel.training.split import Split, split_rows
 from timonel.training.table import Table, class_list, read_table
-from timonel.wire.answer import Label
+from timonel.wire.answer import Answer, Label
 from timonel.wire.rules import RulesSource
 
 Progress = Callable[[str, float], None]
@@ -91,6 +93,7 @@ class TrainedVersion:
     version_hash: str
     report: TrainingReport
     checks: list[Gate]
+    profile: Profile | None = None
 
     @property
     def failed_gates(self) -> list[str]:
@@ -106,6 +109,7 @@ def train(
     rules: RulesSource | None,
     seed: int | None = None,
     progress: Progress | None = None,
+    champion: Profile | None = None,
 ) -> TrainedVersion:
     """Train a declared model once.
 
@@ -122,6 +126,8 @@ def train(
         None: the model's own.
     progress : callable or None
         Called with the name of a step and the share done, in [0, 1].
+    champion : Profile or None
+        Of a version with the same schema: its cells are kept (``timonel.training.profile``).
 
     Raises
     ------
@@ -132,7 +138,7 @@ def train(
     """
     # one thread, in BLAS and OpenMP too: with more, sums and so the model follow the machine's load
     with threadpool_limits(1):
-        return _train(model, project, timezone, rules, seed, progress)
+        return _train(model, project, timezone, rules, seed, progress, champion)
 
 
 def _train(
@@ -142,6 +148,7 @@ def _train(
     rules: RulesSource | None,
     seed: int | None,
     progress: Progress | None,
+    champion: Profile | None,
 ) -> TrainedVersion:
     tell = progress or (lambda _step, _share: None)
     seed = model.seed if seed is None else seed
@@ -161,8 +168,13 @@ def _train(
     manifest, artifacts, predictor = assemble(
         model, compiled, fitted, project=project, timezone=timezone, rules=rules
     )
-    evaluation, trial = _measure(model, manifest, predictor, fitted.baseline, table, split, rng)
-    manifest = msgspec.structs.replace(manifest, self_test=self_test_of(model, predictor, clean))
+    answers = _answers(model, predictor, table.take(split.test.tolist()))
+    evaluation, trial = _measure(model, manifest, answers, fitted.baseline, table, split, rng)
+    learned = table.take(split.train.tolist())
+    profile = profile_of(model.schema, learned, answers, classifier=classifier, champion=champion)
+    manifest = msgspec.structs.replace(
+        manifest, profile=profile.digest(), self_test=self_test_of(predictor, clean)
+    )
     tell("describing", 0.95)
     identity = _identity(model, recipe, table, seed=seed, timezone=timezone)
     lineage = _lineage(model, recipe, table, split, seed=seed, timezone=timezone, rules=rules)
@@ -175,6 +187,7 @@ def _train(
         **identity,
         report=_report(model, fitted, table, split, evaluation, detail),
         checks=gates_of(evaluation, model.policy),
+        profile=profile,
     )
 
 
@@ -319,19 +332,9 @@ def _compile(fitted: Fitted, rows: Rows, *, classifier: bool) -> Compiled:
     )
 
 
-def _measure(
-    model: Model,
-    manifest: ServingManifest,
-    predictor: Predictor,
-    baseline: Baseline,
-    table: Table,
-    split: Split,
-    rng: np.random.Generator,
-) -> tuple[Evaluation, Trial | None]:
-    rows = table.take(split.test.tolist())
-    target = [table.target[i] for i in split.test]
+def _answers(model: Model, predictor: Predictor, rows: Sequence[Sequence[Any]]) -> list[Answer]:
     try:
-        answers = predictor.predict_rows(rows)
+        return predictor.predict_rows(rows)
     except InvalidOutput as error:
         raise RecipeFailed(
             model=model.name,
@@ -339,6 +342,19 @@ def _measure(
             found=error.context["found"],
             expected=error.context["expected"],
         ) from error
+
+
+def _measure(
+    model: Model,
+    manifest: ServingManifest,
+    answers: Sequence[Answer],
+    baseline: Baseline,
+    table: Table,
+    split: Split,
+    rng: np.random.Generator,
+) -> tuple[Evaluation, Trial | None]:
+    rows = table.take(split.test.tolist())
+    target = [table.target[i] for i in split.test]
     trial = None
     if manifest.rules is not None:
         trial = try_rules(

@@ -6,6 +6,7 @@ from timonel.errors import (
     NotAllowed,
     Text,
     TooLarge,
+    Unavailable,
     UnsupportedForm,
 )
 
@@ -104,5 +105,22 @@ class MethodNotAllowed(NotAllowed):
         "es": Text(
             "No se puede hacer {method} {path}: se esperaba {allowed}.",
             "Repita la petición con el método {allowed}.",
+        ),
+    }
+
+
+class UnexpectedFailure(Unavailable):
+    """A defect of ours: logged under an id, told without its inside."""
+
+    code = "unexpected_failure"
+    texts = {
+        "en": Text(
+            "Cannot answer this request: an unexpected failure was logged as {error_id}.",
+            "Repeat the request; if it fails again, report the log entry {error_id}.",
+        ),
+        "es": Text(
+            "No se puede responder esta petición: una falla inesperada se registró como "
+            "{error_id}.",
+            "Repita la petición; si vuelve a fallar, informe la entrada {error_id} del registro.",
         ),
     }

@@ -333,19 +333,6 @@ def test_hours_are_read_in_the_projects_time_zone() -> None:
     assert predictor.predict_row([noon_utc - 6 * 3_600_000_000, 1]).prediction == 0
 
 
-def test_personal_values_do_not_stay_in_the_self_test() -> None:
-    schema = Schema(
-        Number("age", ge=0, le=120, integer=True),
-        Number("income", required=False, pii=True),
-        Category("city", ["Arica", "Lota", "Ñuñoa"]),
-    )
-    trained = run(model(schema=schema))
-    assert {row[1] for row in trained.manifest.self_test.rows} == {None}
-
-
-# --- rules
-
-
 def test_rules_are_measured_on_the_same_rows() -> None:
     source = (
         "from timonel import Answer\n"
