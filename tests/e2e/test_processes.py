@@ -171,6 +171,8 @@ async def test_a_promotion_reaches_all_workers_within_a_second(
         publish(registry)
         with server_on(tmp_path, database) as server:
             traffic = Traffic(server.url, "churn", pause_s=0.002)
+            while len(live_processes(engine, PROJECT)) < 2:
+                await asyncio.sleep(0.01)
             delays: list[float] = []
             reports: list[float] = []
             for n in range(2, 14):

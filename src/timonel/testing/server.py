@@ -49,6 +49,7 @@ class Server:
         self._places = StateFolder(plan.state)
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = threading.Condition()
+        self._silent = False  # it has ended: nothing more will be heard
         self.notices: list[tuple[str, Mapping[str, Any]]] = []
         self.url = ""
 
@@ -61,15 +62,21 @@ class Server:
             settings = self._plan.settings | {"port": port}
             self._plan = msgspec.structs.replace(self._plan, settings=settings)
         n_heard = len(self.notices)
+        self._silent = False
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
             [sys.executable, "-m", "timonel.testing.server", encode(self._plan).decode()],
             stdout=subprocess.PIPE,
         )
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
-        self.url = self.wait_for("ready", START_LIMIT_S, after=n_heard)["url"]
+        try:
+            self.url = self.wait_for("ready", START_LIMIT_S, after=n_heard)["url"]
+        except TimeoutError:
+            self._process.kill()
+            self._process.wait()
+            raise
 
     def wait_for(self, kind: str, limit_s: float, after: int = 0) -> Mapping[str, Any]:
-        """Wait for a notice; ``after`` skips those heard before.
+        """Wait for a notice, or for the server's end; ``after`` skips those heard before.
 
         Raises
         ------
@@ -77,10 +84,12 @@ class Server:
             With what was heard instead.
         """
         with self._heard:
-            if not self._heard.wait_for(lambda: bool(self.of(kind, after)), limit_s):
-                message = f"no notice {kind!r} within {limit_s} s, but {self.notices[after:]}"
-                raise TimeoutError(message)
-            return self.of(kind, after)[0]
+            self._heard.wait_for(lambda: self.of(kind, after) or self._silent, limit_s)
+            found = self.of(kind, after)
+        if not found:
+            message = f"no notice {kind!r} within {limit_s} s, but {self.notices[after:]}"
+            raise TimeoutError(message)
+        return found[0]
 
     def of(self, kind: str, after: int = 0) -> list[Mapping[str, Any]]:
         """Give the facts of all notices of a kind."""
@@ -140,6 +149,9 @@ class Server:
                 with self._heard:
                     self.notices.append((kind, facts))
                     self._heard.notify_all()
+        with self._heard:
+            self._silent = process is self._process
+            self._heard.notify_all()
 
 
 def await_end(pids: Sequence[int], limit_s: float) -> None:
