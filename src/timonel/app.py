@@ -29,10 +29,12 @@ from timonel.project.scaffold import source_for
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.registry import ModelVersion, Registry
+from timonel.serving.processes.children import Command, python
 from timonel.serving.processes.launch import ServeConfig
 from timonel.serving.processes.notices import OnNotice
 from timonel.serving.supervisor import Supervisor
 from timonel.settings import Settings
+from timonel.stats.profiles.profile import Profile
 from timonel.store.control import await_generation, ensure_project, read_clock
 from timonel.store.engine import make_engine, reading
 from timonel.store.migrate import require_current, upgrade
@@ -161,12 +163,21 @@ class App:
             rules=self.project.rules_source(model),
             seed=seed,
             progress=progress,
+            champion=self.champion_profile(model),
         )
         version = publish(trained, self.registry, self.artifacts, who=who)
         allowed, reason = self._may_promote(trained, version)
         if promote and allowed:
             version = self.registry.promote(name, version.version, who=who, reason=reason)
         return Published(trained, version, promote and allowed, reason)
+
+    def champion_profile(self, model: Model) -> Profile | None:
+        """Give the champion's reference profile, if it has the declared schema."""
+        champion = self.registry.champion(model.name)
+        if champion is None or champion.schema_digest != model.schema.digest():
+            return None
+        profile_id = self.registry.manifest(model.name, champion.version).profile
+        return None if profile_id is None else self.registry.profile(profile_id)
 
     def _may_promote(self, trained: TrainedVersion, version: ModelVersion) -> tuple[bool, str]:
         champion = self.registry.champion(version.model)
@@ -233,8 +244,8 @@ class App:
             clock=self.clock,
         )
 
-    def supervisor(self, on_event: OnNotice) -> Supervisor:
-        """Make the supervisor of ``serve`` and ``up``."""
+    def supervisor(self, on_event: OnNotice, *, with_worker: bool = False) -> Supervisor:
+        """Make the supervisor of ``serve`` and ``up`` (the latter with a worker beside it)."""
         settings = self.settings
         config = ServeConfig(
             folder=self.folder.resolve(),
@@ -243,7 +254,10 @@ class App:
             state=self.state.resolve(),
             settings=settings,
         )
-        return Supervisor(config, self.drainer, on_event)
+        folder = str(self.folder.resolve())
+        argv = python("timonel.cli.main", "worker", "-C", folder, "--attached")
+        worker = Command(name="worker", role="worker", argv=argv)
+        return Supervisor(config, self.drainer, on_event, [worker] if with_worker else [])
 
 
 def open_app(folder: Path, **overrides: Any) -> App:

@@ -5,17 +5,18 @@ integers: any order and any partition of the same events gives the same sums, bi
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine
 
+from timonel.events.column_windows import ColumnWindows
 from timonel.events.frames import PredictionFrame
 from timonel.events.plans import Plan
 from timonel.stats.moments import ExactSums, quantise
+from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables import minute_windows, performance_cells
 from timonel.wire.answer import Label
 
@@ -23,8 +24,6 @@ MINUTE_US = 60_000_000
 HOUR_US = 3_600_000_000
 LATENCY_EDGES_US = tuple(round(16 * 2 ** (step / 2)) for step in range(41))
 """Upper edges of the latency histogram, 16 us to 16.8 s in half powers of two; one bin beyond."""
-
-_KEYS_A_QUERY = 200
 
 Key = tuple[Any, ...]
 
@@ -83,8 +82,8 @@ class Accumulator(Protocol):
 
 
 def default_accumulators(engine: Engine, project: str) -> list[Accumulator]:
-    """Give the accumulators of every project: minute windows and performance cells."""
-    return [MinuteWindows(project), PerformanceCells(project)]
+    """Give the accumulators of every project: minute and column windows, performance cells."""
+    return [MinuteWindows(project), PerformanceCells(project), ColumnWindows(project)]
 
 
 class _Window:
@@ -128,7 +127,7 @@ class MinuteWindows:
         """Add the minutes to their rows."""
         t = minute_windows
         keys = {key: self._key(key, drainer_id) for key in self._windows}
-        stored = {row[:8]: row for row in _read(connection, t, 8, keys.values())}
+        stored = {row[:8]: row for row in read_keyed(connection, t, 8, keys.values())}
         rows = []
         for short, window in self._windows.items():
             key = keys[short]
@@ -152,7 +151,7 @@ class MinuteWindows:
                     str(sums.q2),
                 )
             )
-        _upsert(connection, t, 8, rows)
+        write_keyed(connection, t, 8, rows)
 
     def clear(self) -> None:
         """Forget what was taken."""
@@ -195,45 +194,11 @@ class PerformanceCells:
         changed = {
             (self._project, *key, drainer_id): sums for key, sums in self._cells.items() if sums
         }
-        for *key, n, q, q2 in _read(connection, performance_cells, 9, changed):
+        for *key, n, q, q2 in read_keyed(connection, performance_cells, 9, changed):
             changed[tuple(key)] += ExactSums(n, int(q), int(q2))
         rows = [(*key, sums.n, str(sums.q), str(sums.q2)) for key, sums in changed.items()]
-        _upsert(connection, performance_cells, 9, rows)
+        write_keyed(connection, performance_cells, 9, rows)
 
     def clear(self) -> None:
         """Forget what was taken."""
         self._cells.clear()
-
-
-def _read(connection: Connection, table: Table, n_key: int, keys: Iterable[Key]) -> list[Key]:
-    """Read the rows of some keys, by the primary key's index."""
-    columns = list(table.c)
-    wanted = list(keys)
-    found: list[Key] = []
-    if connection.dialect.name == "sqlite":
-        # it would scan the table for a list of row values
-        one = " AND ".join(f'"{column.name}" = ?' for column in columns[:n_key])
-        names = ", ".join(f'"{column.name}"' for column in columns)
-        query = f"SELECT {names} FROM {table.name} WHERE {one}"  # noqa: S608 - names of our own table
-        for key in wanted:
-            found += [tuple(row) for row in connection.exec_driver_sql(query, key)]
-        return found
-    for start in range(0, len(wanted), _KEYS_A_QUERY):
-        page = wanted[start : start + _KEYS_A_QUERY]
-        rows = select(*columns).where(tuple_(*columns[:n_key]).in_(page))
-        found += [tuple(row) for row in connection.execute(rows)]
-    return found
-
-
-def _upsert(connection: Connection, table: Table, n_key: int, rows: list[Key]) -> None:
-    if not rows:
-        return
-    columns = list(table.c)
-    names = [column.name for column in columns]
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(table)
-    statement = insert.on_conflict_do_update(
-        index_elements=columns[:n_key],
-        set_={column.name: insert.excluded[column.name] for column in columns[n_key:]},
-    )
-    connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])

@@ -66,6 +66,60 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How a model's traffic is compared with what it learned from.
+
+    Parameters
+    ----------
+    window : {"1h", "1d", "7d"} or None
+        Length of the windows that are judged. None: the smallest expected to hold 1,000 rows.
+    season : bool
+        Whether inputs may follow the hour and the weekday. Then drift found in windows shorter
+        than a week is a warning until the last whole week shows it too.
+    floor : float
+        The least drift that counts, as the greatest difference between two distributions.
+    floors : dict of str to float
+        Other floors, by column.
+    accuracy_loss : float
+        Accuracy that is lost, against the version's own holdout, before it is an alert.
+    error_rise : float
+        Regression: the mean error's relative rise before it is an alert.
+    min_labels : int
+        The least number of outcomes that performance is judged on.
+    fallback_rate : float
+        The share of answers by rules or baseline that is still usual.
+    """
+
+    window: str | None = None
+    season: bool = True
+    floor: float = 0.03
+    floors: dict[str, float] = field(default_factory=dict)
+    accuracy_loss: float = 0.05
+    error_rise: float = 0.10
+    min_labels: int = 200
+    fallback_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        shares = ("floor", "accuracy_loss", "fallback_rate")
+        for name, ok, expected in (
+            ("window", self.window in (None, "1h", "1d", "7d"), "'1h', '1d', '7d' or None"),
+            *((name, 0 <= getattr(self, name) < 1, "in [0, 1)") for name in shares),
+            ("floors", all(0 <= f < 1 for f in self.floors.values()), "floors in [0, 1)"),
+            ("error_rise", self.error_rise >= 0, "at least 0"),
+            ("min_labels", self.min_labels >= 30, "at least 30"),
+        ):
+            if not ok:
+                raise InvalidDeclaration(
+                    object=f"Watch({name}=)", found=repr(getattr(self, name)), expected=expected
+                )
+
+    @property
+    def window_h(self) -> int | None:
+        """The window's length in hours."""
+        return None if self.window is None else int(duration(self.window).total_seconds()) // 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What is asked of a model in service.
 
@@ -84,6 +138,8 @@ class Policy:
         A model that has not answered by then is answered by the rules.
     low_confidence : float or None
         Answers whose highest probability is below it go to the rules.
+    watch : Watch
+        How its traffic is watched.
     """
 
     min_accuracy: float | None = None
@@ -92,6 +148,7 @@ class Policy:
     approval: str = "manual"
     deadline_ms: float = 1000.0
     low_confidence: float | None = None
+    watch: Watch = field(default_factory=Watch)
 
     def __post_init__(self) -> None:
         for name, ok, expected in (

@@ -45,6 +45,19 @@ class OutcomePlan(msgspec.Struct, frozen=True):
     absent: Label | None = None
 
 
+class WatchPlan(msgspec.Struct, frozen=True):
+    """How the model's traffic is watched; fields as in ``timonel.project.model.Watch``."""
+
+    window_h: int | None = None  # None: the smallest of 1, 24, 168 expected to hold enough rows
+    season: bool = True
+    floor: float = 0.03
+    floors: dict[str, float] = {}
+    accuracy_loss: float = 0.05
+    error_rise: float = 0.10
+    min_labels: int = 200
+    fallback_rate: float = 0.05
+
+
 class SelfTest(msgspec.Struct, frozen=True):
     """Stored rows and the outputs they must give after loading (at most 32)."""
 
@@ -77,6 +90,8 @@ class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
     rules: RulesSource | None = None
     policy: ServingPolicy = ServingPolicy()
     outcome: OutcomePlan = OutcomePlan()
+    watch: WatchPlan = WatchPlan()
+    profile: str | None = None  # id of the reference profile its traffic is counted on
     self_test: SelfTest = SelfTest()
     parity: dict[str, Any] | None = None
 

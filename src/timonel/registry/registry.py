@@ -35,6 +35,7 @@ from timonel.registry.errors import (
 from timonel.registry.history import HistoryCheck, Transition
 from timonel.registry.ledger import Ledger, document, storable
 from timonel.registry.manifest import ServingManifest, decode_manifest
+from timonel.registry.profiles import keep_profile, read_profile
 from timonel.registry.versions import (
     ALIASES,
     CHAMPION,
@@ -43,6 +44,7 @@ from timonel.registry.versions import (
     Step,
     parse_reference,
 )
+from timonel.stats.profiles.profile import Profile
 from timonel.store.control import raise_generation
 from timonel.store.engine import reading
 from timonel.store.tables import declarations, model_versions
@@ -181,6 +183,16 @@ class Registry:
             except IntegrityError:  # the number was taken meanwhile: count again
                 continue
         raise RegistryBusy(model=manifest.model, attempts=_ATTEMPTS)
+
+    def keep_profile(self, model: str, profile: Profile) -> str:
+        """Store a reference profile under its id, which is given back; again changes nothing."""
+        with self._engine.begin() as connection:
+            return keep_profile(connection, self._project, model, profile, self._clock.now_us())
+
+    def profile(self, profile_id: str) -> Profile | None:
+        """Read a reference profile by its id."""
+        with reading(self._engine) as connection:
+            return read_profile(connection, self._project, profile_id)
 
     def validate(
         self, model: str, version: str, *, who: str, reason: str, gates: object = None

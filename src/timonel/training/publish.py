@@ -7,7 +7,7 @@ from timonel.project.model import Model, Task
 from timonel.registry.manifest import Baseline, ServingManifest
 from timonel.registry.registry import ModelVersion, Registry
 from timonel.registry.versions import Stage
-from timonel.training.assemble import outcome_plan, serving_policy
+from timonel.training.assemble import outcome_plan, serving_policy, watch_plan
 from timonel.training.evaluate import baseline_of
 from timonel.training.rules import verify_rules
 from timonel.training.table import class_list, read_table
@@ -57,6 +57,7 @@ def declaration_manifest(
         baseline=baseline,
         policy=serving_policy(model),
         outcome=outcome_plan(model),
+        watch=watch_plan(model),
     )
 
 
@@ -70,6 +71,8 @@ def publish(
     """
     for data in trained.artifacts.values():
         artifacts.put(data)
+    if trained.profile is not None:
+        registry.keep_profile(trained.manifest.model, trained.profile)
     return registry.register(
         trained.manifest,
         schema_digest=trained.schema_digest,

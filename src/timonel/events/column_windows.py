@@ -1,0 +1,224 @@
+"""What came in and what was answered, column by column and hour by hour, as counts.
+
+Each stored prediction is counted in the cells of the profile of the version that answered; what
+rules or the baseline answered, in those of the champion, under version "". So a check compares a
+window with its reference without reading a single raw row.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from timonel.events.frames import PredictionFrame
+from timonel.stats.profiles.profile import Profile, counts_add
+from timonel.stats.profiles.rows import RowCounter
+from timonel.store.keyed import read_keyed, write_keyed
+from timonel.store.tables import aliases, model_versions
+from timonel.store.tables_loop import column_windows, profiles
+
+HOUR_US = 3_600_000_000
+SCORE, PREDICTION = "@score", "@prediction"
+"""The columns of an answer, beside those of its features."""
+
+_N_KEY = 7
+
+Key = tuple[Any, ...]
+
+_row_of = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class _Profiled(msgspec.Struct):
+    """The part of a serving manifest that says on what its traffic is counted."""
+
+    profile: str | None = None
+
+
+_manifest_of = msgspec.json.Decoder(_Profiled).decode
+
+
+class ProfiledRows:
+    """Turns logged predictions into rows of a profile, and counts them.
+
+    Parameters
+    ----------
+    profile_id : str
+    profile : Profile
+        Its cells are counted on.
+    """
+
+    __slots__ = ("_kinds", "_names", "profile", "profile_id")
+
+    def __init__(self, profile_id: str, profile: Profile) -> None:
+        self.profile_id = profile_id
+        self.profile = profile
+        self._names = profile.names
+        self._kinds = {name: column.kind for name, column in profile.columns.items()}
+
+    def count(self, frames: Sequence[PredictionFrame]) -> dict[str, Any]:
+        """Count predictions; a value that no cell can take counts as missing, and none raises."""
+        rows = [self._row(frame) for frame in frames]
+        try:
+            return self._count(rows)
+        except (TypeError, ValueError, OverflowError):
+            kinds = tuple(self._kinds.values())
+            return self._count(
+                [[_fitting(v, kind) for v, kind in zip(r, kinds, strict=True)] for r in rows]
+            )
+
+    def _count(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+        counter = RowCounter(self.profile)
+        for row in rows:
+            counter.add(row)
+        return counter.take()
+
+    def _row(self, frame: PredictionFrame) -> list[Any]:
+        try:
+            given = _row_of(frame.features)
+        except msgspec.DecodeError:
+            given = {}
+        said = frame.prediction
+        given[SCORE] = frame.score
+        given[PREDICTION] = said if self._kinds.get(PREDICTION) == "number" else str(said)
+        get = given.get
+        return [get(name) for name in self._names]
+
+
+class ColumnWindows:
+    """Counts of every column, an hour of event time, by profile, version and variant."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._frames: list[PredictionFrame] = []
+        self._by_version: dict[tuple[str, str], ProfiledRows | None] = {}
+        self._by_id: dict[str, ProfiledRows | None] = {}
+
+    def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
+        """Take predictions; they are counted when their profile can be read."""
+        self._frames += frames
+
+    def add_truths(self, changes: Sequence[object]) -> None:
+        """Truths change nothing here."""
+
+    def write(self, connection: Connection, drainer_id: str) -> None:
+        """Count what was taken and add it to the rows of this drainer."""
+        if not self._frames:
+            return
+        counted = self._counted(self._grouped(connection), drainer_id)
+        for *key, n, counts, updated_at in read_keyed(connection, column_windows, _N_KEY, counted):
+            found, latest = counted[tuple(key)]
+            merged = counts_add(found, {"n": n, **msgspec.json.decode(counts)})
+            counted[tuple(key)] = (merged, max(latest, updated_at))
+        rows = [
+            (*key, counts["n"], counts_text(counts), latest)
+            for key, (counts, latest) in counted.items()
+        ]
+        write_keyed(connection, column_windows, _N_KEY, rows)
+
+    def clear(self) -> None:
+        """Forget what was taken."""
+        self._frames = []
+
+    def _grouped(
+        self, connection: Connection
+    ) -> dict[tuple[str, str, str, int], tuple[ProfiledRows, list[PredictionFrame]]]:
+        champions: dict[str, str] = {}
+        if any(not frame.version for frame in self._frames):
+            champions = _champions(connection, self._project)
+        groups: dict[tuple[str, str, str, int], tuple[ProfiledRows, list[PredictionFrame]]] = {}
+        for frame in self._frames:
+            key = (frame.model, frame.version, frame.variant, frame.at // HOUR_US)
+            group = groups.get(key)
+            if group is None:
+                version = frame.version or champions.get(frame.model, "")
+                rows = self._rows_of(connection, frame.model, version)
+                if rows is None:
+                    continue
+                group = groups[key] = (rows, [])
+            group[1].append(frame)
+        return groups
+
+    def _counted(
+        self,
+        groups: Mapping[tuple[str, str, str, int], tuple[ProfiledRows, list[PredictionFrame]]],
+        drainer_id: str,
+    ) -> dict[Key, tuple[dict[str, Any], int]]:
+        return {
+            (self._project, model, rows.profile_id, version, variant, hour, drainer_id): (
+                rows.count(frames),
+                max(frame.at for frame in frames),
+            )
+            for (model, version, variant, hour), (rows, frames) in groups.items()
+        }
+
+    def _rows_of(self, connection: Connection, model: str, version: str) -> ProfiledRows | None:
+        """Give the profile of a version, read once; None where it has none."""
+        if not version:
+            return None
+        if (model, version) not in self._by_version:
+            v = model_versions.c
+            manifest = connection.scalar(
+                select(v.manifest).where(
+                    v.project == self._project, v.model == model, v.version == version
+                )
+            )
+            if manifest is None:  # registered in a moment
+                return None
+            profile_id = _manifest_of(manifest).profile
+            self._by_version[model, version] = (
+                None if profile_id is None else self._profile(connection, profile_id)
+            )
+        return self._by_version[model, version]
+
+    def _profile(self, connection: Connection, profile_id: str) -> ProfiledRows | None:
+        if profile_id not in self._by_id:
+            p = profiles.c
+            document = connection.scalar(
+                select(p.document).where(p.project == self._project, p.profile_id == profile_id)
+            )
+            self._by_id[profile_id] = (
+                None if document is None else ProfiledRows(profile_id, Profile.from_json(document))
+            )
+        return self._by_id[profile_id]
+
+
+def counts_text(counts: Mapping[str, Any]) -> str:
+    """Write the counts of a window as its row keeps them: canonical JSON, without ``n``."""
+    return _encode({"cells": counts["cells"], "ends": counts["ends"]}).decode()
+
+
+def _champions(connection: Connection, project: str) -> dict[str, str]:
+    a = aliases.c
+    rows = connection.execute(
+        select(a.model, a.version).where(a.project == project, a.alias == "champion")
+    )
+    return {str(model): str(version) for model, version in rows}
+
+
+def _number(value: Any) -> float | None:
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _word(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+_FITTING: dict[str, Callable[[Any], Any]] = {
+    "number": _number,
+    "flag": _number,
+    "category": _word,
+    "text": _word,
+    "timestamp": _word,
+}
+
+
+def _fitting(value: Any, kind: str) -> Any:
+    """Give a value that the cells of a kind can count, None where there is none."""
+    return _FITTING[kind](value)
