@@ -4,21 +4,26 @@ It never drains a spool and holds nothing of its own: it may be killed and start
 several may run side by side.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from timonel.app import App, Published, host_name
 from timonel.errors import TimonelError
 from timonel.events.outcomes import adopt_parked, expire_parked, mature_absent
 from timonel.registry.manifest import decode_manifest
+from timonel.wire.errors import UnexpectedFailure
 
 CHORES_EVERY_S = 5.0
 RETRY_FIRST_S = 60.0
 RETRY_MOST_S = 3600.0
 DAY_US = 86_400_000_000
+
+_log = logging.getLogger(__name__)
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -84,7 +89,8 @@ class Worker:
         self._report("training", {"model": name})
         try:
             published = self._app.train(name, who=f"{host_name()} (first version)")
-        except TimonelError as error:
+        except Exception as failure:  # noqa: BLE001 - a defect in one model's training is told
+            error = as_error(failure)
             now = time.monotonic()
             before = self._retries.get(name, Retry(now, RETRY_FIRST_S / 2))
             self._retries[name] = before.later(now)
@@ -99,8 +105,8 @@ class Worker:
     def _attempt(self, chore: str, work: Callable[[], None]) -> None:
         try:
             work()
-        except TimonelError as error:
-            self._report("chore_failed", {"chore": chore, "error": error})
+        except Exception as failure:  # noqa: BLE001 - one chore never stops the others
+            self._report("chore_failed", {"chore": chore, "error": as_error(failure)})
 
     def _adopt(self) -> None:
         adopt_parked(self._app.engine, self._app.name, self._app.clock)
@@ -126,3 +132,12 @@ class Worker:
             self._matured_until[row.model] = due - DAY_US if n == 0 else 0
             if n:
                 self._report("matured", {"model": row.model, "n": n, "value": plan.absent})
+
+
+def as_error(failure: Exception) -> TimonelError:
+    """Give an error as it is; a defect of ours is logged and told by the id of its log entry."""
+    if isinstance(failure, TimonelError):
+        return failure
+    error_id = uuid4().hex[:12]
+    _log.error("unexpected failure %s", error_id, exc_info=failure)
+    return UnexpectedFailure(error_id=error_id)

@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timonel.cli.options import Json
 from timonel.cli.output import explained, language, out, out_json, say
-from timonel.cli.process import announce, report_notice, start_worker
+from timonel.cli.process import announce, report_notice
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -89,10 +88,9 @@ class _Run:
         self._once = once
         self._quiet = quiet
         self._stop = threading.Event()
-        self._worker: Popen[bytes] | None = None
         self._result: DemoResult | None = None
         self._fault: BaseException | None = None
-        self._supervisor = app.supervisor(self._on_notice)
+        self._supervisor = app.supervisor(self._on_notice, with_worker=True)
         self._city = threading.Thread(target=self._live, name="city")
 
     def run(self) -> "DemoResult | None":
@@ -101,9 +99,6 @@ class _Run:
             left = self._supervisor.run()
         finally:
             self._stop.set()
-            if self._worker is not None:
-                self._worker.terminate()
-                self._worker.wait()
             if self._city.is_alive():
                 self._city.join()
         if not self._quiet:
@@ -114,7 +109,6 @@ class _Run:
 
     def _on_notice(self, kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "ready":
-            self._worker = start_worker(self._app, quiet=self._quiet)
             if not self._quiet:
                 announce(self._app, facts["url"])
             self._city.start()

@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from subprocess import DEVNULL, Popen
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,34 +66,14 @@ def serve(
 
 def run_server(app: "App", *, with_worker: bool) -> None:
     """Run the supervisor until a signal; print where it serves once it is ready."""
-    helpers: list[Popen[bytes]] = []
 
     def on_notice(kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "ready":
             announce(app, facts["url"])
-            if with_worker:
-                helpers.append(start_worker(app))
-        elif kind == "stopping":
-            for process in helpers:
-                process.terminate()
         report_notice(kind, facts)
 
-    supervisor = app.supervisor(on_notice)
-    try:
-        left = supervisor.run()
-    finally:
-        for process in helpers:
-            process.terminate()
-            process.wait()
+    left = app.supervisor(on_notice, with_worker=with_worker).run()
     say("stopped_lag", bytes=left) if left else say("stopped")
-
-
-def start_worker(app: "App", *, quiet: bool = False) -> Popen[bytes]:
-    """Start ``timonel worker`` as a child; what it prints goes where ours does."""
-    command = [sys.executable, "-m", "timonel.cli.main", "worker", "-C", str(app.folder.resolve())]
-    output = DEVNULL if quiet else None
-    # A session of its own: Ctrl-C reaches it through us, once, and in order.
-    return Popen(command, stdout=output, start_new_session=True)  # noqa: S603
 
 
 def announce(app: "App", url: str) -> None:
@@ -111,18 +90,32 @@ def report_notice(kind: str, facts: Mapping[str, Any], *, quiet: bool = False) -
     """Print what the supervisor tells, apart from what ``announce`` said already."""
     from timonel.serving.processes.notices import text_of
 
-    if kind in ("listening", "ready", "stopped") or (quiet and kind == "stopping"):
+    if kind in ("listening", "ready", "stopped"):
+        return
+    if kind == "log" and facts["process"] == "worker":  # it speaks in sentences of its own
+        if not quiet:
+            out(facts["line"])
+        return
+    if quiet and kind == "stopping":
         return
     sys.stderr.write(text_of(kind, facts, language()) + "\n")
     sys.stderr.flush()
 
 
-def worker(folder: Folder = HERE) -> None:
+def worker(
+    folder: Folder = HERE,
+    attached: Annotated[
+        bool, typer.Option("--attached", hidden=True, help="End with the process that started it.")
+    ] = False,
+) -> None:
     """Run trainings and chores against the project's database, beside any number of servers."""
     with explained():
         from timonel.app import open_app
+        from timonel.serving.processes.liveness import end_with_parent
         from timonel.worker import Worker
 
+        if attached:
+            end_with_parent()
         app = open_app(folder)
         app.require_prepared()
         stop = threading.Event()

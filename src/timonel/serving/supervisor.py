@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from timonel.serving.processes.children import Child, State
+from timonel.serving.processes.children import Child, Command, State
 from timonel.serving.processes.drainers import DrainerFactory, DrainerThreads
 from timonel.serving.processes.launch import (
     ServeConfig,
@@ -51,11 +51,18 @@ class Supervisor:
         Makes a drainer from spool folders and an id.
     on_event : callable
         Told what happens (``timonel.serving.processes.notices``); called from several threads.
+    companions : sequence of Command
+        Further processes that live and die with this server: the worker of ``timonel up``.
     """
 
     def __init__(
-        self, config: ServeConfig, drainer_factory: DrainerFactory, on_event: OnNotice
+        self,
+        config: ServeConfig,
+        drainer_factory: DrainerFactory,
+        on_event: OnNotice,
+        companions: Sequence[Command] = (),
     ) -> None:
+        self._companions = tuple(companions)
         self._config = config
         self._factory = drainer_factory
         self._notify = on_event
@@ -96,7 +103,9 @@ class Supervisor:
             stack.enter_context(_signals(self.stop))
             self.url = _url(settings.host, listener)
             self._notify(Notice.LISTENING, {"url": self.url})
-            life = _Run(self._config, listener, self.url, self._factory, self._notify)
+            life = _Run(
+                self._config, listener, self.url, self._factory, self._notify, self._companions
+            )
             try:
                 life.serve(self.ready, lambda: self._n_asked > 0)
             finally:
@@ -114,7 +123,9 @@ class _Run:
         url: str,
         drainer_factory: DrainerFactory,
         notify: OnNotice,
+        companions: Sequence[Command],
     ) -> None:
+        self._companions = companions
         self._config = config
         self._settings = config.settings
         # in role control a worker only forwards: one is enough
@@ -233,6 +244,8 @@ class _Run:
                 self._notify,
                 wanted=lambda: bool(select.select([pool], [], [], 0)[0]),
             )
+        for command in self._companions:
+            yield Child(command, self._notify)
 
     def _listen_for_pool(self) -> socket.socket | None:
         """Listen in the pool's place: it costs nothing until a worker connects."""
