@@ -5,8 +5,8 @@ import inspect
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 import timonel
@@ -80,9 +80,7 @@ def commands() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def walk(
-    command: click.Command, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     children = getattr(command, "commands", None)
     if not children:
         yield path, command
@@ -91,7 +89,7 @@ def walk(
         yield from walk(children[name], (*path, name))
 
 
-def row(parameter: click.Parameter) -> str:
+def row(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         names = f"`{(parameter.name or '').upper()}`"
     else:
