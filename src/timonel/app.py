@@ -6,6 +6,7 @@ never stands in the way of a rollback.
 """
 
 import getpass
+import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +17,9 @@ from typing import Any, NamedTuple
 import polars as pl
 from sqlalchemy import Engine
 
+from timonel.alerts.book import AlertBook
+from timonel.alerts.channels import Channels
+from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
 from timonel.clock import AffineClock
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
@@ -104,6 +108,46 @@ class App:
     def registry(self) -> Registry:
         """The versions and their history."""
         return Registry(self.engine, self.name, self.clock)
+
+    @cached_property
+    def alerts(self) -> AlertBook:
+        """The alerts, and what people made of them."""
+        url = self.settings.public_url
+        return AlertBook(self.engine, self.name, self.clock, public_url=url)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Where alerts are sent."""
+        return Channels(self.engine, self.name, self.clock)
+
+    def deliver_alerts(self) -> DeliveryReport:
+        """Carry the messages that are due to their channels; may take long, so not where it hurts.
+
+        Variables that channels name are looked up in this process's environment.
+        """
+        return deliver_due(
+            self.engine,
+            self.name,
+            self.clock,
+            environment=os.environ,
+            raise_signal=self.alerts.hear,
+        )
+
+    def try_channel(self, name: str) -> int:
+        """Send a test message now; give how many messages wait for the channel."""
+        return try_channel(
+            self.engine,
+            self.name,
+            self.clock,
+            name,
+            environment=os.environ,
+            raise_signal=self.alerts.hear,
+        )
+
+    def remove_channel(self, name: str) -> int:
+        """Remove a channel; give how many messages are given up with it."""
+        raise_signal = self.alerts.hear
+        return remove_channel(self.engine, self.name, self.clock, name, raise_signal=raise_signal)
 
     def prepare(self, *, clock: AffineClock | None = None) -> None:
         """Bring the database to this release's schema and make the project's row (``up`` only)."""

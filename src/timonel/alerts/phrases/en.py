@@ -1,0 +1,203 @@
+"""What alerts say, in English."""
+
+from timonel.alerts.phrases.form import Phrases
+from timonel.signals import Kind
+
+PHRASES: dict[Kind, Phrases] = {
+    Kind.DRIFT_DETECTED: Phrases(
+        title=(
+            "Drift in {column} of {model}",
+            "Drift in what {model} is asked",
+            "Drift in what a model is asked",
+        ),
+        seen=(
+            "Against its reference, {column} moved by {effect} ({test}, p = {p_value}) in {n} "
+            "rows.",
+            "Against its reference, {column} moved by {effect} in {n} rows.",
+            "{column} is no longer distributed as in its reference.",
+            "What comes in is no longer distributed as in its reference.",
+        ),
+        expected=(
+            "An effect of at most {floor}, or one that chance explains.",
+            "The distribution of the data the version was trained on.",
+        ),
+        steps=(
+            "Ask whoever delivers {column} whether its source, unit or coding changed: a fault in "
+            "the data is mended there, not by training.",
+            "See whether the answers became worse: `timonel drift {model}`. Drift of inputs alone "
+            "is no reason to retrain.",
+            "If the world changed and the answers suffer, run `timonel retrain {model}`.",
+            "If nothing is wrong, resolve the alert and say why.",
+        ),
+    ),
+    Kind.PERFORMANCE_DEGRADATION: Phrases(
+        title=("{model} answers worse than it did", "A model answers worse than it did"),
+        seen=(
+            "{metric} is {value} [{lower}, {upper}] on {n} outcomes; it was {baseline} on rows "
+            "the version never saw.",
+            "{metric} is {value} on {n} outcomes; it was {baseline} on rows the version never saw.",
+            "{metric} is {value}.",
+            "The outcomes contradict the answers more often than they did.",
+        ),
+        expected=(
+            "{metric} no more than {threshold} away from {baseline}.",
+            "The quality the version had when it was trained.",
+        ),
+        steps=(
+            "See whether inputs drift at the same time: `timonel alerts list --model {model}`.",
+            "If it began with a new version, go back: `timonel rollback {model}`.",
+            "Otherwise train on what happened since: `timonel retrain {model}`.",
+            "Check that the outcomes themselves are right before acting on them.",
+        ),
+    ),
+    Kind.SERVICE_DOWN: Phrases(
+        title=("{model} is not served", "The service does not answer"),
+        seen=("{dimension}: {reason}.", "{reason}.", "The service is not healthy."),
+        expected=("Every part of the service answers.",),
+        steps=(
+            "See what stands and what does not: `timonel doctor`, or `GET /health`.",
+            "Read the log of `timonel serve`, and start it again if it ended.",
+        ),
+    ),
+    Kind.HIGH_FALLBACK_RATE: Phrases(
+        title=("Rules answer for {model} too often", "Rules answer too often"),
+        seen=(
+            "Rules or baseline answered {n_fallback} of {n} predictions ({rate:%}): {reasons}.",
+            "Rules or baseline answered {n_fallback} of {n} predictions ({rate:%}).",
+            "Rules or baseline answered {rate:%} of the predictions.",
+            "Rules or baseline answer in the model's place.",
+        ),
+        expected=("At most {threshold:%}.", "The model answers nearly always."),
+        steps=(
+            "Look at the reasons: timeout asks for more time or workers, low_confidence for "
+            "another model, model_error for the log.",
+            "If it began with a new version, go back: `timonel rollback {model}`.",
+        ),
+    ),
+    Kind.LOW_CONFIDENCE: Phrases(
+        title=("{model} is unsure too often", "A model is unsure too often"),
+        seen=(
+            "The mean confidence of {n} answers is {value}.",
+            "{rate:%} of {n} answers were of low confidence.",
+            "The scores lie nearer to a coin's toss than they did.",
+        ),
+        expected=("At least {threshold}.", "The confidence the version had at training."),
+        steps=(
+            "See whether inputs drift: `timonel drift {model}`.",
+            "When outcomes are there, compare its accuracy with that of training.",
+        ),
+    ),
+    Kind.DATA_QUALITY: Phrases(
+        title=(
+            "Bad data in {column} of {model}",
+            "Bad data is sent to {model}",
+            "Bad data comes in",
+        ),
+        seen=(
+            "{rate:%} of {n} rows break a rule of {column}: {reason}.",
+            "{rate:%} of {n} rows break a rule of the schema.",
+            "{reason}.",
+            "Rows break the rules of the schema.",
+        ),
+        expected=("At most {threshold:%}.", "Rows that keep to the declared schema."),
+        steps=(
+            "Ask whoever delivers {column} what changed.",
+            "If the new values are right, correct the schema in model.py and train again.",
+        ),
+    ),
+    Kind.MEMORY_USAGE: Phrases(
+        title=("A process uses too much memory",),
+        seen=("It uses {value} MB.", "{reason}.", "Memory runs short."),
+        expected=("At most {threshold} MB.", "Memory use that stays level."),
+        steps=(
+            "See which process grows, and start it again: predictions in its spool are kept.",
+            "Lower `workers` or `native_processes`, or give the host more memory.",
+        ),
+    ),
+    Kind.DATABASE_ERROR: Phrases(
+        title=("The database does not answer as it should",),
+        seen=("{dimension}: {reason}.", "{reason}.", "Reads or writes of the database fail."),
+        expected=("A database that can be read and written.",),
+        steps=(
+            "Check it with `timonel doctor`: address, rights, free disk.",
+            "Predictions go on meanwhile and wait in the spool; see that its disk has room.",
+        ),
+    ),
+    Kind.NO_DATA: Phrases(
+        title=("Nobody asks {model}", "No traffic"),
+        seen=(
+            "No prediction for {minutes} minutes.",
+            "No prediction came.",
+        ),
+        expected=(
+            "About {usual_per_minute} a minute, as usual at this time.",
+            "Traffic as usual.",
+        ),
+        steps=(
+            "Check that the callers run and reach this server: `GET /readyz` from their side.",
+            "If the silence is intended, silence this alert for as long as it lasts.",
+        ),
+    ),
+    Kind.SLOW_RESPONSE: Phrases(
+        title=("{model} answers slowly", "Answers are slow"),
+        seen=("{metric} is {value} ms on {n} answers.", "Answers take {value} ms.", "Slow."),
+        expected=("At most {threshold} ms.", "Answers as fast as usual."),
+        steps=(
+            "See whether the host is busy with something else.",
+            "Raise `workers`, or compare with the version before: `timonel versions {model}`.",
+        ),
+    ),
+    Kind.EXPERIMENT_HARM: Phrases(
+        title=("An experiment harms {model}", "An experiment does harm"),
+        seen=(
+            "{metric} is {value} against {baseline}, on {n} units.",
+            "The variant is worse than the control.",
+        ),
+        expected=("No loss beyond {threshold}.", "A variant that does no harm."),
+        steps=("Stop the experiment; then look at what differs.",),
+    ),
+    Kind.JOB_FAILED: Phrases(
+        title=(
+            "The job {job_kind} of {model} failed",
+            "The job {job_kind} failed",
+            "A job failed",
+        ),
+        seen=(
+            "Step {step} ended with: {error}",
+            "It ended with: {error}",
+            "It did not come to its end.",
+        ),
+        expected=("A job that ends well; the champion serves on meanwhile.",),
+        steps=(
+            "{remedy}",
+            "See every step with `timonel jobs show {job_id}`.",
+            "When the cause is mended, start it again; finished steps are not repeated.",
+        ),
+    ),
+    Kind.CHECK_FAILED: Phrases(
+        title=(
+            "The check {monitor} of {model} fails",
+            "The check {monitor} fails",
+            "A check fails",
+        ),
+        seen=("It ended with: {error}", "{reason}.", "It did not come to a verdict."),
+        expected=("A verdict; until then nobody watches this.",),
+        steps=(
+            "{remedy}",
+            "Read the log of the worker; the other checks go on.",
+        ),
+    ),
+    Kind.NOTIFIER_FAILED: Phrases(
+        title=("The channel {channel} does not deliver", "A channel does not deliver"),
+        seen=(
+            "{attempts} attempts failed; the last one: {error}. {waiting} messages wait.",
+            "The last attempt failed: {error}.",
+            "Messages do not arrive.",
+        ),
+        expected=("Every message arrives; none is lost, they wait in the outbox.",),
+        steps=(
+            "Check the receiver and the environment variable that holds its address.",
+            "Run `timonel alerts channel test {channel}`: when it succeeds, what waits is sent.",
+        ),
+    ),
+}

@@ -1,0 +1,217 @@
+"""What alerts say, in Spanish; the same facts as in English (tested)."""
+
+from timonel.alerts.phrases.form import Phrases
+from timonel.signals import Kind
+
+PHRASES: dict[Kind, Phrases] = {
+    Kind.DRIFT_DETECTED: Phrases(
+        title=(
+            "Deriva en {column} de {model}",
+            "Deriva en lo que se pregunta a {model}",
+            "Deriva en lo que se pregunta a un modelo",
+        ),
+        seen=(
+            "Respecto de su referencia, {column} se movió en {effect} ({test}, p = {p_value}) en "
+            "{n} filas.",
+            "Respecto de su referencia, {column} se movió en {effect} en {n} filas.",
+            "{column} ya no se distribuye como en su referencia.",
+            "Lo que llega ya no se distribuye como en su referencia.",
+        ),
+        expected=(
+            "Un efecto de a lo más {floor}, o uno que el azar explique.",
+            "La distribución de los datos con que se entrenó la versión.",
+        ),
+        steps=(
+            "Pregunte a quien entrega {column} si cambió su origen, unidad o codificación: una "
+            "falla en los datos se corrige allí, no entrenando.",
+            "Vea si las respuestas empeoraron: `timonel drift {model}`. La sola deriva de las "
+            "entradas no es motivo para reentrenar.",
+            "Si el mundo cambió y las respuestas sufren, ejecute `timonel retrain {model}`.",
+            "Si no hay nada malo, resuelva la alerta y diga por qué.",
+        ),
+    ),
+    Kind.PERFORMANCE_DEGRADATION: Phrases(
+        title=("{model} responde peor que antes", "Un modelo responde peor que antes"),
+        seen=(
+            "{metric} es {value} [{lower}, {upper}] en {n} resultados; era {baseline} en filas "
+            "que la versión nunca vio.",
+            "{metric} es {value} en {n} resultados; era {baseline} en filas que la versión nunca "
+            "vio.",
+            "{metric} es {value}.",
+            "Los resultados contradicen las respuestas más a menudo que antes.",
+        ),
+        expected=(
+            "{metric} a no más de {threshold} de {baseline}.",
+            "La calidad que tenía la versión al entrenarse.",
+        ),
+        steps=(
+            "Vea si las entradas derivan al mismo tiempo: `timonel alerts list --model {model}`.",
+            "Si comenzó con una versión nueva, vuelva atrás: `timonel rollback {model}`.",
+            "Si no, entrene con lo ocurrido desde entonces: `timonel retrain {model}`.",
+            "Compruebe que los resultados mismos sean correctos antes de actuar.",
+        ),
+    ),
+    Kind.SERVICE_DOWN: Phrases(
+        title=("{model} no está en servicio", "El servicio no responde"),
+        seen=("{dimension}: {reason}.", "{reason}.", "El servicio no está sano."),
+        expected=("Cada parte del servicio responde.",),
+        steps=(
+            "Vea qué funciona y qué no: `timonel doctor`, o `GET /health`.",
+            "Lea el registro de `timonel serve`, e inícielo de nuevo si terminó.",
+        ),
+    ),
+    Kind.HIGH_FALLBACK_RATE: Phrases(
+        title=(
+            "Las reglas responden por {model} demasiado a menudo",
+            "Las reglas responden demasiado a menudo",
+        ),
+        seen=(
+            "Reglas o línea base respondieron {n_fallback} de {n} predicciones ({rate:%}): "
+            "{reasons}.",
+            "Reglas o línea base respondieron {n_fallback} de {n} predicciones ({rate:%}).",
+            "Reglas o línea base respondieron {rate:%} de las predicciones.",
+            "Reglas o línea base responden en lugar del modelo.",
+        ),
+        expected=("A lo más {threshold:%}.", "El modelo responde casi siempre."),
+        steps=(
+            "Vea los motivos: timeout pide más tiempo o procesos, low_confidence otro modelo, "
+            "model_error el registro.",
+            "Si comenzó con una versión nueva, vuelva atrás: `timonel rollback {model}`.",
+        ),
+    ),
+    Kind.LOW_CONFIDENCE: Phrases(
+        title=("{model} duda demasiado a menudo", "Un modelo duda demasiado a menudo"),
+        seen=(
+            "La confianza media de {n} respuestas es {value}.",
+            "{rate:%} de {n} respuestas fueron de baja confianza.",
+            "Los puntajes están más cerca del azar que antes.",
+        ),
+        expected=("Al menos {threshold}.", "La confianza que tenía la versión al entrenarse."),
+        steps=(
+            "Vea si las entradas derivan: `timonel drift {model}`.",
+            "Cuando haya resultados, compare su exactitud con la del entrenamiento.",
+        ),
+    ),
+    Kind.DATA_QUALITY: Phrases(
+        title=(
+            "Datos malos en {column} de {model}",
+            "Se envían datos malos a {model}",
+            "Llegan datos malos",
+        ),
+        seen=(
+            "{rate:%} de {n} filas no cumplen una regla de {column}: {reason}.",
+            "{rate:%} de {n} filas no cumplen una regla del esquema.",
+            "{reason}.",
+            "Hay filas que no cumplen las reglas del esquema.",
+        ),
+        expected=("A lo más {threshold:%}.", "Filas que respetan el esquema declarado."),
+        steps=(
+            "Pregunte a quien entrega {column} qué cambió.",
+            "Si los valores nuevos son correctos, corrija el esquema en model.py y reentrene.",
+        ),
+    ),
+    Kind.MEMORY_USAGE: Phrases(
+        title=("Un proceso usa demasiada memoria",),
+        seen=("Usa {value} MB.", "{reason}.", "Falta memoria."),
+        expected=("A lo más {threshold} MB.", "Un uso de memoria que se mantiene parejo."),
+        steps=(
+            "Vea qué proceso crece e inícielo de nuevo: las predicciones en cola se conservan.",
+            "Baje `workers` o `native_processes`, o dé más memoria al equipo.",
+        ),
+    ),
+    Kind.DATABASE_ERROR: Phrases(
+        title=("La base de datos no responde como debe",),
+        seen=(
+            "{dimension}: {reason}.",
+            "{reason}.",
+            "Fallan lecturas o escrituras de la base de datos.",
+        ),
+        expected=("Una base de datos que se pueda leer y escribir.",),
+        steps=(
+            "Revísela con `timonel doctor`: dirección, permisos, espacio en disco.",
+            "Las predicciones siguen y esperan en la cola; vea que su disco tenga espacio.",
+        ),
+    ),
+    Kind.NO_DATA: Phrases(
+        title=("Nadie pregunta a {model}", "Sin tráfico"),
+        seen=(
+            "Ninguna predicción en {minutes} minutos.",
+            "No llegó ninguna predicción.",
+        ),
+        expected=(
+            "Unas {usual_per_minute} por minuto, como es usual a esta hora.",
+            "Tráfico como de costumbre.",
+        ),
+        steps=(
+            "Compruebe que quienes llaman funcionan y alcanzan este servidor: `GET /readyz` desde "
+            "su lado.",
+            "Si el silencio es intencional, silencie esta alerta por lo que dure.",
+        ),
+    ),
+    Kind.SLOW_RESPONSE: Phrases(
+        title=("{model} responde lento", "Las respuestas son lentas"),
+        seen=(
+            "{metric} es {value} ms en {n} respuestas.",
+            "Las respuestas tardan {value} ms.",
+            "Lento.",
+        ),
+        expected=("A lo más {threshold} ms.", "Respuestas tan rápidas como de costumbre."),
+        steps=(
+            "Vea si el equipo está ocupado con otra cosa.",
+            "Suba `workers`, o compare con la versión anterior: `timonel versions {model}`.",
+        ),
+    ),
+    Kind.EXPERIMENT_HARM: Phrases(
+        title=("Un experimento daña a {model}", "Un experimento hace daño"),
+        seen=(
+            "{metric} es {value} frente a {baseline}, en {n} unidades.",
+            "La variante es peor que el control.",
+        ),
+        expected=("Ninguna pérdida mayor que {threshold}.", "Una variante que no haga daño."),
+        steps=("Detenga el experimento; luego vea qué difiere.",),
+    ),
+    Kind.JOB_FAILED: Phrases(
+        title=(
+            "Falló el trabajo {job_kind} de {model}",
+            "Falló el trabajo {job_kind}",
+            "Falló un trabajo",
+        ),
+        seen=(
+            "El paso {step} terminó con: {error}",
+            "Terminó con: {error}",
+            "No llegó a su fin.",
+        ),
+        expected=("Un trabajo que termine bien; mientras tanto el campeón sigue sirviendo.",),
+        steps=(
+            "{remedy}",
+            "Vea cada paso con `timonel jobs show {job_id}`.",
+            "Corregida la causa, inícielo de nuevo; los pasos terminados no se repiten.",
+        ),
+    ),
+    Kind.CHECK_FAILED: Phrases(
+        title=(
+            "Falla la revisión {monitor} de {model}",
+            "Falla la revisión {monitor}",
+            "Falla una revisión",
+        ),
+        seen=("Terminó con: {error}", "{reason}.", "No llegó a un veredicto."),
+        expected=("Un veredicto; hasta entonces nadie vigila esto.",),
+        steps=(
+            "{remedy}",
+            "Lea el registro del trabajador; las demás revisiones siguen.",
+        ),
+    ),
+    Kind.NOTIFIER_FAILED: Phrases(
+        title=("El canal {channel} no entrega", "Un canal no entrega"),
+        seen=(
+            "Fallaron {attempts} intentos; el último: {error}. Esperan {waiting} mensajes.",
+            "El último intento falló: {error}.",
+            "Los mensajes no llegan.",
+        ),
+        expected=("Todo mensaje llega; ninguno se pierde, esperan en la bandeja de salida.",),
+        steps=(
+            "Revise el receptor y la variable de entorno que contiene su dirección.",
+            "Ejecute `timonel alerts channel test {channel}`: si resulta, se envía lo que espera.",
+        ),
+    ),
+}
