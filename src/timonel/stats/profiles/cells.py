@@ -18,14 +18,22 @@ from zlib import crc32
 
 import numpy as np
 
-from timonel.stats.profiles.packing import FloatArray, IntArray, pack24, round24, unpack24
+from timonel.stats.profiles.packing import (
+    FloatArray,
+    IntArray,
+    pack24,
+    pack64,
+    round24,
+    unpack24,
+    unpack64,
+)
 
 Column = Sequence[Any] | np.ndarray[Any, Any]
 Kind = Literal["number", "flag", "category", "text", "timestamp"]
 
 N_QUANTILES = 256
 MOST_VALUES = 20
-ATOM_SHARE = 0.02
+ATOM_SHARE = 0.01
 """A value with this share of a column is a cell of its own, exactly."""
 STEPS = 2**20
 _MOST_STEPS = 2**40
@@ -95,7 +103,7 @@ class Cells(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class NumberCells:
-    """Quantiles of the reference as cut points; values that hold 2 % have a cell of their own.
+    """Quantiles of the reference as cut points; values that hold 1 % have a cell of their own.
 
     Parameters
     ----------
@@ -103,22 +111,22 @@ class NumberCells:
         Cut points are stored as 24-bit floats of ``(cut - offset) / 2**exponent``.
     scaled : ndarray
         Those floats, ascending.
-    atoms : tuple of float
-        Values with a cell of their own, exact.
+    atoms : ndarray
+        Values, ascending, with a cell of their own, exact.
     """
 
     kind: Kind
     offset: float
     exponent: int
     scaled: FloatArray
-    atoms: tuple[float, ...] = ()
+    atoms: FloatArray
     edges: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
-        atoms = np.array(self.atoms, np.float64)
         with np.errstate(over="ignore"):
             cuts = self.offset + np.ldexp(self.scaled, self.exponent)
-        edges = np.concatenate([cuts[np.isfinite(cuts)], atoms, np.nextafter(atoms, -np.inf)])
+        below = np.nextafter(self.atoms, -np.inf)
+        edges = np.concatenate([cuts[np.isfinite(cuts)], self.atoms, below])
         object.__setattr__(self, "edges", np.unique(edges))
 
     @property
@@ -142,9 +150,9 @@ class NumberCells:
         """
         n = len(ordered)
         if n == 0:
-            return cls(kind, 0.0, 0, np.empty(0))
+            return cls(kind, 0.0, 0, np.empty(0), np.empty(0))
         values, counts = np.unique(ordered, return_counts=True)
-        atoms = tuple(float(v) for v in values[(counts >= ATOM_SHARE * n) & (counts > 1)])
+        atoms = values[(counts >= ATOM_SHARE * n) & (counts > 1)]
         ranks = -(-np.arange(1, N_QUANTILES) * n // N_QUANTILES) - 1
         cuts = np.setdiff1d(ordered[ranks], atoms)
         offset = float(ordered[(n - 1) // 2])
@@ -188,7 +196,7 @@ class NumberCells:
             "offset": self.offset,
             "exponent": self.exponent,
             "edges": pack24(self.scaled),
-            "atoms": list(self.atoms),
+            "atoms": pack64(self.atoms),
         }
 
 
@@ -366,7 +374,7 @@ def cells_from_json(document: dict[str, Any]) -> Cells:
             float(document["offset"]),
             document["exponent"],
             unpack24(document["edges"]),
-            tuple(map(float, document["atoms"])),
+            unpack64(document["atoms"]),
         )
     return MomentCells(kind)
 

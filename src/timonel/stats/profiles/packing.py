@@ -40,6 +40,16 @@ def unpack24(text: str) -> FloatArray:
     return bits.view(">u4").astype(np.uint32).reshape(-1).view(np.float32).astype(np.float64)
 
 
+def pack64(values: FloatArray) -> str:
+    """Encode floats exactly, as base64 of 8 bytes each, big-endian."""
+    return b64encode(values.astype(">f8").tobytes()).decode()
+
+
+def unpack64(text: str) -> FloatArray:
+    """Decode what ``pack64`` made."""
+    return np.frombuffer(b64decode(text), ">f8").astype(np.float64)
+
+
 def pack_counts(counts: IntArray) -> str:
     """Encode counts as base64 of LEB128: 7 bits a byte, low first; most counts take 1 or 2 bytes.
 
