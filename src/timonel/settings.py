@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     native_processes: int = Field(
         1, ge=0, description="Processes for models that are not compiled."
     )
+    training_timeout_s: float = Field(
+        3600.0, gt=0, description="Longest time that the project's code may run in a retraining."
+    )
     admin_key: str | None = Field(
         None, repr=False, description="Key asked of every peer that is not loopback."
     )

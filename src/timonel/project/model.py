@@ -131,6 +131,14 @@ class Policy:
         The least number of labelled rows to train on.
     retrain : str or None
         Cron expression in the project's time zone.
+    retrain_on_loss : bool
+        Retrain when truths confirm that the version in production has lost performance.
+    retrain_on_labels : int or None
+        Retrain when so many truths came since the last retraining.
+    max_age : str or None
+        Retrain a version older than this (``"7d"``).
+    cooldown : str
+        How long after a retraining none starts by itself; by hand and by schedule one may.
     approval : {"manual", "automatic"}
         Who promotes a version that passed its gates. The first version of a model has no
         champion to be compared with: it is promoted when it beats the baseline.
@@ -145,13 +153,22 @@ class Policy:
     min_accuracy: float | None = None
     min_samples: int = 200
     retrain: str | None = None
+    retrain_on_loss: bool = True
+    retrain_on_labels: int | None = None
+    max_age: str | None = None
+    cooldown: str = "6h"
     approval: str = "manual"
     deadline_ms: float = 1000.0
     low_confidence: float | None = None
     watch: Watch = field(default_factory=Watch)
 
     def __post_init__(self) -> None:
+        for length in (self.max_age, self.cooldown):
+            if length is not None:
+                duration(length)
+        labels = self.retrain_on_labels
         for name, ok, expected in (
+            ("retrain_on_labels", labels is None or labels >= 1, "at least 1, or None"),
             ("approval", self.approval in ("manual", "automatic"), "'manual' or 'automatic'"),
             ("deadline_ms", self.deadline_ms > 0, "more than 0"),
             ("min_samples", self.min_samples >= 1, "at least 1"),

@@ -1,0 +1,186 @@
+"""Starting retrainings: by hand, by schedule, by what monitoring found; and saying why not."""
+
+from sqlalchemy import func, select
+
+from timonel.jobs.errors import JobActive, UnknownSchedule
+from timonel.jobs.job import Job, JobState, one_per_model
+from timonel.jobs.queue import JobQueue
+from timonel.jobs.schedule import Scheduler
+from timonel.project.model import Policy, duration
+from timonel.retraining.log import count_labelled
+from timonel.retraining.parts import Parts
+from timonel.retraining.pipeline import KIND, declared
+from timonel.retraining.triggers import Facts, Policies, TriggerReport, decide
+from timonel.retraining.verdicts import confirmed_loss
+from timonel.signals import Condition, Kind, Severity, Signal
+from timonel.store.engine import reading
+from timonel.store.tables_loop import verdicts
+
+MONITOR = "retraining"
+_ACTIVE = (JobState.QUEUED, JobState.RUNNING)
+
+
+class Retraining:
+    """Starts and explains the retrainings of one project.
+
+    Parameters
+    ----------
+    parts : Parts
+    queue : JobQueue
+    scheduler : Scheduler
+    """
+
+    def __init__(self, parts: Parts, queue: JobQueue, scheduler: Scheduler) -> None:
+        self.parts = parts
+        self._queue = queue
+        self._scheduler = scheduler
+
+    def start(self, model: str, *, who: str, trigger: str = "hand") -> Job:
+        """Enter a retraining.
+
+        Raises
+        ------
+        JobActive
+            If one of this model has not ended; ``context["job_id"]`` names it.
+        UnknownModel
+            With the known names.
+        NotRetrainable
+            If the project no longer declares the model.
+        """
+        self.parts.registry.declaration(model)
+        declared(self.parts, model)
+        return self._queue.submit(
+            KIND,
+            model=model,
+            payload={"trigger": trigger},
+            unique_key=one_per_model(KIND, model),
+            requested_by=who,
+        )
+
+    def jobs(self, model: str, limit: int = 20) -> list[Job]:
+        """List a model's retrainings, the newest first."""
+        return self._queue.list(model=model, kind=KIND, limit=limit)
+
+    def check(self, model: str) -> TriggerReport:
+        """Say what would happen now, and why; changes nothing."""
+        self.parts.registry.declaration(model)
+        policy = declared(self.parts, model).policy
+        return decide(model, self._facts(model), policies_of(policy))
+
+    def consider(self) -> list[Job]:
+        """Start what is to start by itself, and signal what ended badly or waits for a person."""
+        started = []
+        for model in self.parts.project().models.values():
+            if not self._is_published(model.name):
+                continue
+            self._signal(model.name)
+            trigger = self.check(model.name).by_itself
+            if trigger is None:
+                continue
+            try:
+                started.append(self.start(model.name, who=f"trigger {trigger}", trigger=trigger))
+            except JobActive:  # another worker's consideration was first
+                continue
+        return started
+
+    def schedule(self) -> None:
+        """Bring the schedules to what the policies say."""
+        known = {schedule.name for schedule in self._scheduler.list()}
+        for model in self.parts.project().models.values():
+            name, cron = schedule_name(model.name), model.policy.retrain
+            if cron is not None:
+                self._scheduler.put(name, cron, KIND, model.name, {"trigger": "cron"})
+            elif name in known:
+                self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        try:
+            self._scheduler.remove(name)
+        except UnknownSchedule:  # another process was first
+            return
+
+    def _is_published(self, model: str) -> bool:
+        return any(row.model == model for row in self.parts.registry.declarations())
+
+    def _facts(self, model: str) -> Facts:
+        parts = self.parts
+        champion = parts.registry.champion(model)
+        jobs = self.jobs(model, limit=20)
+        active = next((job.job_id for job in jobs if job.state in _ACTIVE), None)
+        last = next((job.created_at for job in jobs if job.state is not JobState.CANCELLED), None)
+        made_at = None if champion is None else champion.created_at
+        loss = None
+        if champion is not None:
+            found = confirmed_loss(parts.engine, parts.name, champion)
+            loss = None if found is None else found._asdict()
+        return Facts(
+            now=parts.now_us(),
+            n_labels=count_labelled(parts.engine, parts.name, model),
+            n_new_labels=count_labelled(
+                parts.engine, parts.name, model, since_us=max(last or 0, made_at or 0)
+            ),
+            champion=None if champion is None else champion.version,
+            champion_at=made_at,
+            loss=loss,
+            n_drifted=self._drifted(model),
+            active_job=active,
+            last_job_at=last,
+            next_tick_at=self._next_tick(model),
+        )
+
+    def _drifted(self, model: str) -> int:
+        row = verdicts.c
+        mine = (row.project == self.parts.name, row.model == model, row.monitor == "feature_drift")
+        newest = select(func.max(row.window_end)).where(*mine).scalar_subquery()
+        query = select(func.count()).where(
+            *mine, row.window_end == newest, row.state.in_(("warning", "alert")), row.subject != ""
+        )
+        with reading(self.parts.engine) as connection:
+            return int(connection.scalar(query) or 0)
+
+    def _next_tick(self, model: str) -> int | None:
+        try:
+            tick = self._scheduler.next_tick(schedule_name(model))
+        except UnknownSchedule:
+            return None
+        return None if tick is None else tick.at_us
+
+    def _signal(self, model: str) -> None:
+        """Say whether the last retraining failed."""
+        ended = [job for job in self.jobs(model, 5) if job.state not in _ACTIVE]
+        last = next((job for job in ended if job.state is not JobState.CANCELLED), None)
+        if last is None:
+            return
+        failed = last.state is JobState.FAILED
+        self.parts.raise_signal(
+            Signal(
+                kind=Kind.JOB_FAILED,
+                condition=Condition.HOLDS if failed else Condition.CLEAR,
+                severity=Severity.HIGH,
+                model=model,
+                monitor=MONITOR,
+                at=last.finished_at or self.parts.now_us(),
+                facts={"job_id": last.job_id, "job": KIND, "error": last.error},
+            )
+        )
+
+
+def schedule_name(model: str) -> str:
+    """Name the schedule of a model's retraining."""
+    return f"{KIND}:{model}"
+
+
+def policies_of(policy: Policy) -> Policies:
+    """Give the part of a policy that decides when to retrain."""
+    return Policies(
+        cron=policy.retrain,
+        on_loss=policy.retrain_on_loss,
+        on_labels=policy.retrain_on_labels,
+        max_age_us=_micros(policy.max_age),
+        cooldown_us=_micros(policy.cooldown) or 0,
+        min_samples=policy.min_samples,
+    )
+
+
+def _micros(text: str | None) -> int | None:
+    return None if text is None else round(duration(text).total_seconds() * 1e6)
