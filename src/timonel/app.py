@@ -26,6 +26,7 @@ from timonel.events.drain import Drainer
 from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
+from timonel.monitoring.checks import Checks
 from timonel.project.config import ProjectConfig, read_config
 from timonel.project.model import Model
 from timonel.project.project import Project, load_project
@@ -119,6 +120,11 @@ class App:
     def channels(self) -> Channels:
         """Where alerts are sent."""
         return Channels(self.engine, self.name, self.clock)
+
+    @cached_property
+    def checks(self) -> Checks:
+        """What is watched; what is found is told to the alerts."""
+        return Checks(self.engine, self.name, self.clock, self.registry, self.alerts.hear)
 
     def deliver_alerts(self) -> DeliveryReport:
         """Carry the messages that are due to their channels; may take long, so not where it hurts.

@@ -70,6 +70,7 @@ class Worker:
         self._attempt("adopt_parked", self._adopt)
         self._attempt("expire_parked", self._expire)
         self._attempt("mature_absent", self._mature)
+        self._attempt("checks", self._check)
 
     def _untrained(self) -> list[str]:
         now = time.monotonic()
@@ -113,6 +114,9 @@ class Worker:
 
     def _expire(self) -> None:
         expire_parked(self._app.engine, self._app.name, self._app.clock)
+
+    def _check(self) -> None:
+        self._app.checks.run()  # what failed has said so, as a signal
 
     def _mature(self) -> None:
         for row in self._app.registry.declarations():

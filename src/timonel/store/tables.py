@@ -241,6 +241,7 @@ minute_windows = Table(
     PrimaryKeyConstraint(
         "project", "model", "version", "variant", "source", "reason", "minute", "drainer_id"
     ),
+    Index("ix_minute_windows_model_minute", "project", "model", "minute"),
 )
 
 performance_cells = Table(

@@ -49,6 +49,7 @@ column_windows = Table(
     PrimaryKeyConstraint(
         "project", "model", "profile_id", "version", "variant", "hour", "drainer_id"
     ),
+    Index("ix_column_windows_model_hour", "project", "model", "hour"),
 )
 
 verdicts = Table(

@@ -103,6 +103,18 @@ def upgrade() -> None:
             name=op.f("pk_column_windows"),
         ),
     )
+    op.create_index(
+        "ix_column_windows_model_hour",
+        "column_windows",
+        ["project", "model", "hour"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_minute_windows_model_minute",
+        "minute_windows",
+        ["project", "model", "minute"],
+        unique=False,
+    )
     op.create_table(
         "comparisons",
         sa.Column("project", sa.String(length=64), nullable=False),

@@ -1,0 +1,189 @@
+"""All checks of a project, run again and again by the worker; one that fails stops no other.
+
+State is in the database: several workers may check side by side, and any may be killed. What is
+remembered here only spares work that could find nothing new.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Engine
+
+from timonel.clock import AffineClock, Clock
+from timonel.errors import Unavailable
+from timonel.monitoring.drift_check import MOST_A_RUN, check_drift
+from timonel.monitoring.health_check import HealthLog
+from timonel.monitoring.performance_check import check_performance
+from timonel.monitoring.quality_check import check_quality, closed_minute
+from timonel.monitoring.watched import CheckResult, Watched
+from timonel.registry.manifest import decode_manifest
+from timonel.registry.registry import Registry
+from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
+from timonel.stats.profiles.profile import Profile
+from timonel.store.control import read_clock
+
+_log = logging.getLogger("timonel.monitoring")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What every check of one run came to."""
+
+    at_us: int
+    results: tuple[CheckResult, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that raised."""
+        return tuple(result for result in self.results if result.state == "failed")
+
+    @property
+    def n_judged(self) -> int:
+        """Windows and dimensions judged."""
+        return sum(result.n_judged for result in self.results)
+
+
+class Checks:
+    """Watches a project's models.
+
+    Parameters
+    ----------
+    engine : Engine
+    project : str
+    clock : Clock
+        Event time, where the database cannot give the present one.
+    registry : Registry
+    raise_signal : callable
+        Called for what holds, what is clear again, and what cannot be said.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        project: str,
+        clock: Clock,
+        registry: Registry,
+        raise_signal: RaiseSignal,
+    ) -> None:
+        self._engine = engine
+        self._project = project
+        self._clock = clock
+        self._registry = registry
+        self._raise = raise_signal
+        self._health = HealthLog(engine, project, raise_signal)
+        self._profiles: dict[tuple[str, str], tuple[str, Profile] | None] = {}
+        self._done: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._failing: set[tuple[str, str]] = set()
+
+    def run(self) -> CheckReport:
+        """Do every check once; never raises."""
+        clock: AffineClock | None = None
+        try:
+            clock = read_clock(self._engine, self._project)
+        except Unavailable as error:
+            _log.warning("the event clock cannot be read: %s", error)
+        now_us = (clock or self._clock).now_us()
+        results = [self._guarded("health", "", now_us, lambda: self._health.run(clock))]
+        watched: list[Watched] = []
+
+        def read() -> CheckResult:
+            watched.extend(self._watched(now_us))
+            return CheckResult("models", "", "ok", "", len(watched))
+
+        results.append(self._guarded("models", "", now_us, read))
+        for one in watched:
+            results += self._run_model(one)
+        return CheckReport(now_us, tuple(results))
+
+    def _run_model(self, one: Watched) -> list[CheckResult]:
+        try:
+            minute = closed_minute(one)
+        except Unavailable:
+            minute = None
+        hour = None if minute is None else minute // 60
+        version = one.champion.version if one.champion is not None else None
+        steps: tuple[tuple[str, object, Callable[[], CheckResult]], ...] = (
+            ("drift", hour, lambda: check_drift(one)),
+            ("performance", hour, lambda: check_performance(one)),
+            ("quality", minute, lambda: check_quality(one, minute)),
+        )
+        results = []
+        for name, moment, step in steps:
+            key, seen = (name, one.model), (moment, version, one.plan)
+            if self._done.get(key) == seen and moment is not None:
+                results.append(CheckResult(name, one.model, "idle"))
+                continue
+            result = self._guarded(name, one.model, one.now_us, step)
+            # a long backlog is taken in several runs
+            if result.state != "failed" and result.n_judged < MOST_A_RUN:
+                self._done[key] = seen
+            results.append(result)
+        return results
+
+    def _guarded(
+        self, check: str, model: str, now_us: int, step: Callable[[], CheckResult]
+    ) -> CheckResult:
+        key = (check, model)
+        try:
+            result = step()
+        except Exception as error:  # noqa: BLE001 - logged and raised as a signal
+            _log.exception("the check %s of %s failed", check, model or "the project")
+            self._failing.add(key)
+            said = f"{type(error).__name__}: {error}"[:500]
+            self._tell_failure(check, model, now_us, Condition.HOLDS, said)
+            return CheckResult(check, model, "failed", said)
+        if key in self._failing:
+            self._failing.discard(key)
+            self._tell_failure(check, model, now_us, Condition.CLEAR, "")
+        return result
+
+    def _tell_failure(
+        self, check: str, model: str, now_us: int, condition: Condition, error: str
+    ) -> None:
+        self._raise(
+            Signal(
+                kind=Kind.CHECK_FAILED,
+                condition=condition,
+                severity=Severity.MEDIUM,
+                model=model,
+                monitor=check,
+                at=now_us,
+                facts={"check": check, "error": error},
+            )
+        )
+
+    def _watched(self, now_us: int) -> list[Watched]:
+        found = []
+        for row in self._registry.declarations():
+            manifest = decode_manifest(row.manifest)
+            versions = self._registry.versions(row.model)
+            champion = next((v for v in versions if "champion" in v.aliases), None)
+            found.append(
+                Watched(
+                    engine=self._engine,
+                    project=self._project,
+                    model=row.model,
+                    task=manifest.task,
+                    plan=manifest.watch,
+                    champion=champion,
+                    profile_of=partial(self._profile, row.model),
+                    raise_signal=self._raise,
+                    now_us=now_us,
+                    low_confidence=manifest.policy.low_confidence,
+                    versions=tuple(version.version for version in versions),
+                )
+            )
+        return found
+
+    def _profile(self, model: str, version: str) -> tuple[str, Profile] | None:
+        """Give a version's reference profile and its id; read once."""
+        if not version:
+            return None
+        key = (model, version)
+        if key not in self._profiles:
+            profile_id = self._registry.manifest(model, version).profile
+            found = None if profile_id is None else self._registry.profile(profile_id)
+            self._profiles[key] = None if found is None else (str(profile_id), found)
+        return self._profiles[key]

@@ -1,0 +1,293 @@
+"""Whether a version still answers as well as it did on its own holdout, by the truths that came.
+
+Three looks at the same labels: by the time of the prediction (judged again while late truths
+come), by the time the truth arrived (the first to tell), and since the last deploy (where traffic
+is thin). A loss is an *alert* when even the upper limit of the interval lies below the baseline
+less the loss that is allowed, and outside the baseline's own interval; only for the worse.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from timonel.monitoring.performance import metric_of, quality
+from timonel.monitoring.verdicts import (
+    Verdict,
+    VerdictState,
+    read_ever_alerted,
+    read_verdicts,
+    write_verdicts,
+)
+from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
+from timonel.monitoring.windows import HOUR_US, HourlyCounts, Judged, Window, due
+from timonel.registry.catalogue import ModelVersion
+from timonel.signals import Condition, Kind, Severity
+from timonel.stats.intervals import Interval
+from timonel.store.engine import reading
+from timonel.store.reads_series import Labelled, read_label_hours, read_label_sums
+from timonel.store.reads_windows import Cell
+
+PERFORMANCE = "performance"
+BY_PREDICTION, BY_ARRIVAL, SINCE_DEPLOY = "prediction", "arrival", "since_deploy"
+_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
+_ENOUGH_FOLD = 2.5  # windows are expected to hold so many times the labels that are needed
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a version reached on its holdout, and from where on it is worse.
+
+    Parameters
+    ----------
+    value : float
+    limit : float
+        A window whose whole interval lies on the worse side of it is an alert.
+    allowed : float
+        The loss that is allowed.
+    """
+
+    metric: str
+    value: float
+    limit: float
+    allowed: float
+    greater_is_better: bool
+
+    def worse(self, value: float) -> bool:
+        """Say whether a figure is on the worse side of the limit."""
+        return value < self.limit if self.greater_is_better else value > self.limit
+
+
+def baseline_of(version: ModelVersion, watched: Watched) -> Baseline | None:
+    """Give a version's baseline; None where its holdout gave no figure."""
+    main = version.metrics.get("main") or {}
+    value, plan = main.get("value"), watched.plan
+    if value is None:
+        return None
+    metric = metric_of(watched.task)[0]
+    if watched.task == "regression":
+        limit = max(value * (1 + plan.error_rise), main.get("upper") or value)
+        return Baseline(metric, value, limit, plan.error_rise * value, greater_is_better=False)
+    limit = min(value - plan.accuracy_loss, main.get("lower") or value)
+    return Baseline(metric, value, limit, plan.accuracy_loss, greater_is_better=True)
+
+
+def check_performance(watched: Watched) -> CheckResult:
+    """Judge what labels have come since; tell of a loss, and of its end."""
+    version = watched.champion
+    with reading(watched.engine) as connection:
+        closed_h = closed_hour(connection, watched.project)
+    if closed_h is None:
+        return CheckResult(PERFORMANCE, watched.model, "unknown", "no_live_drainer")
+    if version is None:
+        return CheckResult(PERFORMANCE, watched.model, "unknown", "no_version")
+    baseline = baseline_of(version, watched)
+    if baseline is None:
+        return CheckResult(PERFORMANCE, watched.model, "unknown", "no_baseline")
+    look = _Look(watched, version, baseline, closed_h)
+    found = look.verdicts()
+    look.clear_others()
+    if not found:
+        known = look.has_labels()
+        return CheckResult(
+            PERFORMANCE, watched.model, *(("idle", "") if known else ("unknown", "no_labels"))
+        )
+    with watched.engine.begin() as connection:
+        write_verdicts(connection, watched.project, found)
+    state = look.tell()
+    return CheckResult(PERFORMANCE, watched.model, state, "", len(found))
+
+
+class _Look:
+    """One look at a version's labels."""
+
+    def __init__(
+        self, watched: Watched, version: ModelVersion, baseline: Baseline, closed_h: int
+    ) -> None:
+        self._watched = watched
+        self._version = version
+        self._baseline = baseline
+        self._closed_h = closed_h
+        self._since_h = first_hour(closed_h)
+        self._kept = metric_of(watched.task)[1]
+        with reading(watched.engine) as connection:
+            self._hours = read_label_hours(
+                connection,
+                watched.project,
+                watched.model,
+                version.version,
+                self._kept,
+                self._since_h,
+            )
+
+    def has_labels(self) -> bool:
+        """Say whether any label came for this version."""
+        return bool(self._hours[0])
+
+    def verdicts(self) -> list[Verdict]:
+        """Judge what is due in each of the three looks."""
+        found = []
+        for view, hours in zip((BY_PREDICTION, BY_ARRIVAL), self._hours, strict=True):
+            found += [self._judge(view, window) for window in self._due(view, hours)]
+        if found:
+            start_h = max(self._deployed_h(), 0)
+            found.append(self._judge(SINCE_DEPLOY, Window(start_h, self._closed_h, 0)))
+        return found
+
+    def _deployed_h(self) -> int:
+        return (self._version.deployed_at or self._version.created_at) // HOUR_US
+
+    def _due(self, view: str, hours: dict[int, Labelled]) -> list[Window]:
+        past = self._past(view)
+        counts = HourlyCounts({hour: labelled.n for hour, labelled in hours.items()})
+        needed = self._watched.plan.min_labels
+        windows = due(
+            counts,
+            [Judged(v.start_us // HOUR_US, v.end_us // HOUR_US, v.n) for v in past],
+            self._closed_h,
+            window_h=None,
+            wanted=round(needed * _ENOUGH_FOLD),
+        )
+        listed = {window.start_h for window in windows}
+        # a revised truth changes the sum and leaves the number as it was
+        for v in past:
+            start_h, end_h = v.start_us // HOUR_US, v.end_us // HOUR_US
+            total = sum(one.total for hour, one in hours.items() if start_h <= hour < end_h)
+            if start_h not in listed and abs(total - v.facts.get("sum", total)) > 0.5:
+                windows.append(Window(start_h, end_h, v.n, revised=True))
+        return windows
+
+    def _past(self, view: str) -> list[Verdict]:
+        with reading(self._watched.engine) as connection:
+            return read_verdicts(
+                connection,
+                self._watched.project,
+                self._watched.model,
+                PERFORMANCE,
+                since_us=self._since_h * HOUR_US,
+                versions=[self._version.version],
+                subject=self._subject(view),
+            )
+
+    def _subject(self, view: str) -> str:
+        return f"{self._baseline.metric}:{view}"
+
+    def _judge(self, view: str, window: Window) -> Verdict:
+        watched = self._watched
+        with reading(watched.engine) as connection:
+            n, total, squares = read_label_sums(
+                connection,
+                watched.project,
+                watched.model,
+                self._version.version,
+                self._kept,
+                window.start_h,
+                window.end_h,
+                by_arrival=view == BY_ARRIVAL,
+            )
+        cell = Cell(self._version.version, "model", self._kept, window.start_h, n, total, squares)
+        needed = watched.plan.min_labels
+        measured = quality([cell], watched.task, n_answered=n, n_needed=needed)
+        state, reason = self._state(measured.interval, n, needed)
+        facts: dict[str, Any] = {
+            "metric": self._baseline.metric,
+            "baseline": self._baseline.value,
+            "limit": self._baseline.limit,
+            "threshold": self._baseline.allowed,
+            "by": view,
+            "sum": float(total),
+            "revised": window.revised,
+        }
+        if reason:
+            facts["reason"] = reason
+        interval = measured.interval
+        if interval is not None:
+            facts |= {"value": interval.estimate, "lower": interval.low, "upper": interval.high}
+        return Verdict(
+            model=watched.model,
+            version=self._version.version,
+            monitor=PERFORMANCE,
+            subject=self._subject(view),
+            start_us=window.start_us,
+            end_us=window.end_us,
+            state=state,
+            n=n,
+            statistic=None if interval is None else interval.estimate,
+            effect=None if interval is None else interval.estimate - self._baseline.value,
+            facts=facts,
+            judged_at=watched.now_us,
+        )
+
+    def _state(self, interval: Interval | None, n: int, needed: int) -> tuple[VerdictState, str]:
+        if interval is None or n < needed:
+            return VerdictState.NOT_ENOUGH, f"not enough: {n} of {needed}"
+        best = interval.high if self._baseline.greater_is_better else interval.low
+        if self._baseline.worse(best):
+            return VerdictState.ALERT, ""
+        worse = self._baseline.worse(interval.estimate)
+        return (VerdictState.WARNING if worse else VerdictState.OK), ""
+
+    # -- signals
+
+    def tell(self) -> str:
+        """Raise a loss, or clear one that is over."""
+        latest = [verdict for view in (BY_PREDICTION, BY_ARRIVAL) for verdict in self._latest(view)]
+        latest = latest or self._latest(SINCE_DEPLOY)
+        alerts = [verdict for verdict in latest if verdict.state is VerdictState.ALERT]
+        if alerts:
+            self._raise(Condition.HOLDS, max(alerts, key=lambda v: (v.end_us, v.n)))
+        elif latest and all(verdict.state is VerdictState.OK for verdict in latest):
+            self._raise(Condition.CLEAR, max(latest, key=lambda v: (v.end_us, v.n)))
+        if not latest:
+            return "not_enough"
+        return "alert" if alerts else str(max(latest, key=lambda v: v.end_us).state)
+
+    def _latest(self, view: str) -> list[Verdict]:
+        """Give the newest window of a look that holds enough labels."""
+        enough = [v for v in self._past(view) if v.state is not VerdictState.NOT_ENOUGH]
+        if view == SINCE_DEPLOY and not enough:
+            return []
+        return enough[:1]
+
+    def _raise(self, condition: Condition, verdict: Verdict) -> None:
+        facts = {
+            name: verdict.facts.get(name)
+            for name in ("metric", "value", "lower", "upper", "baseline", "threshold", "by")
+        }
+        self._watched.tell(
+            Kind.PERFORMANCE_DEGRADATION,
+            condition,
+            Severity.HIGH,
+            at=self._closed_h * HOUR_US,
+            monitor=PERFORMANCE,
+            version=self._version.version,
+            column=self._baseline.metric,
+            facts={
+                **facts,
+                "n": verdict.n,
+                "window_start": verdict.start_us,
+                "window_end": verdict.end_us,
+            },
+        )
+
+    def clear_others(self) -> None:
+        """Clear the alerts of versions that are no longer in production."""
+        watched = self._watched
+        at = self._closed_h * HOUR_US
+        with reading(watched.engine) as connection:
+            alerted = read_ever_alerted(
+                connection,
+                watched.project,
+                watched.model,
+                [PERFORMANCE],
+                at - _CLEARED_WITHIN_US,
+            )
+        for version in sorted({v for v, _, _ in alerted if v != self._version.version}):
+            watched.tell(
+                Kind.PERFORMANCE_DEGRADATION,
+                Condition.CLEAR,
+                Severity.HIGH,
+                at=at,
+                monitor=PERFORMANCE,
+                version=version,
+                column=self._baseline.metric,
+                facts={"metric": self._baseline.metric, "reason": "superseded"},
+            )

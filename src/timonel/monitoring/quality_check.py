@@ -1,0 +1,185 @@
+"""Whether the model itself answers, is sure enough, and is asked at all; by the minute.
+
+The newest complete minutes are judged: as few of them as hold 200 answers, at most an hour. "No
+traffic" is judged by the silences of the week before, on the event clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from timonel.events.outcomes import complete_until
+from timonel.monitoring.drift_check import worst
+from timonel.monitoring.verdicts import Verdict, VerdictState, write_verdicts
+from timonel.monitoring.watched import CheckResult, Watched
+from timonel.signals import Condition, Kind, Severity
+from timonel.stats.intervals import wilson
+from timonel.store.engine import reading
+from timonel.store.reads_series import Minute, read_reasons
+
+MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
+WEEK_MIN = 7 * 24 * 60
+SPANS_MIN = (5, 15, 60)
+ANSWERS_WANTED, ANSWERS_NEEDED = 200, 50
+SILENCE_MIN, SILENCE_FOLD = 10, 2
+HYSTERESIS = 0.8
+_CENTURY_MIN = 52_560_000
+
+_CONDITIONS = {
+    VerdictState.ALERT: Condition.HOLDS,
+    VerdictState.OK: Condition.CLEAR,
+    VerdictState.WARNING: Condition.UNKNOWN,
+    VerdictState.NOT_ENOUGH: Condition.UNKNOWN,
+    VerdictState.UNKNOWN: Condition.UNKNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule says of the newest minutes."""
+
+    state: VerdictState
+    n: int
+    minutes: int
+    facts: dict[str, Any]
+
+
+def closed_minute(watched: Watched) -> int | None:
+    """Give the epoch minute that the watermark is in; None while no drainer lives."""
+    with reading(watched.engine) as connection:
+        until = complete_until(connection, watched.project) // MINUTE_US
+    return until if until < _CENTURY_MIN else None
+
+
+def check_quality(watched: Watched, closed_min: int | None) -> CheckResult:
+    """Judge fallback, confidence and silence up to a complete minute."""
+    if closed_min is None:
+        return CheckResult("quality", watched.model, "unknown", "no_live_drainer")
+    with reading(watched.engine) as connection:
+        minutes = read_reasons(
+            connection, watched.project, watched.model, closed_min - WEEK_MIN, closed_min
+        )
+    if not minutes:
+        return CheckResult("quality", watched.model, "unknown", "no_predictions")
+    found = {
+        ("fallback", Kind.HIGH_FALLBACK_RATE, Severity.HIGH): judge_fallback(
+            minutes, closed_min, watched.plan.fallback_rate
+        ),
+        ("no_data", Kind.NO_DATA, Severity.HIGH): judge_silence(minutes, closed_min),
+    }
+    if watched.low_confidence is not None:
+        found["low_confidence", Kind.LOW_CONFIDENCE, Severity.LOW] = judge_confidence(
+            minutes, closed_min, watched.plan.fallback_rate, watched.low_confidence
+        )
+    version = watched.champion.version if watched.champion is not None else ""
+    verdicts = []
+    for (monitor, kind, severity), finding in found.items():
+        end_us = closed_min * MINUTE_US
+        verdicts.append(
+            Verdict(
+                model=watched.model,
+                version=version,
+                monitor=monitor,
+                subject="",
+                start_us=end_us - end_us % HOUR_US,  # one row an hour: the newest state
+                end_us=end_us,
+                state=finding.state,
+                n=finding.n,
+                statistic=finding.facts.get("rate"),
+                facts=finding.facts,
+                judged_at=watched.now_us,
+            )
+        )
+        watched.tell(
+            kind,
+            _CONDITIONS[finding.state],
+            severity,
+            at=end_us,
+            monitor=monitor,
+            facts=finding.facts,
+        )
+    with watched.engine.begin() as connection:
+        write_verdicts(connection, watched.project, verdicts)
+    return CheckResult(
+        "quality",
+        watched.model,
+        str(worst([verdict.state for verdict in verdicts])),
+        "",
+        len(verdicts),
+    )
+
+
+def judge_fallback(minutes: Sequence[Minute], closed_min: int, threshold: float) -> Finding:
+    """Judge the share of answers that rules or the baseline gave in the model's place.
+
+    Answers of a model that has no version yet are not counted.
+    """
+    counted = [row for row in minutes if row.reason != "no_version"]
+    newest, span = _newest(counted, closed_min)
+    reasons: dict[str, int] = {}
+    for row in newest:
+        if row.reason != "assigned":
+            reasons[row.reason] = reasons.get(row.reason, 0) + row.n
+    return _judge_share(newest, span, sum(reasons.values()), threshold, {"reasons": reasons})
+
+
+def judge_confidence(
+    minutes: Sequence[Minute], closed_min: int, threshold: float, limit: float
+) -> Finding:
+    """Judge the share of answers that were less sure than the policy asks for."""
+    counted = [row for row in minutes if row.reason in ("assigned", "low_confidence")]
+    newest, span = _newest(counted, closed_min)
+    unsure = sum(row.n for row in newest if row.reason == "low_confidence")
+    # `threshold` is the least confidence: what alerts show as expected
+    found = _judge_share(newest, span, unsure, threshold, {})
+    return Finding(found.state, found.n, span, {**found.facts, "threshold": limit})
+
+
+def judge_silence(minutes: Sequence[Minute], closed_min: int) -> Finding:
+    """Judge the present silence by the longest one of the week before it."""
+    present = sorted({row.minute for row in minutes})
+    total = sum(row.n for row in minutes)
+    first, last = present[0], present[-1]
+    silent = closed_min - 1 - last
+    elapsed = last - first + 1
+    facts: dict[str, Any] = {
+        "minutes": silent,
+        "usual_per_minute": round(total / elapsed, 2),
+    }
+    if elapsed < 60 or total < ANSWERS_WANTED:
+        facts["reason"] = f"not enough: {total} answers in {elapsed} minutes"
+        return Finding(VerdictState.NOT_ENOUGH, total, silent, facts)
+    longest = max((b - a - 1 for a, b in pairwise(present)), default=0)
+    allowed = max(SILENCE_MIN, SILENCE_FOLD * longest)
+    facts["longest_silence"] = longest
+    facts["allowed"] = allowed
+    state = VerdictState.ALERT if silent > allowed else VerdictState.OK
+    return Finding(state, total, silent, facts)
+
+
+def _newest(minutes: Sequence[Minute], closed_min: int) -> tuple[list[Minute], int]:
+    """Give the newest complete minutes: as few as hold enough answers, at most an hour."""
+    newest: list[Minute] = []
+    for span in SPANS_MIN:
+        newest = [row for row in minutes if row.minute >= closed_min - span]
+        if sum(row.n for row in newest) >= ANSWERS_WANTED:
+            return newest, span
+    return newest, SPANS_MIN[-1]
+
+
+def _judge_share(
+    newest: Sequence[Minute], span: int, n_found: int, threshold: float, facts: dict[str, Any]
+) -> Finding:
+    n = sum(row.n for row in newest)
+    facts = {"n": n, "n_fallback": n_found, "threshold": threshold, "minutes": span, **facts}
+    if n < ANSWERS_NEEDED:
+        facts["reason"] = f"not enough: {n} of {ANSWERS_NEEDED}"
+        return Finding(VerdictState.NOT_ENOUGH, n, span, facts)
+    interval = wilson(n_found, n)
+    facts["rate"] = interval.estimate
+    if interval.low > threshold:
+        return Finding(VerdictState.ALERT, n, span, facts)
+    calm = interval.estimate <= HYSTERESIS * threshold
+    return Finding(VerdictState.OK if calm else VerdictState.WARNING, n, span, facts)

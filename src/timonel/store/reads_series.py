@@ -1,0 +1,133 @@
+"""Reads of hourly series for the checks: column counts, labels, and minutes of answers."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Float, cast, func, select
+
+from timonel.store.tables import minute_windows, performance_cells
+from timonel.store.tables_loop import column_windows
+
+
+class Counted(NamedTuple):
+    """Column counts of one hour, profile, version, variant and drainer; ``counts`` is JSON."""
+
+    profile_id: str
+    version: str
+    n: int
+    counts: str
+
+
+class Labelled(NamedTuple):
+    """How many labels of a metric an hour holds, and about their sum (steps of 1e-6)."""
+
+    n: int
+    total: float
+
+
+class Minute(NamedTuple):
+    """Answers of one minute by source and reason."""
+
+    minute: int
+    reason: str
+    n: int
+
+
+def read_counted_hours(
+    connection: Connection, project: str, model: str, since_h: int
+) -> dict[int, int]:
+    """Count the rows in column windows by epoch hour."""
+    w = column_windows.c
+    rows = connection.execute(
+        select(w.hour, func.sum(w.n))
+        .where(w.project == project, w.model == model, w.hour >= since_h)
+        .group_by(w.hour)
+    )
+    return {int(hour): int(n) for hour, n in rows}
+
+
+def read_counted(
+    connection: Connection, project: str, model: str, start_h: int, end_h: int
+) -> list[Counted]:
+    """Read the column counts of ``[start, end)``, in a stable order."""
+    w = column_windows.c
+    rows = connection.execute(
+        select(w.profile_id, w.version, w.n, w.counts)
+        .where(w.project == project, w.model == model, w.hour >= start_h, w.hour < end_h)
+        .order_by(w.profile_id, w.version, w.variant, w.hour, w.drainer_id)
+    )
+    return [Counted(*row) for row in rows]
+
+
+def read_label_hours(
+    connection: Connection, project: str, model: str, version: str, metric: str, since_h: int
+) -> tuple[dict[int, Labelled], dict[int, Labelled]]:
+    """Give a version's own labels by hour of prediction, and by hour of the label's arrival.
+
+    The sums are floats: they tell whether something changed, and by about how much.
+    """
+    c = performance_cells.c
+    total = func.sum(cast(c.sum_q, Float(53)))
+    mine = (
+        c.project == project,
+        c.model == model,
+        c.version == version,
+        c.source == "model",
+        c.metric == metric,
+    )
+    found = []
+    for hour in (c.exposure_hour, c.arrival_hour):
+        rows = connection.execute(
+            select(hour, func.sum(c.n), total).where(*mine, hour >= since_h).group_by(hour)
+        )
+        found.append({int(h): Labelled(int(n), float(t)) for h, n, t in rows})
+    return found[0], found[1]
+
+
+def read_label_sums(
+    connection: Connection,
+    project: str,
+    model: str,
+    version: str,
+    metric: str,
+    start_h: int,
+    end_h: int,
+    *,
+    by_arrival: bool = False,
+) -> tuple[int, int, int]:
+    """Add up a version's own labels of ``[start, end)``: n, sum, sum of squares, exactly."""
+    c = performance_cells.c
+    hour = c.arrival_hour if by_arrival else c.exposure_hour
+    rows = connection.execute(
+        select(c.n, c.sum_q, c.sum_q2).where(
+            c.project == project,
+            c.model == model,
+            c.version == version,
+            c.source == "model",
+            c.metric == metric,
+            hour >= start_h,
+            hour < end_h,
+        )
+    )
+    n = total = squares = 0
+    for count, q, q2 in rows:
+        n, total, squares = n + count, total + int(q), squares + int(q2)
+    return n, total, squares
+
+
+def read_reasons(
+    connection: Connection, project: str, model: str, since_minute: int, until_minute: int
+) -> list[Minute]:
+    """Count answers by minute and reason in ``[since, until)``, epoch minutes."""
+    w = minute_windows.c
+    rows = connection.execute(
+        select(w.minute, w.reason, func.sum(w.n))
+        .where(
+            w.project == project,
+            w.model == model,
+            w.minute >= since_minute,
+            w.minute < until_minute,
+        )
+        .group_by(w.minute, w.reason)
+        .order_by(w.minute, w.reason)
+    )
+    return [Minute(int(minute), reason, int(n)) for minute, reason, n in rows]
