@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from timonel.stats.profiles.alignment import Aligned, aligned
-from timonel.stats.profiles.cells import Column, Ends, MomentCells, NumberCells
+from timonel.stats.profiles.cells import Column, Ends, MomentCells, NumberCells, WordCells
 from timonel.stats.profiles.count_tests import (
     TwoSample,
+    binned,
     chi2_counts,
+    fold,
     ks_counts,
     merge_thin,
     missing_counts,
@@ -297,15 +299,15 @@ def _value_tests(pair: _Pair) -> _Pair:
         few = f"fewer than {FEWEST_VALUES} values on a side: only missing ones are compared"
         return replace(pair, reason=few)
     if isinstance(cells, NumberCells):
-        bins = value_bins(cells, r)
-        r_bins, c_bins = (np.bincount(bins, weights=x).astype(np.int64) for x in (r, c))
+        r_bins, c_bins = binned(value_bins(cells, r + c), r, c)
         tests = [_better(ks_counts(r, c), chi2_counts(*merge_thin(r_bins, c_bins)))]
     else:
-        r_bins, c_bins = merge_thin(r, c, other=len(r) - 1)
+        folded = fold(r, c, cells.buckets) if isinstance(cells, WordCells) else (r, c)
+        r_bins, c_bins = merge_thin(*folded, other=len(folded[0]) - 1)
         tests = [("chi2", chi2_counts(r_bins, c_bins))] if len(r_bins) > 1 else []
         tests += _unseen(cells, r, c)
     shares = r_bins / r.sum(), c_bins / c.sum()
-    reason = None if tests else "all values are the same one"
+    reason = None if tests else "the values are one and the same, or each too rare to compare"
     return replace(pair, tests=tuple(tests), shares=shares, reason=reason)
 
 

@@ -17,7 +17,7 @@ from timonel.stats.profiles.cells import (
     floats,
     guess_kind,
 )
-from timonel.stats.profiles.count_tests import TwoSample, chi2_counts, no_values, value_bins
+from timonel.stats.profiles.count_tests import TwoSample, binned, chi2_counts, no_values, value_bins
 from timonel.stats.profiles.distances import jensen_shannon_shares, psi_shares
 from timonel.stats.profiles.packing import FloatArray, IntArray
 
@@ -62,7 +62,7 @@ def chi2(a: Column, b: Column) -> TwoSample:
     """Compare two samples by the chi-square of homogeneity.
 
     Words, flags and numbers of at most 20 values are compared value by value, without merging
-    rare ones; other numbers in the value-aware bins of ``a``, about ten.
+    rare ones; other numbers in about ten value-aware bins.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def psi(reference: Column, current: Column) -> float:
     Parameters
     ----------
     reference, current : sequence or ndarray
-        Two samples, of words or of numbers (in the value-aware bins of the reference); or two
+        Two samples, of words or of numbers (in about ten value-aware bins); or two
         vectors of shares on the same bins, non-negative and each summing to 1.
 
     Returns
@@ -177,16 +177,12 @@ def _table(a: Column, b: Column) -> tuple[IntArray, IntArray]:
     cells = fit_cells(a, None)
     if isinstance(cells, NumberCells):
         r, c = cells.tally(a).counts[:-1], cells.tally(b).counts[:-1]
-        bins = value_bins(cells, r)
-        return _binned(bins, r), _binned(bins, c)
+        r_bins, c_bins = binned(value_bins(cells, r + c), r, c)
+        return r_bins, c_bins
     x, y = np.sort(_present(a)), np.sort(_present(b))
     values = np.unique(np.concatenate([x, y]))
     by_side = [np.diff(np.searchsorted(s, np.append(values, inf))) for s in (x, y)]
     return by_side[0], by_side[1]
-
-
-def _binned(bins: IntArray, counts: IntArray) -> IntArray:
-    return np.bincount(bins, weights=counts).astype(np.int64)
 
 
 def _shares(a: Column, b: Column) -> tuple[FloatArray, FloatArray]:

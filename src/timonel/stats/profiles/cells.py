@@ -251,7 +251,8 @@ class WordCells:
     ----------
     words : tuple of str
     n_buckets : int
-        0: every word of the reference has its cell, so that an unseen one is known as such.
+        A power of two. 0: every word of the reference has its cell, so that an unseen one is
+        known as such.
     """
 
     words: tuple[str, ...]
@@ -273,9 +274,9 @@ class WordCells:
         return self.n_buckets == 0
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The words."""
-        return self.words
+    def buckets(self) -> slice:
+        """Which cells are buckets."""
+        return slice(len(self.words), len(self.words) + self.n_buckets)
 
     @classmethod
     def fit(cls, values: Column) -> "WordCells":

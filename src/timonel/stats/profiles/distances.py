@@ -1,6 +1,6 @@
 """Distances of two columns from their counts; ``two_sample`` has those of raw values."""
 
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -45,7 +45,8 @@ def wasserstein_counts(
     Returns
     -------
     float or None
-        In the column's unit; None for words, which have no order, and where a side is empty.
+        In the column's unit; None for words, which have no order, where a side is empty, and
+        where no float holds it.
 
     Notes
     -----
@@ -57,16 +58,17 @@ def wasserstein_counts(
     if not isinstance(cells, NumberCells | ValueCells) or not (reference.sum() and current.sum()):
         return None
     apart = np.cumsum(reference / reference.sum() - current / current.sum())[:-1]
-    if isinstance(cells, ValueCells):
-        return float(np.sum(np.abs(apart) * np.diff(cells.values)))
-    if len(cells.edges) == 0:
-        return None
-    area = float(np.sum(_under(apart[:-1], apart[1:]) * np.diff(cells.edges)))
-    sides = (reference, ends or Ends()), (current, ends_now or Ends())
-    for first in (True, False):
-        there, now = (_beyond(cells, counts, side, first=first) for counts, side in sides)
-        area += abs(there - now)
-    return area
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isinstance(cells, ValueCells):
+            area = float(np.sum(np.abs(apart) * np.diff(cells.values)))
+        elif len(cells.edges):
+            area = float(np.sum(_under(apart[:-1], apart[1:]) * np.diff(cells.edges)))
+            there, now = (reference, ends or Ends()), (current, ends_now or Ends())
+            for first in (True, False):
+                area += abs(_beyond(cells, *there, first=first) - _beyond(cells, *now, first=first))
+        else:
+            return None
+    return area if isfinite(area) else None
 
 
 def _under(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -5,7 +5,8 @@ the same document, byte for byte. A profile is at most 2 KB a column, whatever i
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
@@ -122,15 +123,16 @@ class Profile:
         Raises
         ------
         ValueError
-            If columns differ in length, or a number is none.
+            If columns differ in length, or a number cannot be read as one.
         """
         kinds = {feature.name: _kind_of(feature) for feature in schema}
         n = _length(columns)
         fitted = []
         for name in dict.fromkeys(chain(kinds, columns)):
             values = columns.get(name, ())
-            cells = fit_cells(values, kinds.get(name))
-            fitted.append(ColumnProfile(name, cells, *cells.tally(values)))
+            with _naming(name):
+                cells = fit_cells(values, kinds.get(name))
+                fitted.append(ColumnProfile(name, cells, *cells.tally(values)))
         return cls(fitted, n)
 
     @property
@@ -147,12 +149,13 @@ class Profile:
         Raises
         ------
         ValueError
-            If columns differ in length, or a number is none.
+            If columns differ in length, or a number cannot be read as one.
         """
-        counted = [
-            column.add(column.cells.tally(columns[name])) if name in columns else column
-            for name, column in self.columns.items()
-        ]
+        counted = []
+        for name, column in self.columns.items():
+            with _naming(name):
+                tally = column.cells.tally(columns.get(name, ()))
+            counted.append(column.add(tally))
         return Profile(counted, self.n + _length(columns))
 
     def empty_like(self) -> "Profile":
@@ -290,6 +293,15 @@ def _merge(first: Profile, second: Profile, name: str) -> ColumnProfile:
     ends = replace(added.ends, below=0, above=0) if kept.ends and added.ends else kept.ends
     merged = replace(kept, cells=both.cells, counts=both.counts)
     return merged.add(Tally(both.other, ends))
+
+
+@contextmanager
+def _naming(column: str) -> Iterator[None]:
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        message = f"column {column!r}: {error}"
+        raise ValueError(message) from error
 
 
 def _kind_of(feature: Feature) -> Kind | None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from timonel.stats.profiles.cells import Tally
+from timonel.stats.profiles.cells import Cells, Column, Tally
 from timonel.stats.profiles.profile import CountsJson, Profile, counts_json
 
 _BATCH = 2_048
+_UNREADABLE = (TypeError, ValueError, OverflowError)
 
 
 class RowCounter:
@@ -64,9 +65,29 @@ class RowCounter:
         self._n += len(self._rows)
         columns = zip(*self._rows, strict=True)
         for (name, cells), values in zip(self._cells.items(), columns, strict=True):
-            tally, before = cells.tally(values), self._tallies.get(name)
+            tally, before = _tally(cells, values), self._tallies.get(name)
             if before is not None:
                 ends = before.ends + tally.ends if before.ends and tally.ends else tally.ends
                 tally = Tally(before.counts + tally.counts, ends)
             self._tallies[name] = tally
         self._rows = []
+
+
+def _tally(cells: Cells, values: Column) -> Tally:
+    try:
+        return cells.tally(values)
+    except _UNREADABLE:
+        # one value that is no number must not lose the batch: it counts as missing, which is seen
+        read = _length if cells.kind == "text" else _number
+        return cells.tally([read(value) for value in values])
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except _UNREADABLE:
+        return None
+
+
+def _length(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
