@@ -79,7 +79,7 @@ class DriftTest:
     ----------
     kind : {"ks", "chi2", "missing", "unseen"}
     statistic, p_value, effect : float
-        The p-value as tested against the report's ``threshold``; of the better of KS and
+        The p-value as tested against the column's ``threshold``; of the better of KS and
         chi-square it is doubled.
     floor : float
         The least effect that counts.
@@ -111,6 +111,8 @@ class ColumnDrift:
         Of the values, in the cells of the chi-square.
     wasserstein : float or None
         Of numbers, in their unit.
+    threshold : float or None
+        What a p-value had to be under: A / K, see ``DriftReport``; A by the column's own rows.
     tests : tuple of DriftTest
         All of them.
     """
@@ -128,6 +130,7 @@ class ColumnDrift:
     psi: float | None = None
     wasserstein: float | None = None
     jensen_shannon: float | None = None
+    threshold: float | None = None
     tests: tuple[DriftTest, ...] = ()
 
     @property
@@ -164,7 +167,7 @@ class DriftReport:
 
     @property
     def threshold(self) -> float:
-        """What a p-value must be under: A / K."""
+        """What a p-value must be under, in a column of as many rows as the profile: A / K."""
         return self.level / max(1, self.n_tests)
 
     @property
@@ -254,15 +257,19 @@ def compare(
     pairs = {name: _pair(reference, current, name) for name in reference.columns}
     tested = {name: pair for name, pair in pairs.items() if isinstance(pair, _Pair)}
     n_tests = sum(len(pair.tests) for pair in tested.values())
-    level = alpha if current.n <= reference.n / _STRICTER else alpha / _STRICTER
     floors = floors or {}
     columns = {
         name: pair
         if isinstance(pair, ColumnDrift)
-        else _judge(pair, level / max(1, n_tests), floors.get(name, floor))
+        else _judge(pair, alpha, max(1, n_tests), floors.get(name, floor))
         for name, pair in pairs.items()
     }
+    level = _level(alpha, reference.n, current.n)
     return DriftReport(columns, current.n, reference.n, n_tests, level)
+
+
+def _level(alpha: float, n: int, m: int) -> float:
+    return alpha if m <= n / _STRICTER else alpha / _STRICTER
 
 
 def _pair(reference: Profile, current: Profile, name: str) -> _Pair | ColumnDrift:
@@ -328,14 +335,15 @@ def _unseen(cells: Any, r: IntArray, c: IntArray) -> list[tuple[str, TwoSample]]
     return [("unseen", found)]
 
 
-def _judge(pair: _Pair, threshold: float, floor: float) -> ColumnDrift:
+def _judge(pair: _Pair, alpha: float, n_tests: int, floor: float) -> ColumnDrift:
+    column, m = pair.reference, int(pair.both.other.sum())
+    threshold = _level(alpha, column.n, m) / n_tests
     tests = []
     for kind, found in pair.tests:
         least = RATE_FLOOR if kind in ("missing", "unseen") else floor
         p, effect = found.p_value or 0.0, found.effect or 0.0
         drifted = p < threshold and effect > least
         tests.append(DriftTest(kind, found.statistic or 0.0, p, effect, least, drifted))
-    column = pair.reference
     shown = min(tests, key=lambda t: (not t.drifted, t.p_value), default=None)
     state = DriftState.DRIFTED if shown is not None and shown.drifted else DriftState.OK
     shares = pair.shares
@@ -343,7 +351,7 @@ def _judge(pair: _Pair, threshold: float, floor: float) -> ColumnDrift:
         column.name,
         column.kind,
         state,
-        int(pair.both.other.sum()),
+        m,
         column.n,
         test=shown.kind if shown else None,
         statistic=shown.statistic if shown else None,
@@ -353,6 +361,7 @@ def _judge(pair: _Pair, threshold: float, floor: float) -> ColumnDrift:
         psi=psi_shares(*shares) if shares else None,
         jensen_shannon=jensen_shannon_shares(*shares) if shares else None,
         wasserstein=_wasserstein(pair) if shares else None,
+        threshold=threshold,
         tests=tuple(tests),
     )
 

@@ -85,6 +85,7 @@ def test_a_change_is_found_in_its_column_alone(reference: Profile, change: str) 
     assert found.drifted
     assert found.test == test
     assert found.p_value is not None
+    assert found.threshold == report.threshold
     assert found.p_value < report.threshold
     json.dumps(report.document(), allow_nan=False)
 
@@ -113,6 +114,17 @@ def test_a_window_above_a_fifth_of_the_reference_is_judged_more_strictly(
     reference: Profile,
 ) -> None:
     assert compare(reference, rows(np.random.default_rng(5), 2_001)).level == pytest.approx(0.01)
+
+
+def test_a_column_of_fewer_reference_rows_is_judged_more_strictly_alone() -> None:
+    """Scores are those of a holdout, features those of all training rows."""
+    rng = np.random.default_rng(14)
+    features, scores = ({name: rng.normal(size=n)} for name, n in (("x", 5_000), ("@score", 1_000)))
+    columns = [*Profile.fit(features).columns.values(), *Profile.fit(scores).columns.values()]
+    reference = Profile(columns, 5_000)
+    report = compare(reference, {name: rng.normal(size=500) for name in ("x", "@score")})
+    thresholds = [column.threshold for column in report.columns.values()]
+    assert thresholds == [pytest.approx(0.05 / 2), pytest.approx(0.01 / 2)]
 
 
 @pytest.mark.parametrize("n", [0, 1, 199])
