@@ -1,12 +1,16 @@
 """An alert as a value: what it is about, where it stands, and the events of its life."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from timonel.alerts.errors import InvalidDuration
 from timonel.signals import Kind, Severity
 
+_DURATION = re.compile(r"([1-9][0-9]{0,3})([mhd])", re.ASCII)
+_UNITS_US = {"m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RANKS = {severity: rank for rank, severity in enumerate(reversed(Severity))}
 
@@ -139,6 +143,20 @@ def rank(severity: Severity) -> int:
 def worst(first: Severity, second: Severity) -> Severity:
     """Give the more urgent of two severities."""
     return max(first, second, key=rank)
+
+
+def read_duration(text: str) -> int:
+    """Read a duration such as 30m, 24h or 7d, in microseconds.
+
+    Raises
+    ------
+    InvalidDuration
+        If it is none, or longer than ten thousand units.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise InvalidDuration(found=repr(text[:40]))
+    return int(found[1]) * _UNITS_US[found[2]]
 
 
 def iso(at_us: int | None) -> str | None:

@@ -1,5 +1,7 @@
 """The sentences of the command line, in English and Spanish; equal keys and fields (tested)."""
 
+from timonel.cli.texts_alerts import ALERT_TEXTS
+
 TEXTS: dict[str, dict[str, str]] = {
     "serving_at": {
         "en": "Timonel serves {project} at {url}",
@@ -133,4 +135,5 @@ TEXTS: dict[str, dict[str, str]] = {
         "es": "La demostración: una ciudad simulada pide ambulancias; el modelo dice si la más "
         "cercana será una buena asignación. Carpeta: {folder}",
     },
+    **ALERT_TEXTS,
 }

@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from timonel import __version__
 from timonel.dashboard.pages import create_pages
 from timonel.http import problems
+from timonel.http.alert_routes import create_alert_routes
 from timonel.http.docs import create_docs
 from timonel.http.event_routes import create_event_routes
 from timonel.http.guard import Guard
@@ -32,6 +33,7 @@ _TAGS = [
     {"name": "predict", "description": "Each model's own routes, answered by predict workers."},
     {"name": "models", "description": "Declared models, their versions and their history."},
     {"name": "predictions", "description": "What was logged, and how good it was."},
+    {"name": "alerts", "description": "What is wrong, who works on it, and what to do."},
     {"name": "server", "description": "Where to begin, and how the server is."},
 ]
 
@@ -65,6 +67,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_state_routes(app),
         create_model_routes(app),
         create_event_routes(app),
+        create_alert_routes(app),
         create_pages(app),
         create_docs(f"Timonel: {app.name}"),
     ):

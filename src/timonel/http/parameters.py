@@ -35,6 +35,10 @@ Who = Annotated[
     Field(min_length=1, max_length=128, description="Who decided; kept in the history."),
     AfterValidator(_storable),
 ]
+Note = Annotated[
+    str, Field(max_length=2000, description="Kept in the history."), AfterValidator(_storable)
+]
+AlertId = Annotated[int, Path(ge=1, le=2**62, description="Number of an alert.")]
 VersionText = Annotated[
     str,
     Field(max_length=32, description="A version; none: the previous one."),
@@ -53,6 +57,24 @@ class Rollback(Decision):
     """A decision to go back, to the previous version or a named one."""
 
     to: VersionText | None = None
+
+
+class AlertDecision(BaseModel):
+    """What a person decides about an alert; ``revision`` is that of the alert they saw."""
+
+    who: Who = "api"
+    note: Note = ""
+    revision: Annotated[
+        int | None, Field(ge=1, le=2**31 - 1, description="Refuse if the alert changed since.")
+    ] = None
+
+
+class Silence(AlertDecision):
+    """A decision to tell nobody for a time of the project's clock."""
+
+    duration: Annotated[
+        str, Field(alias="for", pattern=r"^[1-9][0-9]{0,3}[mhd]$", description="30m, 24h, 7d.")
+    ]
 
 
 class Position(NamedTuple):
