@@ -6,7 +6,7 @@ Concepts define their own classes beside their code; the families here decide ho
 from outside (``timonel.wire.problem`` maps a family to an HTTP status, the CLI to an exit code).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,6 +16,59 @@ class Text(NamedTuple):
 
     message: str
     remedy: str
+
+
+class Phrase(str):
+    """A part of a message in both languages; as a text it is the English one.
+
+    What was found and what was expected are facts to a program and words to a person: raising code
+    passes phrases, and the reader gets them in the language of the sentence around them.
+
+    Parameters
+    ----------
+    en, es : str
+        With ``{name}`` fields where there are facts.
+    **facts
+        Plain values, or phrases.
+    """
+
+    es: str
+
+    def __new__(cls, en: str, es: str, **facts: Any) -> "Phrase":
+        """Fill the facts in; without facts, braces stay as they are."""
+        made = super().__new__(cls, en.format(**facts) if facts else en)
+        made.es = es.format(**in_language(facts, "es")) if facts else es
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Phrase, (str(self), self.es))
+
+
+def in_language(value: Any, lang: str) -> Any:
+    """Give a value with every phrase in it, however deep, as plain text of one language."""
+    if isinstance(value, Phrase):
+        return value.es if lang == "es" else str(value)
+    if isinstance(value, dict):
+        return {name: in_language(part, lang) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(in_language(part, lang) for part in value)
+    return value
+
+
+def summary_of(faults: Sequence[Mapping[str, Any]]) -> Phrase:
+    """Say the first five of some faults (``field``, ``found``, ``expected``), and how many more."""
+    said = {
+        "en": "{field}: found {found}, expected {expected}",
+        "es": "{field}: hay {found}, se esperaba {expected}",
+    }
+    texts = {
+        lang: "; ".join(said[lang].format_map(in_language(dict(one), lang)) for one in faults[:5])
+        for lang in said
+    }
+    if len(faults) > 5:
+        texts["en"] += f"; and {len(faults) - 5} more"
+        texts["es"] += f"; y {len(faults) - 5} más"
+    return Phrase(texts["en"], texts["es"])
 
 
 class TimonelError(Exception):
@@ -37,11 +90,11 @@ class TimonelError(Exception):
 
     def message(self, lang: str = "en") -> str:
         """Say what could not be done, what was found and what was expected."""
-        return self._text(lang).message.format(**self.context)
+        return self._text(lang).message.format(**in_language(self.context, lang))
 
     def remedy(self, lang: str = "en") -> str:
         """Say the command or setting that mends it."""
-        return self._text(lang).remedy.format(**self.context)
+        return self._text(lang).remedy.format(**in_language(self.context, lang))
 
     def _text(self, lang: str) -> Text:
         return self.texts.get(lang) or self.texts["en"]
@@ -115,4 +168,4 @@ def closest(name: str, known: list[str]) -> str:
     """
     alike = get_close_matches(name, known, n=3, cutoff=0.5)
     ordered = alike + [other for other in sorted(known) if other not in alike]
-    return ", ".join(ordered[:8]) or "none"
+    return ", ".join(ordered[:8]) or Phrase("none", "ninguno")

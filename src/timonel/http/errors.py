@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from timonel.errors import InvalidInput, MalformedInput, NotFound, Text, Unavailable
+from timonel.errors import (
+    InvalidInput,
+    MalformedInput,
+    NotFound,
+    Text,
+    Unavailable,
+    summary_of,
+)
 
 
 class UnknownRoute(NotFound):
@@ -58,10 +65,7 @@ class InvalidParameters(InvalidInput):
     def __init__(self, *, errors: list[dict[str, Any]], **context: Any) -> None:
         context.pop("count", None)
         context.pop("summary", None)
-        summary = "; ".join(
-            f"{e['field']}: found {e['found']}, expected {e['expected']}" for e in errors[:5]
-        )
-        super().__init__(count=len(errors), summary=summary, errors=errors, **context)
+        super().__init__(count=len(errors), summary=summary_of(errors), errors=errors, **context)
 
 
 class UnknownPrediction(NotFound):

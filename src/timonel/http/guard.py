@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from timonel.dashboard.language import choose_language
-from timonel.errors import TimonelError
+from timonel.errors import Phrase, TimonelError
 from timonel.http.errors import MalformedUrl
 from timonel.http.problems import problem_response
 from timonel.serving.access import refusal
@@ -172,16 +172,21 @@ async def _nothing() -> Message:
 def _check_url(scope: Scope) -> None:
     for part in (scope["path"], scope.get("query_string", b"").decode("latin-1")):
         if "\0" in part or "%00" in part:
-            raise MalformedUrl(found="a NUL character")
+            raise MalformedUrl(found=Phrase("a NUL character", "un carácter NUL"))
 
 
 def _check_type(headers: dict[bytes, bytes]) -> None:
     encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
     if encoding != "identity":
-        raise UnsupportedMediaType(found=f"encoding {encoding[:50]}", expected="no encoding")
+        raise UnsupportedMediaType(
+            found=Phrase("encoding {name}", "compresión {name}", name=encoding[:50]),
+            expected=Phrase("no encoding", "ninguna compresión"),
+        )
     found = headers.get(b"content-type", b"").decode("latin-1")
     kind = found.partition(";")[0].strip().lower()
     if kind != "application/json" and not (
         kind.startswith("application/") and kind.endswith("+json")
     ):
-        raise UnsupportedMediaType(found=found[:100] or "none", expected="application/json")
+        raise UnsupportedMediaType(
+            found=found[:100] or Phrase("none", "ninguno"), expected="application/json"
+        )

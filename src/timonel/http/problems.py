@@ -9,10 +9,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from timonel.dashboard.language import Language, choose_language
-from timonel.errors import TimonelError
+from timonel.errors import Phrase, TimonelError
 from timonel.http.errors import InvalidParameters, UnknownRoute
+from timonel.schema.validation import NOTHING
+from timonel.wire.checks import expected_by
 from timonel.wire.errors import MalformedBody, MethodNotAllowed, UnexpectedFailure
 from timonel.wire.problem import MEDIA_TYPE, problem, status_of
+from timonel.wire.strict_json import A_JSON_OBJECT
 
 _SHOWN = 80
 
@@ -61,7 +64,7 @@ def _of_framework(error: HTTPException, request: Request) -> TimonelError:
         allowed = (error.headers or {}).get("Allow", "GET")
         return MethodNotAllowed(method=request.method, path=path, allowed=allowed)
     if error.status_code == 400:  # a body that is no text at all
-        return MalformedBody(found=str(error.detail)[:_SHOWN], expected="a JSON object")
+        return MalformedBody(found=str(error.detail)[:_SHOWN], expected=A_JSON_OBJECT)
     if error.status_code == 404:
         return UnknownRoute(path=path)
     return UnexpectedFailure(error_id=f"status-{error.status_code}")
@@ -72,11 +75,16 @@ def invalid_request(error: RequestValidationError) -> TimonelError:
     entries: list[dict[str, Any]] = []
     for entry in error.errors():
         if entry["type"] == "json_invalid":
-            found = f"{entry.get('ctx', {}).get('error', 'broken JSON')} at byte {entry['loc'][-1]}"
-            return MalformedBody(found=found, expected="a JSON object")
+            broken = Phrase(
+                "{said} at byte {at}",
+                "{said} en el byte {at}",
+                said=entry.get("ctx", {}).get("error", "?"),
+                at=entry["loc"][-1],
+            )
+            return MalformedBody(found=broken, expected=A_JSON_OBJECT)
         place = [str(part) for part in entry["loc"]]
-        found = "nothing" if entry["type"] == "missing" else _shown(entry["input"])
-        entries.append({"field": ".".join(place), "found": found, "expected": entry["msg"]})
+        found = NOTHING if entry["type"] == "missing" else _shown(entry["input"])
+        entries.append({"field": ".".join(place), "found": found, "expected": expected_by(entry)})
     return InvalidParameters(errors=entries)
 
 

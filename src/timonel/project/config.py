@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from timonel.errors import ProjectFault, closest
+from timonel.errors import Phrase, ProjectFault, closest
 from timonel.project.errors import InvalidConfig, NoProject, UnknownSetting
 from timonel.settings import Settings
+from timonel.wire.checks import expected_by
 
 FILE = "timonel.toml"
 
@@ -77,15 +78,20 @@ def read_config(folder: Path) -> ProjectConfig:
     file = folder / FILE
     try:
         document = tomllib.loads(file.read_text("utf-8-sig"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise NoProject(folder=str(folder.absolute())) from None
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"line (\d+)", str(error))
-        line = f"line {match[1]}" if match else "the end"
+        line = Phrase("the end", "el final")
+        if match:
+            line = Phrase("line {n}", "la línea {n}", n=match[1])
         raise InvalidConfig(file=str(file), entry=line, found=str(error), expected="TOML") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfig(
-            file=str(file), entry="the file", found=str(error), expected="UTF-8 text"
+            file=str(file),
+            entry=Phrase("the file", "el archivo"),
+            found=str(error),
+            expected=Phrase("UTF-8 text", "texto en UTF-8"),
         ) from None
     try:
         read = _File.model_validate(document)
@@ -112,19 +118,24 @@ def _fault(file: str, error: ValidationError) -> ProjectFault:
         known = list(table.model_fields) if table else []
         return UnknownSetting(file=file, entry=entry, known=closest(place[-1], known))
     if first["type"] == "missing":
-        return InvalidConfig(file=file, entry=entry, found="missing", expected=_wanted(entry))
+        return InvalidConfig(
+            file=file, entry=entry, found=Phrase("missing", "nada"), expected=_wanted(entry)
+        )
     return InvalidConfig(
         file=file,
         entry=entry,
         found=repr(first["input"]),
-        expected=_wanted(entry) or first["msg"].removeprefix("Input should be "),
+        expected=_wanted(entry) or expected_by(first),
     )
 
 
 def _wanted(entry: str) -> str:
     return {
-        "project": "a table [project] with a name",
-        "project.name": "a name of a-z, 0-9, - and _, beginning with a letter",
+        "project": Phrase("a table [project] with a name", "una tabla [project] con un nombre"),
+        "project.name": Phrase(
+            "a name of a-z, 0-9, - and _, beginning with a letter",
+            "un nombre de a-z, 0-9, - y _, que empiece con una letra",
+        ),
     }.get(entry, "")
 
 
@@ -157,7 +168,9 @@ def checked_timezone(name: str, place: str) -> str:
         file=place,
         entry="project.timezone",
         found=repr(name),
-        expected="an IANA name as 'America/Santiago'",
+        expected=Phrase(
+            "an IANA name as 'America/Santiago'", "un nombre IANA como 'America/Santiago'"
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from timonel.errors import Phrase
 from timonel.project import generated
 from timonel.project.config import checked_timezone, host_timezone
 from timonel.project.errors import ProjectExists
@@ -201,7 +202,9 @@ def _source_of(
     if "://" in given or given.startswith("env:"):
         if not query:
             raise UnsupportedSource(
-                path=masked(given), found="no query", expected='--query "select ..."'
+                path=masked(given),
+                found=Phrase("no query", "ninguna consulta"),
+                expected='--query "select ..."',
             )
         table = re.search(r"\bfrom\s+[\"`\[]?(?:\w+\.)?(\w+)", query, re.IGNORECASE)
         return Sql(query, given), table[1] if table else "model", masked(given)
@@ -215,7 +218,11 @@ def _source_of(
     if ending in _CSV:
         return Csv(path, encoding=encoding, separator=separator), path.stem, origin
     raise UnsupportedSource(
-        path=given, found=f"a file ending in {ending!r}", expected=".csv, .xlsx or .parquet"
+        path=given,
+        found=Phrase(
+            "a file ending in {ending!r}", "un archivo terminado en {ending!r}", ending=ending
+        ),
+        expected=Phrase(".csv, .xlsx or .parquet", ".csv, .xlsx o .parquet"),
     )
 
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from timonel.errors import ProjectFault
+from timonel.errors import Phrase, ProjectFault
 from timonel.project.reading.errors import MissingFile
 
 if TYPE_CHECKING:
@@ -165,9 +165,12 @@ class FileTable(Table):
 def what_is_there(path: Path) -> str:
     """Say what stands where a file was expected, and a name that is alike."""
     if path.is_dir():
-        return "it is a folder / es una carpeta"
+        return Phrase("it is a folder", "es una carpeta")
     if not path.parent.is_dir():
-        return f"no such folder / no existe la carpeta: {path.parent}"
+        return Phrase(
+            "no such folder: {folder}", "no existe la carpeta: {folder}", folder=path.parent
+        )
     names = sorted(p.name for p in path.parent.iterdir() if p.is_file())[:200]
     alike = next(iter(get_close_matches(path.name, names, n=1, cutoff=0.6)), None)
-    return "no such file / no existe el archivo" + (f" ({alike}?)" if alike else "")
+    hint = f" ({alike}?)" if alike else ""
+    return Phrase("no such file{hint}", "no existe el archivo{hint}", hint=hint)

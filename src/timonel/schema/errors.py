@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from timonel.errors import InvalidInput, ProjectFault, Text
+from timonel.errors import InvalidInput, ProjectFault, Text, summary_of
 
 
 class InvalidDeclaration(ProjectFault):
@@ -43,10 +43,6 @@ class InvalidRow(InvalidInput):
     def __init__(self, *, model: str, errors: list[dict[str, Any]], **context: Any) -> None:
         context.pop("count", None)
         context.pop("summary", None)
-        shown = "; ".join(
-            f"{e['field']}: found {e['found']}, expected {e['expected']}" for e in errors[:5]
-        )
-        more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
         super().__init__(
-            model=model, count=len(errors), summary=shown + more, errors=errors, **context
+            model=model, count=len(errors), summary=summary_of(errors), errors=errors, **context
         )

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from timonel.errors import closest
+from timonel.errors import Phrase, closest
 from timonel.schema.errors import InvalidRow
 from timonel.schema.features import Category, Feature, Text, Timestamp
 from timonel.schema.schema import Schema
@@ -24,6 +24,15 @@ from timonel.wire.strict_json import JsonObject, describe, read_json
 LONGEST_KEY = 256
 MOST_ERRORS = 1000
 MOST_STRANGERS = 20
+UNKNOWN_FIELD = Phrase("a field of this name", "un campo de este nombre")
+TWICE = Phrase("the field more than once", "el campo más de una vez")
+ONCE = Phrase("it once", "una vez")
+NOTHING = Phrase("nothing", "nada")
+_KEY = Phrase(
+    "a text of 1 to {longest} printable characters, or a whole number",
+    "un texto de 1 a {longest} caracteres imprimibles, o un número entero",
+    longest=LONGEST_KEY,
+)
 Values = tuple[Value, ...]
 FieldError = dict[str, Any]
 
@@ -118,7 +127,9 @@ class RowDecoder:
             Every error of the row, fields in schema order, unknown ones last.
         """
         if not isinstance(sent, Mapping):
-            expected = "an object of field names and values"
+            expected = Phrase(
+                "an object of field names and values", "un objeto de nombres de campo y valores"
+            )
             return [_error(index, "inputs", "wrong_type", describe(sent), expected)]
         errors: list[FieldError] = []
         values: list[Value] = []
@@ -203,14 +214,16 @@ class RowDecoder:
         for name in sent:
             if name not in self._known:
                 shown = str(name)[:64]
-                expected = f"a field of the schema: {closest(shown, known)}"
-                errors.append(
-                    _error(index, shown, "unknown_field", "a field of this name", expected)
+                expected = Phrase(
+                    "a field of the schema: {known}",
+                    "un campo del esquema: {known}",
+                    known=closest(shown, known),
                 )
+                errors.append(_error(index, shown, "unknown_field", UNKNOWN_FIELD, expected))
                 if len(errors) >= 50:
                     break
         errors += [
-            _error(index, name[:64], "duplicate_field", "the field more than once", "it once")
+            _error(index, name[:64], "duplicate_field", TWICE, ONCE)
             for name in (sent.duplicates if isinstance(sent, JsonObject) else ())
         ]
         return errors
@@ -287,11 +300,15 @@ def read_key(sent: Any) -> str | None:
         return None
     if isinstance(sent, int) and not isinstance(sent, bool) and sent.bit_length() <= 64:
         return str(sent)
-    expected = f"a text of 1 to {LONGEST_KEY} printable characters, or a whole number"
     if not isinstance(sent, str):
-        raise Fault("wrong_type", describe(sent), expected)
+        raise Fault("wrong_type", describe(sent), _KEY)
     if not 0 < len(sent) <= LONGEST_KEY or not sent.isprintable():
-        raise Fault("invalid_key", describe(sent), expected)
+        found: str = describe(sent)
+        if len(sent) > LONGEST_KEY:
+            found = Phrase(
+                "{text} ({n} characters)", "{text} ({n} caracteres)", text=found, n=len(sent)
+            )
+        raise Fault("invalid_key", found, _KEY)
     return sent
 
 
@@ -322,7 +339,7 @@ def _read(sent: Mapping[Any, Any], name: str, reader: Reader, *, required: bool)
     try:
         reader.read(_NOTHING)
     except Fault as fault:
-        code, found = ("null", "null") if name in sent else ("missing", "nothing")
+        code, found = ("null", "null") if name in sent else ("missing", NOTHING)
         raise Fault(code, found, fault.expected) from None
     return None
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from timonel.errors import closest
+from timonel.errors import Phrase, closest
 from timonel.schema.features import Category, Feature, Flag, Number, Text, Timestamp
 from timonel.wire.strict_json import Unusable, describe
 
@@ -32,7 +32,7 @@ _NO = ("false", "no", "n", "f", "0", "falso")
 
 
 class Fault(Exception):
-    """A value that does not fit its feature."""
+    """A value that does not fit its feature; ``found`` and ``expected`` may be phrases."""
 
     def __init__(self, code: str, found: str, expected: str) -> None:
         super().__init__(code, found, expected)
@@ -81,7 +81,7 @@ def reader_of(feature: Feature, zone: ZoneInfo) -> Reader:
 
 
 def _number(feature: Number) -> Reader:
-    expected = _bounds(feature, "a number")
+    expected = _bounds(feature, Phrase("a number", "un número"))
     low = -math.inf if feature.ge is None else feature.ge
     high = math.inf if feature.le is None else feature.le
 
@@ -95,7 +95,7 @@ def _number(feature: Number) -> Reader:
 
 
 def _whole(feature: Number) -> Reader:
-    expected = _bounds(feature, "a whole number")
+    expected = _bounds(feature, Phrase("a whole number", "un número entero"))
     low = -_EXACT if feature.ge is None else max(-_EXACT, math.ceil(feature.ge))
     high = _EXACT if feature.le is None else min(_EXACT, math.floor(feature.le))
 
@@ -111,46 +111,66 @@ def _whole(feature: Number) -> Reader:
     return Reader(Annotated[int, msgspec.Meta(ge=low, le=high)], None, read)
 
 
-def _numeric(value: Any, expected: str) -> float | int:
+def _numeric(value: Any, expected: Phrase) -> float | int:
     if isinstance(value, Unusable):
-        raise Fault("not_finite", value.text, f"{expected} (a missing value is null)")
+        raise Fault("not_finite", value.text, _or_null(expected))
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Fault("wrong_type", describe(value), expected + _numeric_hint(value))
+        raise Fault("wrong_type", describe(value), _numeric_hint(value, expected))
     try:
         finite = math.isfinite(value)
     except OverflowError:
         finite = False
     if not finite:
-        raise Fault("not_finite", describe(value), f"{expected} (a missing value is null)")
+        raise Fault("not_finite", describe(value), _or_null(expected))
     return value
 
 
-def _numeric_hint(value: Any) -> str:
+def _or_null(expected: Phrase) -> Phrase:
+    return Phrase(
+        "{expected} (a missing value is null)",
+        "{expected} (un valor que falta es null)",
+        expected=expected,
+    )
+
+
+def _numeric_hint(value: Any, expected: Phrase) -> Phrase:
     if not isinstance(value, str) or len(value) > 40:
-        return ""
+        return expected
     text = value.strip()
     try:
         float(text)
     except ValueError:
         pass
     else:
-        return f" without quotes: {text}"
+        return Phrase(
+            "{expected} without quotes: {text}",
+            "{expected} sin comillas: {text}",
+            expected=expected,
+            text=text,
+        )
     try:
         number = float(text.replace(".", "").replace(",", "."))
     except ValueError:
-        return ""
-    return f" without quotes and with a decimal point, not a decimal comma: {number:g}"
+        return expected
+    return Phrase(
+        "{expected} without quotes and with a decimal point, not a decimal comma: {number!r}",
+        "{expected} sin comillas y con punto decimal, no coma: {number!r}",
+        expected=expected,
+        number=number,
+    )
 
 
-def _bounds(feature: Number, noun: str) -> str:
+def _bounds(feature: Number, noun: Phrase) -> Phrase:
     unit = f" ({feature.unit})" if feature.unit else ""
     if feature.ge is not None and feature.le is not None:
-        return f"{noun} from {feature.ge:g} to {feature.le:g}{unit}"
-    if feature.ge is not None:
-        return f"{noun} of at least {feature.ge:g}{unit}"
-    if feature.le is not None:
-        return f"{noun} of at most {feature.le:g}{unit}"
-    return f"{noun}{unit}"
+        en, es = "{noun} from {ge:g} to {le:g}{unit}", "{noun} de {ge:g} a {le:g}{unit}"
+    elif feature.ge is not None:
+        en, es = "{noun} of at least {ge:g}{unit}", "{noun} de al menos {ge:g}{unit}"
+    elif feature.le is not None:
+        en, es = "{noun} of at most {le:g}{unit}", "{noun} de a lo más {le:g}{unit}"
+    else:
+        en = es = "{noun}{unit}"
+    return Phrase(en, es, noun=noun, unit=unit, ge=feature.ge, le=feature.le)
 
 
 # --- words
@@ -208,7 +228,7 @@ def _category(feature: Category) -> Reader:
 
     def read(value: Any) -> str:
         if not isinstance(value, str):
-            raise Fault("wrong_type", describe(value), f"one of {_listed(known)}")
+            raise Fault("wrong_type", describe(value), _one_of(known))
         try:
             return str(words[value])
         except KeyError:
@@ -217,17 +237,19 @@ def _category(feature: Category) -> Reader:
     return Reader(str, words, read)
 
 
-def _suggest(value: str, known: list[str]) -> str:
+def _suggest(value: str, known: list[str]) -> Phrase:
     # Comparing a long text, or thousands of words, would let one bad body hold the worker up.
     if len(known) > _COMPARABLE or len(value) > _COMPARABLE:
-        return f"one of {_listed(known)}"
-    more = f" and {len(known) - 8} more" if len(known) > 8 else ""
-    return f"one of {closest(value, known)}{more}"
+        return _one_of(known)
+    return _one_of(known, closest(value, known))
 
 
-def _listed(known: list[str]) -> str:
-    more = f" and {len(known) - 8} more" if len(known) > 8 else ""
-    return ", ".join(known[:8]) + more
+def _one_of(known: list[str], shown: str | None = None) -> Phrase:
+    words = ", ".join(known[:8]) if shown is None else shown
+    if len(known) <= 8:
+        return Phrase("one of {words}", "una de {words}", words=words)
+    more = len(known) - 8
+    return Phrase("one of {words} and {n} more", "una de {words} y {n} más", words=words, n=more)
 
 
 def _flag_words() -> dict[Any, Any]:
@@ -236,6 +258,7 @@ def _flag_words() -> dict[Any, Any]:
 
 
 _FLAG_WORDS = _Words(_flag_words())
+_TRUTH = Phrase("true or false (or yes/no, si/no, 1/0)", "true o false (o si/no, yes/no, 1/0)")
 
 
 def _read_flag(value: Any) -> bool:
@@ -244,7 +267,7 @@ def _read_flag(value: Any) -> bool:
             return bool(_FLAG_WORDS[value])
     except KeyError:
         pass
-    raise Fault("wrong_type", describe(value), "true or false (or yes/no, si/no, 1/0)")
+    raise Fault("wrong_type", describe(value), _TRUTH)
 
 
 def _text(feature: Text) -> Reader:
@@ -252,16 +275,23 @@ def _text(feature: Text) -> Reader:
 
     def read(value: Any) -> str:
         if not isinstance(value, str):
-            raise Fault("wrong_type", describe(value), "a text")
+            raise Fault("wrong_type", describe(value), Phrase("a text", "un texto"))
         if len(value) > longest:
-            found = f"a text of {len(value)} characters"
-            raise Fault("too_long", found, f"at most {longest} characters")
+            found = Phrase("a text of {n} characters", "un texto de {n} caracteres", n=len(value))
+            limit = Phrase("at most {n} characters", "a lo más {n} caracteres", n=longest)
+            raise Fault("too_long", found, limit)
         return value
 
     return Reader(Annotated[str, msgspec.Meta(max_length=longest)], None, read)
 
 
 # --- moments
+
+
+_A_MOMENT = Phrase(
+    "a date or time in ISO 8601: 2026-03-01 or 2026-03-01T14:30:00-03:00",
+    "una fecha u hora en ISO 8601: 2026-03-01 o 2026-03-01T14:30:00-03:00",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,13 +314,12 @@ class _Moment:
             value = datetime.combine(value, time())
         if isinstance(value, datetime):
             value = value.isoformat()
-        expected = "a date or time in ISO 8601: 2026-03-01 or 2026-03-01T14:30:00-03:00"
         if not isinstance(value, str):
-            raise Fault("wrong_type", describe(value), expected)
+            raise Fault("wrong_type", describe(value), _A_MOMENT)
         try:
             return self.from_text(value.strip())
         except (ValueError, OverflowError):
-            raise Fault("not_a_time", describe(value), expected) from None
+            raise Fault("not_a_time", describe(value), _A_MOMENT) from None
 
 
 def parse_moment(text: str, zone: ZoneInfo) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
 
-from timonel.errors import TimonelError
+from timonel.errors import Phrase, TimonelError
 from timonel.serving.errors import ForeignOrigin, KeyRequired, NoKeySet, UnknownKey
 
 OPEN_PATHS = frozenset(("/livez", "/readyz"))
@@ -58,13 +58,15 @@ def refusal(
 def not_local(peer: str | None, headers: Mapping[bytes, bytes]) -> str | None:
     """Say what makes a request not plainly local; None: it is."""
     if peer is None or not (peer == "::1" or peer.startswith(("127.", "::ffff:127."))):
-        return f"the peer {peer or 'of unknown address'}"
+        return Phrase("the peer {peer}", "la conexión desde {peer}", peer=peer or "?")
     host = headers.get(b"host", b"")
     if _without_port(host) not in _LOCAL_HOSTS:
-        return f"the Host {host.decode('latin-1')[:100] or '(none)'}"
+        shown = host.decode("latin-1")[:100] or "-"
+        return Phrase("the Host {host}", "el Host {host}", host=shown)
     for name in headers:
         if name == b"forwarded" or name.startswith(b"x-forwarded-"):
-            return f"the header {name.decode('latin-1')[:64]}"
+            shown = name.decode("latin-1")[:64]
+            return Phrase("the header {name}", "el encabezado {name}", name=shown)
     return None
 
 

@@ -16,6 +16,7 @@ from timonel.errors import (
     Unauthorized,
     Unavailable,
     UnsupportedForm,
+    in_language,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -67,6 +68,6 @@ def problem(
     }
     if instance is not None:
         document["instance"] = instance
-    for name, value in error.context.items():
+    for name, value in in_language(error.context, lang).items():
         document.setdefault(name, value)
     return document

@@ -11,9 +11,24 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from timonel.errors import Phrase
 from timonel.wire.errors import MalformedBody
 
+A_JSON_OBJECT = Phrase("a JSON object", "un objeto JSON")
 _LONGEST_INTEGER = 400  # digits; float overflows at 309
+_SAID_ES = {
+    "expecting property name enclosed in double quotes": "falta un nombre entre comillas dobles",
+    "expecting value": "falta un valor",
+    "expecting ':' delimiter": "falta ':'",
+    "expecting ',' delimiter": "falta ','",
+    "extra data": "sobra texto después del documento",
+    "unterminated string starting at": "un texto sin comilla de cierre",
+    "invalid control character at": "un carácter de control",
+    "invalid \\escape": "un escape \\ no válido",
+    "invalid \\uxxxx escape": "un escape \\uXXXX no válido",
+    "illegal trailing comma before end of object": "sobra una coma al final del objeto",
+    "illegal trailing comma before end of array": "sobra una coma al final de la lista",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +88,37 @@ def read_json(body: bytes) -> Any:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MalformedBody(
-            found=f"the byte 0x{body[error.start]:02x} at position {error.start}",
-            expected="text in UTF-8",
+            found=Phrase(
+                "the byte 0x{byte:02x} at position {at}",
+                "el byte 0x{byte:02x} en la posición {at}",
+                byte=body[error.start],
+                at=error.start,
+            ),
+            expected=Phrase("text in UTF-8", "texto en UTF-8"),
             position=error.start,
         ) from None
     if not text.strip():
-        raise MalformedBody(found="an empty body", expected="a JSON object", position=0)
+        raise MalformedBody(
+            found=Phrase("an empty body", "un cuerpo vacío"), expected=A_JSON_OBJECT, position=0
+        )
     try:
         document = _decoder.decode(text)
     except json.JSONDecodeError as error:
-        found = f"{error.msg.lower()} (line {error.lineno}, column {error.colno})"
+        found = Phrase(
+            "{said} (line {line}, column {column})",
+            "{said} (línea {line}, columna {column})",
+            said=_said(error.msg),
+            line=error.lineno,
+            column=error.colno,
+        )
         raise MalformedBody(found=found, expected="JSON", position=error.pos) from None
     except RecursionError:
         raise MalformedBody(
-            found="too deeply nested arrays or objects", expected="at most a few levels", position=0
+            found=Phrase(
+                "too deeply nested arrays or objects", "listas u objetos demasiado anidados"
+            ),
+            expected=Phrase("at most a few levels", "unos pocos niveles"),
+            position=0,
         ) from None
     if "\\u" in text:
         _refuse_surrogates(document)
@@ -98,10 +130,23 @@ def _refuse_surrogates(document: Any) -> None:
         json.dumps(document, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError:
         raise MalformedBody(
-            found="half of a surrogate pair (\\ud800 to \\udfff) in a text",
-            expected="both halves, or the character itself in UTF-8",
+            found=Phrase(
+                "half of a surrogate pair (\\ud800 to \\udfff) in a text",
+                "la mitad de un par sustituto (\\ud800 a \\udfff) en un texto",
+            ),
+            expected=Phrase(
+                "both halves, or the character itself in UTF-8",
+                "ambas mitades, o el carácter mismo en UTF-8",
+            ),
             position=0,
         ) from None
+
+
+def _said(message: str) -> Phrase:
+    """Give what the standard library says of broken JSON, in both languages."""
+    english = message.lower()
+    spanish = (es for en, es in _SAID_ES.items() if english.startswith(en))
+    return Phrase(english, next(spanish, english))
 
 
 def describe(value: Any) -> str:
@@ -112,15 +157,18 @@ def describe(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         shown = value if len(value) <= 40 else value[:40] + "..."
-        return f"the text {json.dumps(shown, ensure_ascii=not value.isprintable())}"
+        quoted = json.dumps(shown, ensure_ascii=not value.isprintable())
+        return Phrase("the text {text}", "el texto {text}", text=quoted)
     if isinstance(value, dict):
-        return "an object"
+        return Phrase("an object", "un objeto")
     if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
+        return Phrase("a list of {n}", "una lista de {n}", n=len(value))
     if isinstance(value, Unusable):
         return value.text
     if isinstance(value, int) and value.bit_length() > 1024:
-        return f"a whole number of {value.bit_length()} bits"
+        return Phrase(
+            "a whole number of {n} bits", "un número entero de {n} bits", n=value.bit_length()
+        )
     if isinstance(value, int | float):
         return _short(repr(value))
-    return f"a {type(value).__name__}"
+    return Phrase("a {kind}", "un {kind}", kind=type(value).__name__)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any
 
-from timonel.errors import TimonelError, Unauthorized, Unavailable
+from timonel.errors import Phrase, TimonelError, Unauthorized, Unavailable
 from timonel.wire.errors import (
     BodyTooLarge,
     MalformedBody,
@@ -246,7 +246,8 @@ def _require_json(kind: bytes) -> None:
     charset = parameters.partition("charset=")[2].strip(' "').partition(";")[0]
     if not is_json or charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType(
-            found=f"Content-Type {found[:100]}", expected="application/json in UTF-8"
+            found=f"Content-Type {found[:100]}",
+            expected=Phrase("application/json in UTF-8", "application/json en UTF-8"),
         )
 
 
@@ -256,17 +257,22 @@ def _decompressed(data: bytes, encoding: bytes, limit: int) -> bytes:
         return data
     if name not in (b"gzip", b"x-gzip"):
         raise UnsupportedMediaType(
-            found=f"Content-Encoding {encoding.decode('latin-1')[:50]}", expected="gzip or none"
+            found=f"Content-Encoding {encoding.decode('latin-1')[:50]}",
+            expected=Phrase("gzip or none", "gzip o ninguno"),
         )
     # never more than the limit is inflated, whatever the archive claims
     inflating = zlib.decompressobj(wbits=31)
     try:
         body = inflating.decompress(data, limit + 1)
     except zlib.error as error:
-        raise MalformedBody(found=f"no gzip data ({error})", expected="gzip", position=0) from None
+        found = Phrase("no gzip data ({said})", "algo que no es gzip ({said})", said=str(error))
+        raise MalformedBody(found=found, expected="gzip", position=0) from None
     if len(body) > limit:
         raise BodyTooLarge(limit=limit)
     if not inflating.eof or inflating.unused_data:
-        found = "bytes after its end" if inflating.eof else "gzip data that break off"
-        raise MalformedBody(found=found, expected="one whole gzip member", position=len(body))
+        found = Phrase("bytes after its end", "bytes después de su fin")
+        if not inflating.eof:
+            found = Phrase("gzip data that break off", "datos gzip cortados")
+        expected = Phrase("one whole gzip member", "un solo miembro gzip entero")
+        raise MalformedBody(found=found, expected=expected, position=len(body))
     return body

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from timonel.errors import TimonelError, closest
+from timonel.errors import Phrase, TimonelError, closest, summary_of
 from timonel.events.errors import SpoolFull
 from timonel.events.frames import OutcomeFrame
-from timonel.schema.validation import MOST_ERRORS, read_key
+from timonel.schema.validation import MOST_ERRORS, NOTHING, ONCE, TWICE, UNKNOWN_FIELD, read_key
 from timonel.schema.validation_fields import Fault, parse_moment
 from timonel.serving.errors import InvalidOutcome
 from timonel.serving.metrics import Family
@@ -25,7 +25,15 @@ ORIGIN = "api"
 _FIELDS = ("prediction_id", "key", "value", "at")
 INLINE_BYTES = 16 << 10  # more is read in a thread
 _LONGEST_VALUE = 256
-_VALUE = "true, false, a text, a number or null"
+_VALUE = Phrase("true, false, a text, a number or null", "true, false, un texto, un número o null")
+_A_MOMENT = Phrase(
+    "a moment in ISO 8601: 2026-03-01T14:30:00-03:00",
+    "un momento en ISO 8601: 2026-03-01T14:30:00-03:00",
+)
+_BY_ID = Phrase(
+    "prediction_id: the model declares no key (`outcome=Outcome(key=...)` declares one)",
+    "prediction_id: el modelo no declara llave (`outcome=Outcome(key=...)` declara una)",
+)
 
 
 class OutcomeReader:
@@ -60,8 +68,12 @@ class OutcomeReader:
         if isinstance(document, JsonObject) and "outcomes" in document:
             listed = document["outcomes"]
             if len(document) > 1 or not isinstance(listed, list) or not listed:
-                found = "more beside it" if len(document) > 1 else describe(listed)
-                expected = "by itself, a list of at least one outcome"
+                more = Phrase("more beside it", "algo más a su lado")
+                found = more if len(document) > 1 else describe(listed)
+                expected = Phrase(
+                    "by itself, a list of at least one outcome",
+                    "sola, una lista de al menos un resultado",
+                )
                 raise self._invalid([_error(0, "outcomes", "wrong_type", found, expected)])
             sent = listed
         if len(sent) > max_rows:
@@ -82,7 +94,10 @@ class OutcomeReader:
         self, sent: Any, row: int, at: int, identifier: bytes
     ) -> OutcomeFrame | list[dict[str, Any]]:
         if not isinstance(sent, JsonObject):
-            expected = "an object with prediction_id or key, and value"
+            expected = Phrase(
+                "an object with prediction_id or key, and value",
+                "un objeto con prediction_id o key, y value",
+            )
             return [_error(row, "outcomes", "wrong_type", describe(sent), expected)]
         errors: list[dict[str, Any]] = []
         read: dict[str, Any] = {}
@@ -114,45 +129,39 @@ class OutcomeReader:
         errors = []
         named = [name for name in ("prediction_id", "key") if sent.get(name) is not None]
         if len(named) != 1:
-            found = "both" if named else "neither"
-            errors.append(
-                _error(row, "prediction_id", "wrong_name", found, "one of prediction_id and key")
-            )
+            found = Phrase("both", "ambos") if named else Phrase("neither", "ninguno")
+            expected = Phrase("one of prediction_id and key", "uno de prediction_id y key")
+            errors.append(_error(row, "prediction_id", "wrong_name", found, expected))
         if "value" not in sent:
-            errors.append(_error(row, "value", "missing", "nothing", _VALUE))
+            errors.append(_error(row, "value", "missing", NOTHING, _VALUE))
         for name in [name for name in sent if name not in _FIELDS][:20]:
-            expected = f"one of {closest(name[:64], list(_FIELDS))}"
-            errors.append(_error(row, name[:64], "unknown_field", "this field", expected))
+            known = closest(name[:64], list(_FIELDS))
+            expected = Phrase("one of {known}", "uno de {known}", known=known)
+            errors.append(_error(row, name[:64], "unknown_field", UNKNOWN_FIELD, expected))
         errors += [
-            _error(row, name[:64], "duplicate_field", "it more than once", "it once")
-            for name in sent.duplicates[:20]
+            _error(row, name[:64], "duplicate_field", TWICE, ONCE) for name in sent.duplicates[:20]
         ]
         return errors
 
     def _read_key(self, sent: Any) -> str | None:
         if sent is not None and self._key is None:
-            expected = (
-                "prediction_id: the model declares no key (`outcome=Outcome(key=...)` declares one)"
-            )
-            raise Fault("no_key_declared", describe(sent), expected)
+            raise Fault("no_key_declared", describe(sent), _BY_ID)
         return read_key(sent)
 
     def _moment(self, sent: Any) -> int | None:
         if sent is None:
             return None
-        expected = "a moment in ISO 8601: 2026-03-01T14:30:00-03:00"
         if not isinstance(sent, str):
-            raise Fault("wrong_type", describe(sent), expected)
+            raise Fault("wrong_type", describe(sent), _A_MOMENT)
         try:
             return parse_moment(sent.strip(), self._zone)
         except (ValueError, OverflowError):
-            raise Fault("not_a_time", describe(sent), expected) from None
+            raise Fault("not_a_time", describe(sent), _A_MOMENT) from None
 
     def _invalid(self, errors: list[dict[str, Any]]) -> InvalidOutcome:
-        shown = "; ".join(
-            f"{e['field']}: found {e['found']}, expected {e['expected']}" for e in errors[:5]
+        return InvalidOutcome(
+            model=self._model, count=len(errors), summary=summary_of(errors), errors=errors
         )
-        return InvalidOutcome(model=self._model, count=len(errors), summary=shown, errors=errors)
 
 
 class Outcomes:
@@ -207,7 +216,11 @@ def _prediction_id(sent: Any) -> bytes | None:
         return None
     identifier = parse_uuid(sent) if isinstance(sent, str) else None
     if identifier is None:
-        raise Fault("not_an_id", describe(sent), "the prediction_id of an answer: a UUID's text")
+        expected = Phrase(
+            "the prediction_id of an answer: a UUID's text",
+            "el prediction_id de una respuesta: el texto de un UUID",
+        )
+        raise Fault("not_an_id", describe(sent), expected)
     return identifier
 
 
@@ -215,13 +228,19 @@ def _value(sent: Any) -> Label | None:
     if sent is None or isinstance(sent, bool):
         return sent
     if isinstance(sent, Unusable):
-        raise Fault("not_finite", sent.text, "a finite number")
+        raise Fault("not_finite", sent.text, Phrase("a finite number", "un número finito"))
     if isinstance(sent, int) and sent.bit_length() >= 64:
-        raise Fault("out_of_range", describe(sent), "a whole number of at most 63 bits")
-    if isinstance(sent, str) and not (len(sent) <= _LONGEST_VALUE and sent.isprintable()):
-        raise Fault(
-            "invalid_text", describe(sent), f"at most {_LONGEST_VALUE} printable characters"
+        expected = Phrase(
+            "a whole number of at most 63 bits", "un número entero de a lo más 63 bits"
         )
+        raise Fault("out_of_range", describe(sent), expected)
+    if isinstance(sent, str) and not (len(sent) <= _LONGEST_VALUE and sent.isprintable()):
+        expected = Phrase(
+            "at most {n} printable characters",
+            "a lo más {n} caracteres imprimibles",
+            n=_LONGEST_VALUE,
+        )
+        raise Fault("invalid_text", describe(sent), expected)
     if not isinstance(sent, str | int | float):
         raise Fault("wrong_type", describe(sent), _VALUE)
     return sent

@@ -4,8 +4,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from timonel.errors import closest
-from timonel.schema.validation import FieldError, Row, RowDecoder, read_key
+from timonel.errors import Phrase, closest
+from timonel.schema.validation import (
+    NOTHING,
+    ONCE,
+    TWICE,
+    UNKNOWN_FIELD,
+    FieldError,
+    Row,
+    RowDecoder,
+    read_key,
+)
 from timonel.schema.validation_fields import Fault
 from timonel.wire.errors import InvalidRequest, TooManyRows
 from timonel.wire.ids import parse_uuid7
@@ -110,37 +119,49 @@ class RequestReader:
         """Read any body; raises as ``read`` does."""
         document = read_json(body)
         if not isinstance(document, JsonObject):
-            raise self._invalid("body", describe(document), "an object with the field inputs")
+            expected = Phrase("an object with the field inputs", "un objeto con el campo inputs")
+            raise self._invalid("body", describe(document), expected)
         self._check_frame(document)
         unit = self._text(document, "unit_id")
         identifier = self._identifier(document)
         partial = document.get("partial")
         if not (partial is None or isinstance(partial, bool)):
-            raise self._invalid("partial", describe(partial), "true or false")
+            raise self._invalid(
+                "partial", describe(partial), Phrase("true or false", "true o false")
+            )
         inputs = document["inputs"]
         if not isinstance(inputs, list):
             return PredictRequest([self._rows.check(inputs)], True, unit, identifier)
         if not inputs:
-            raise self._invalid("inputs", "an empty list", "at least one row")
+            found = Phrase("an empty list", "una lista vacía")
+            raise self._invalid("inputs", found, Phrase("at least one row", "al menos una fila"))
         if len(inputs) > max_rows:
             raise TooManyRows(found=len(inputs), limit=max_rows)
         if identifier is not None:
-            expected = "no prediction_id beside many rows: each gets its own"
-            raise self._invalid("prediction_id", "one id", expected)
+            expected = Phrase(
+                "no prediction_id beside many rows: each gets its own",
+                "ningún prediction_id junto a varias filas: cada una recibe el suyo",
+            )
+            raise self._invalid("prediction_id", Phrase("one id", "un id"), expected)
         checked = [self._rows.check(one, at) for at, one in enumerate(inputs)]
         return PredictRequest(checked, False, unit, None, partial is True)
 
     def _check_frame(self, document: JsonObject) -> None:
         if document.duplicates:
-            raise self._invalid(document.duplicates[0], "it more than once", "it once")
+            raise self._invalid(document.duplicates[0], TWICE, ONCE)
         if "inputs" not in document:
             bare = any(name in self._rows.names for name in document)
-            found = "the row's fields by themselves" if bare else "nothing"
-            raise self._invalid("inputs", found, 'the row inside "inputs", or a list of rows')
+            fields = Phrase("the row's fields by themselves", "los campos de la fila sueltos")
+            expected = Phrase(
+                'the row inside "inputs", or a list of rows',
+                'la fila dentro de "inputs", o una lista de filas',
+            )
+            raise self._invalid("inputs", fields if bare else NOTHING, expected)
         for name in document:
             if name not in _FIELDS:
-                expected = f"one of {closest(name[:64], list(_FIELDS))}"
-                raise self._invalid(name[:64], "a field of this name", expected)
+                known = closest(name[:64], list(_FIELDS))
+                expected = Phrase("one of {known}", "uno de {known}", known=known)
+                raise self._invalid(name[:64], UNKNOWN_FIELD, expected)
 
     def _text(self, document: JsonObject, name: str) -> str | None:
         try:
@@ -154,7 +175,8 @@ class RequestReader:
             return None
         identifier = parse_uuid7(sent) if isinstance(sent, str) else None
         if identifier is None:
-            raise self._invalid("prediction_id", describe(sent), "the text of a UUIDv7")
+            expected = Phrase("the text of a UUIDv7", "el texto de un UUIDv7")
+            raise self._invalid("prediction_id", describe(sent), expected)
         return identifier
 
     def _invalid(self, field: str, found: str, expected: str) -> InvalidRequest:
