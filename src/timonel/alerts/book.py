@@ -26,6 +26,7 @@ from timonel.alerts.lifecycle import (
     inhibitors,
     rule_of,
     speech,
+    superseded,
 )
 from timonel.alerts.rows import Choice, MessageState, storable
 from timonel.alerts.statistics import AlertStatistics, summarise
@@ -89,7 +90,8 @@ class AlertBook:
             step = hear(found, signal, rule_of(signal))
             if step.alert is None or step.alert is found:
                 return found
-            return self._write(connection, found, step, _Told(signal.at))
+            told = _Told(signal.at, note=storable(superseded(signal), 2000))
+            return self._write(connection, found, step, told)
 
     def hear(self, signal: Signal) -> None:
         """Let a signal act, as the outbox port asks: a failure is logged, never raised."""

@@ -53,9 +53,12 @@ def rule_of(signal: Signal) -> Rule:
     """Give the rule of a signal: its kind's, unless its monitor's own verdict is stronger.
 
     A fact ``verdict`` says "alert" (fires at once: the monitor has seen enough) or "warning"
-    (fires at the second of three).
+    (fires at the second of three). What is clear because its version was replaced ends at once:
+    nobody looks a second time.
     """
     rule = _RULES.get(signal.kind, Rule())
+    if superseded(signal):
+        return replace(rule, clear_after=1)
     match signal.facts.get("verdict"):
         case "alert":
             return replace(rule, fire_after=1)
@@ -63,6 +66,16 @@ def rule_of(signal: Signal) -> Rule:
             return replace(rule, fire_after=max(2, rule.fire_after))
         case _:
             return rule
+
+
+def superseded(signal: Signal) -> str:
+    """Say why a signal ends an alert for good; "" where it is an ordinary look."""
+    if signal.condition is not Condition.CLEAR:
+        return ""
+    successor = signal.facts.get("replaced_by")
+    if successor:
+        return f"replaced by {successor}"
+    return "superseded" if signal.facts.get("reason") == "superseded" else ""
 
 
 class Step(NamedTuple):

@@ -3,6 +3,7 @@
 A fact that is missing, or of an unexpected form, makes a sentence more general, never an error.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from timonel.alerts.alert import Alert, News, iso
@@ -85,13 +86,27 @@ def describe(alert: Alert, lang: str) -> AlertText:
         "monitor": alert.monitor,
         "column": alert.column,
     }
-    facts = alert.facts | {name: value for name, value in place.items() if value}
+    facts = _plain(alert.facts, lang) | {name: value for name, value in place.items() if value}
     return AlertText(
         first_known(phrases.title, facts, lang),
         first_known(phrases.seen, facts, lang),
         first_known(phrases.expected, facts, lang),
         tuple(known(phrases.steps, facts, lang)),
     )
+
+
+def _plain(facts: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    """Take a problem document apart: its detail is the error, its remedy a step."""
+    plain = {"job_kind": facts.get("job"), **facts}
+    error = facts.get("error")
+    if isinstance(error, Mapping):
+
+        def part(name: str) -> Any:
+            return error.get(f"{name}_{lang}") or error.get(name)
+
+        plain["error"] = part("detail") or error.get("code")
+        plain.setdefault("remedy", part("remedy"))
+    return plain
 
 
 def severity_word(severity: str, lang: str) -> str:

@@ -14,7 +14,7 @@ from timonel.alerts.lifecycle import (
     rule_of,
     speech,
 )
-from timonel.signals import Kind, Severity
+from timonel.signals import Condition, Kind, Severity
 from timonel.testing.alerts import MINUTE, START, make_signal
 
 TWO = Rule(fire_after=2, clear_after=2)
@@ -155,6 +155,15 @@ def test_rising_severity_is_news_and_falling_is_not() -> None:
     assert milder.news is None
     assert milder.alert is not None
     assert milder.alert.severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize("facts", [{"reason": "superseded"}, {"replaced_by": "1.1.0"}])
+def test_a_version_that_was_replaced_needs_no_second_look(facts: dict[str, str]) -> None:
+    gone = make_signal(3, "clear", facts=facts)
+    assert rule_of(gone).clear_after == 1
+    step = hear(alert_after("HH"), gone, rule_of(gone))
+    assert step.news is News.RESOLVED
+    assert rule_of(replace(gone, condition=Condition.HOLDS)).clear_after == 2
 
 
 def test_silence_passes_on_to_the_next_episode() -> None:

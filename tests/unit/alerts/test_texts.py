@@ -25,7 +25,7 @@ FACTS: dict[Kind, dict[str, Any]] = {
         "threshold": 0.05,
     },
     Kind.JOB_FAILED: {
-        "job_id": "j1", "job_kind": "retrain", "step": "train", "error": "no labels", "remedy": "x",
+        "job_id": "j1", "job": "retrain", "step": "train", "error": "no labels", "remedy": "x",
     },
     Kind.NO_DATA: {"minutes": 30, "usual_per_minute": 12.5},
     Kind.DATABASE_ERROR: {"dimension": "database", "reason": "unreachable"},
@@ -81,6 +81,19 @@ def test_a_fact_cannot_reach_into_objects_or_fill_a_message() -> None:
         "It ended with: {model.__class__}"
     )
     assert len(figure("x" * 10_000, "en")) == 400
+
+
+def test_an_error_may_be_a_problem_document() -> None:
+    problem = {"code": "no_labels", "detail": "There are no labels.", "remedy": "Wait."}
+    facts = {"job": "retrain", "job_id": "j1", "error": problem}
+    text = describe(alert(Kind.JOB_FAILED, facts), "en")
+    assert text.title == "The job retrain of churn failed"
+    assert text.seen == "It ended with: There are no labels."
+    assert text.steps[0] == "Wait."
+    problem |= {"detail_es": "No hay etiquetas.", "remedy_es": "Espere."}
+    text = describe(alert(Kind.JOB_FAILED, facts), "es")
+    assert (text.seen, text.steps[0]) == ("Terminó con: No hay etiquetas.", "Espere.")
+    assert describe(alert(Kind.JOB_FAILED, {"error": {}}), "en").seen.startswith("It did not")
 
 
 def test_both_languages_use_the_same_facts() -> None:

@@ -51,7 +51,11 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.SERVICE_DOWN: Phrases(
-        title=("{model} is not served", "The service does not answer"),
+        title=(
+            "{model} is not served",
+            "The service is not healthy: {dimension}",
+            "The service does not answer",
+        ),
         seen=("{dimension}: {reason}.", "{reason}.", "The service is not healthy."),
         expected=("Every part of the service answers.",),
         steps=(

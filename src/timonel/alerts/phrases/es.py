@@ -52,7 +52,11 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.SERVICE_DOWN: Phrases(
-        title=("{model} no está en servicio", "El servicio no responde"),
+        title=(
+            "{model} no está en servicio",
+            "El servicio no está sano: {dimension}",
+            "El servicio no responde",
+        ),
         seen=("{dimension}: {reason}.", "{reason}.", "El servicio no está sano."),
         expected=("Cada parte del servicio responde.",),
         steps=(
