@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from timonel.errors import Conflict, InvalidInput, NotFound, Text, Unavailable, closest
+from timonel.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Phrase,
+    Text,
+    Unavailable,
+    closest,
+)
 
 
 class UnknownAlert(NotFound):
@@ -27,12 +35,12 @@ class AlertChanged(Conflict):
     code = "alert_changed"
     texts = {
         "en": Text(
-            "Cannot {action_en} alert {alert_id}: it is {state} since {at}, changed by {who_en}"
+            "Cannot {action_en} alert {alert_id}: it is {state_en} since {at}, changed by {who_en}"
             "{note_text}.",
             "Look at it with `timonel alerts show {alert_id}`, and decide again if need be.",
         ),
         "es": Text(
-            "No se puede {action_es} la alerta {alert_id}: está en {state} desde {at}, la cambió "
+            "No se puede {action_es} la alerta {alert_id}: está {state_es} desde {at}, la cambió "
             "{who_es}{note_text}.",
             "Véala con `timonel alerts show {alert_id}` y decida de nuevo si hace falta.",
         ),
@@ -50,12 +58,20 @@ class AlertChanged(Conflict):
             note=note,
             action_en=action,
             action_es=_ACTIONS[action],
+            state_en=state,
+            state_es=_STATES.get(state, state),
             who_en=who or "itself",
             who_es=who or "el propio sistema",
             note_text=f' ("{note}")' if note else "",
         )
 
 
+_STATES = {
+    "pending": "pendiente",
+    "firing": "activa",
+    "acknowledged": "tomada",
+    "resolved": "resuelta",
+}
 _ACTIONS = {"acknowledge": "tomar", "resolve": "resolver", "silence": "silenciar"}
 
 
@@ -166,6 +182,6 @@ class DeliveryFailed(Unavailable):
     }
 
     def __init__(
-        self, *, channel: str, found: str, retry_after_s: float | None = None, **_: Any
+        self, *, channel: str, found: Phrase, retry_after_s: float | None = None, **_: Any
     ) -> None:
         super().__init__(channel=channel, found=found, retry_after_s=retry_after_s)

@@ -10,6 +10,7 @@ from timonel.alerts.errors import DeliveryFailed
 from timonel.alerts.notify_log import LogNotifier
 from timonel.alerts.notify_slack import SlackNotifier
 from timonel.alerts.notify_webhook import WebhookNotifier
+from timonel.errors import Phrase
 
 TIMEOUT_S = 10.0
 
@@ -39,7 +40,11 @@ class _Variables:
         name = self.channel.options[option]
         value = self.environment.get(name, "").strip()
         if not value:
-            found = f"the environment variable {name} is not set in this process"
+            found = Phrase(
+                "the environment variable {name} is not set in this process",
+                "la variable de entorno {name} no está definida en este proceso",
+                name=name,
+            )
             raise DeliveryFailed(channel=self.channel.name, found=found)
         return value
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from timonel.alerts.errors import DeliveryFailed
+from timonel.errors import Phrase
 
 _MOST_READ = 300
 
@@ -16,7 +17,10 @@ def check_url(channel: str, url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        found = "its address is not one of http:// or https://"
+        found = Phrase(
+            "its address is not one of http:// or https://",
+            "su dirección no es de http:// ni https://",
+        )
         raise DeliveryFailed(channel=channel, found=found)
     return url
 
@@ -44,16 +48,19 @@ def post(
             status, waits = answer.status_code, answer.headers.get("retry-after", "")
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         # not its message: it may hold the address, and the address may hold a token
-        found = f"no answer ({type(error).__name__})"
+        kind = type(error).__name__
+        found = Phrase("no answer ({kind})", "sin respuesta ({kind})", kind=kind)
         raise DeliveryFailed(channel=channel, found=found) from None
     if not 200 <= status < 300:
         said = f": {body[:80]}" if body and status < 500 else ""
         retry_after_s = float(waits) if waits.isdigit() else None
-        raise DeliveryFailed(
-            channel=channel,
-            found=f"the receiver answered {status}{said}",
-            retry_after_s=retry_after_s,
+        found = Phrase(
+            "the receiver answered {status}{said}",
+            "el receptor respondió {status}{said}",
+            status=status,
+            said=said,
         )
+        raise DeliveryFailed(channel=channel, found=found, retry_after_s=retry_after_s)
     return body
 
 

@@ -16,6 +16,7 @@ from timonel import __version__
 from timonel.alerts.errors import DeliveryFailed
 from timonel.alerts.notify_http import check_url, post
 from timonel.alerts.rows import encode
+from timonel.errors import Phrase
 
 _PREFIX = "whsec_"
 
@@ -80,5 +81,9 @@ def _key(channel: str, secret: str) -> bytes:
     try:
         return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
-        found = f"its secret begins with {_PREFIX} but what follows is not base64"
+        found = Phrase(
+            "its secret begins with {prefix} but what follows is not base64",
+            "su secreto comienza con {prefix} pero lo que sigue no es base64",
+            prefix=_PREFIX,
+        )
         raise DeliveryFailed(channel=channel, found=found) from None

@@ -20,6 +20,7 @@ from timonel.alerts.notify import TIMEOUT_S, make_notifier
 from timonel.alerts.rows import NEVER_AGAIN
 from timonel.alerts.texts import trial_body
 from timonel.clock import Clock
+from timonel.errors import Phrase, in_language
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.store.engine import database_now, reading
 from timonel.store.tables_loop import alert_outbox
@@ -221,7 +222,8 @@ class _Run:
             self._failed(claim, error)
         except Exception as error:  # noqa: BLE001 - a notifier with a defect is a dead one
             _log.exception("the channel %s failed unexpectedly", claim.channel)
-            found = f"unexpected {type(error).__name__}"
+            kind = type(error).__name__
+            found = Phrase("unexpected {kind}", "{kind} inesperado", kind=kind)
             self._failed(claim, DeliveryFailed(channel=claim.channel, found=found))
         else:
             self._delivered(claim)
@@ -271,6 +273,7 @@ class _Run:
 
     def _failed(self, claim: _Claim, error: DeliveryFailed) -> None:
         found = str(error.context["found"])
+        words = {"detail": found, "detail_es": in_language(error.context["found"], "es")}
         given_up = claim.attempts >= self._patience.attempts
         wait_s = self._patience.wait_s(claim.attempts)
         asked_s = error.context["retry_after_s"] or 0.0
@@ -307,5 +310,5 @@ class _Run:
             n_given_up=self.report.n_given_up + given_up,
             failures=(*self.report.failures, f"{claim.channel}: {found}"),
         )
-        facts = {"error": found, "attempts": claim.attempts, "waiting": n_waiting}
+        facts = {"error": words, "attempts": claim.attempts, "waiting": n_waiting}
         self._raise(_signal(claim.channel, Condition.HOLDS, self._clock.now_us(), facts))

@@ -126,6 +126,7 @@ def test_taking_resolving_and_who_was_first(
         book.acknowledge(1, "luis")
     with pytest.raises(AlertChanged) as conflict:
         book.resolve(1, "luis", "not mine", revision=seen.revision)
+    assert "está tomada desde" in conflict.value.message("es")
     assert "la cambió ana" in conflict.value.message("es")
     done = book.resolve(1, "luis", "the feed is mended")
     assert (done.state, done.resolved_by, done.note) == (

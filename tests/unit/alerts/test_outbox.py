@@ -208,6 +208,8 @@ def test_a_dead_channel_is_told_by_the_others_and_loses_nothing(
     lines = [record.message for record in caplog.records if "heading" in record.message]
     headings = [json.loads(line)["heading"] for line in lines]
     assert headings[-1] == "ALTA: El canal hook no entrega"
+    seen = "Fallaron 2 intentos; el último: el receptor respondió 500. Esperan 2 mensajes."
+    assert json.loads(lines[-1])["seen"] == seen
     assert [message.channel for message in book.messages(dead.alert_id)] == ["log"]
     mail.deliver()
     mail.let_time_pass()
