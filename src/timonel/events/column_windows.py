@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 from sqlalchemy import Connection, select
 
 from timonel.events.frames import PredictionFrame
@@ -49,17 +50,19 @@ class ProfiledRows:
         Its cells are counted on.
     """
 
-    __slots__ = ("_kinds", "_names", "profile", "profile_id")
+    __slots__ = ("_kinds", "_names", "_numeric_answer", "_row_of", "profile", "profile_id")
 
     def __init__(self, profile_id: str, profile: Profile) -> None:
         self.profile_id = profile_id
         self.profile = profile
         self._names = profile.names
         self._kinds = {name: column.kind for name, column in profile.columns.items()}
+        self._numeric_answer = self._kinds.get(PREDICTION) == "number"
+        self._row_of = _row_decoder(self._kinds)
 
     def count(self, frames: Sequence[PredictionFrame]) -> dict[str, Any]:
         """Count predictions; a value that no cell can take counts as missing, and none raises."""
-        rows = [self._row(frame) for frame in frames]
+        rows: list[Sequence[Any]] = [self._quick_row(frame) or self._row(frame) for frame in frames]
         try:
             return self._count(rows)
         except (TypeError, ValueError, OverflowError):
@@ -74,6 +77,17 @@ class ProfiledRows:
             counter.add(row)
         return counter.take()
 
+    def _quick_row(self, frame: PredictionFrame) -> tuple[Any, ...] | None:
+        """Read a row as it should be; None where a value is of another kind."""
+        try:
+            row = astuple(self._row_of(frame.features))
+        except msgspec.DecodeError:
+            return None
+        said = frame.prediction if self._numeric_answer else str(frame.prediction)
+        if SCORE in self._kinds:
+            return (*row, frame.score, said)
+        return (*row, said)
+
     def _row(self, frame: PredictionFrame) -> list[Any]:
         try:
             given = _row_of(frame.features)
@@ -81,9 +95,31 @@ class ProfiledRows:
             given = {}
         said = frame.prediction
         given[SCORE] = frame.score
-        given[PREDICTION] = said if self._kinds.get(PREDICTION) == "number" else str(said)
+        given[PREDICTION] = said if self._numeric_answer else str(said)
         get = given.get
         return [get(name) for name in self._names]
+
+
+_TYPES: dict[str, Any] = {
+    "number": float | None,
+    "flag": bool | float | None,
+    "category": str | None,
+    "text": str | None,
+    "timestamp": str | None,
+}
+
+
+def _row_decoder(kinds: Mapping[str, str]) -> Callable[[bytes], Any]:
+    """Make the decoder of a profile's features into a struct, in the profile's order.
+
+    Half the time of a dict of fifty columns; the answer's own columns come last in a profile.
+    """
+    inputs = [name for name in kinds if name not in (SCORE, PREDICTION)]
+    fields = [
+        (f"f{at}", _TYPES[kinds[name]], msgspec.field(default=None, name=name))
+        for at, name in enumerate(inputs)
+    ]
+    return msgspec.json.Decoder(msgspec.defstruct("Row", fields, gc=False)).decode
 
 
 class ColumnWindows:

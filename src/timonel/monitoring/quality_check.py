@@ -1,8 +1,5 @@
 """Whether the model itself answers, is sure enough, and is asked at all; by the minute.
 
-The newest complete minutes are judged: as few of them as hold 200 answers, at most an hour. "No
-traffic" is judged by the silences of the week before, on the event clock.
-"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 WEEK_MIN = 7 * 24 * 60
 SPANS_MIN = (5, 15, 60)
+RARE_SPANS_MIN = (180, 360, 720, 1440)
 ANSWERS_WANTED, ANSWERS_NEEDED = 200, 50
 SILENCE_MIN, SILENCE_FOLD = 10, 2
 HYSTERESIS = 0.8
@@ -160,12 +158,21 @@ def judge_silence(minutes: Sequence[Minute], closed_min: int) -> Finding:
 
 
 def _newest(minutes: Sequence[Minute], closed_min: int) -> tuple[list[Minute], int]:
-    """Give the newest complete minutes: as few as hold enough answers, at most an hour."""
-    newest: list[Minute] = []
-    for span in SPANS_MIN:
+    """Give the newest complete minutes: as few as hold enough answers."""
+
+    def since(span: int) -> tuple[list[Minute], int]:
         newest = [row for row in minutes if row.minute >= closed_min - span]
-        if sum(row.n for row in newest) >= ANSWERS_WANTED:
+        return newest, sum(row.n for row in newest)
+
+    for span in SPANS_MIN:
+        newest, n = since(span)
+        if n >= ANSWERS_WANTED:
             return newest, span
+    if n < ANSWERS_NEEDED:
+        for span in RARE_SPANS_MIN:
+            rare, n = since(span)
+            if n >= ANSWERS_NEEDED:
+                return rare, span
     return newest, SPANS_MIN[-1]
 
 

@@ -65,7 +65,7 @@ def span_of(counts: HourlyCounts, at_h: int, closed_h: int, *, wanted: int = ROW
     ----------
     at_h : int
         Where the window begins: what is expected follows from the week before it; where less than
-        a day of it is known, from all that has come until ``closed_h``.
+        a day of it is known, from all that came until ``closed_h`` or the last row.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def span_of(counts: HourlyCounts, at_h: int, closed_h: int, *, wanted: int = ROW
     since = max(counts.hours[0], at_h - WEEK_H)
     until = at_h
     if until - since < 24:
-        until = max(closed_h, since + 1)
+        until = max(min(closed_h, counts.hours[-1] + 1), since + 1)
     rate = counts.within(since, until) / (until - since)
     return next((span for span in SPANS_H if rate * span >= wanted), SPANS_H[-1])
 

@@ -1,0 +1,106 @@
+"""The command ``timonel drift``: the last judged windows and the columns that moved in them."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from timonel.cli.options import HERE, Folder, Json
+from timonel.cli.output import explained, language, out, out_json, say, table, text
+
+if TYPE_CHECKING:
+    from timonel.monitoring.history import JudgedWindow
+    from timonel.monitoring.verdicts import Verdict
+
+_HELD = {
+    "less than a week of traffic: it may be the season": "drift_held_week",
+    "the last whole week does not show it": "drift_held_season",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command."""
+    app.command()(drift)
+
+
+def drift(
+    model: Annotated[str | None, typer.Argument(help="A declared model; default all.")] = None,
+    folder: Folder = HERE,
+    last: Annotated[int, typer.Option(min=1, max=1000, help="How many windows.")] = 3,
+    every: Annotated[bool, typer.Option("--all", help="Columns that did not move, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how far inputs and answers are from what the version learned from."""
+    with explained(as_json):
+        from timonel.app import open_app
+        from timonel.monitoring.history import drift_windows
+
+        app = open_app(folder)
+        app.require_prepared()
+        declared = (
+            app.registry.declarations() if model is None else [app.registry.declaration(model)]
+        )
+        names = [row.model for row in declared]
+        found = {name: drift_windows(app.engine, app.name, name, last) for name in names}
+        if as_json:
+            out_json(
+                [
+                    {"model": name, "windows": [window.document() for window in windows]}
+                    for name, windows in found.items()
+                ]
+            )
+            return
+        zone = ZoneInfo(app.config.timezone)
+        for name, windows in found.items():
+            if not windows:
+                say("drift_none", model=name)
+            for window in windows:
+                _print_window(name, window, zone, every=every)
+
+
+def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: bool) -> None:
+    whole = window.whole
+    say(
+        "drift_window",
+        model=model,
+        start=_moment(whole.start_us, zone),
+        end=_moment(whole.end_us, zone),
+        state=text(f"verdict_{whole.state}"),
+        n=whole.n,
+        version=f"{model}@{whole.version}" if whole.version else "-",
+    )
+    if whole.state == "not_enough":
+        say("drift_reason", reason=text("drift_not_enough", n=whole.n, needed=200))
+    elif whole.state == "unknown":
+        say("drift_reason", reason=text("drift_no_reference"))
+    shown = [column for column in window.columns if every or column.found]
+    if shown:
+        table(text("drift_headings").split("|"), [_row(column) for column in shown])
+    elif whole.state == "ok":
+        say("drift_quiet", n=len(window.columns))
+    out()
+
+
+def _row(column: "Verdict") -> list[Any]:
+    held = _HELD.get(column.facts.get("held", ""))
+    return [
+        column.subject,
+        text(f"verdict_{column.state}"),
+        _number(column.effect, ".3f"),
+        _number(column.p_value, ".2g"),
+        column.facts.get("test"),
+        text(held) if held else column.facts.get("reason", ""),
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    if value is None:
+        return "-"
+    written = format(value, form)
+    return written.replace(".", ",") if language() == "es" else written
+
+
+def _moment(microseconds: int, zone: ZoneInfo) -> str:
+    moment = datetime.fromtimestamp(microseconds / 1e6, UTC).astimezone(zone)
+    return moment.strftime("%Y-%m-%d %H:%M")

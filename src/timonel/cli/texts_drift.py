@@ -1,0 +1,44 @@
+"""The sentences of `timonel drift`, in English and Spanish."""
+
+DRIFT_TEXTS: dict[str, dict[str, str]] = {
+    "drift_none": {
+        "en": "{model}: no window was judged yet. Windows are judged by `timonel up` or `timonel "
+        "worker` when an hour of traffic is complete.",
+        "es": "{model}: aún no se juzga ninguna ventana. Las juzga `timonel up` o `timonel worker` "
+        "cuando se completa una hora de tráfico.",
+    },
+    "drift_window": {
+        "en": "{model} {start} to {end}: {state}, {n} rows against {version}",
+        "es": "{model} {start} a {end}: {state}, {n} filas frente a {version}",
+    },
+    "drift_reason": {"en": "  {reason}", "es": "  {reason}"},
+    "drift_quiet": {
+        "en": "  No column drifted ({n} looked at).",
+        "es": "  Ninguna columna derivó ({n} revisadas).",
+    },
+    "drift_headings": {
+        "en": "column|state|effect|p|test|note",
+        "es": "columna|estado|efecto|p|prueba|nota",
+    },
+    "drift_no_reference": {
+        "en": "its version has no reference profile; train a new one",
+        "es": "su versión no tiene perfil de referencia; entrene una nueva",
+    },
+    "drift_not_enough": {
+        "en": "not enough: {n} of {needed} rows",
+        "es": "no alcanza: {n} de {needed} filas",
+    },
+    "drift_held_week": {
+        "en": "may be the season: less than a week of traffic",
+        "es": "puede ser la estación: menos de una semana de tráfico",
+    },
+    "drift_held_season": {
+        "en": "may be the season: the last whole week does not show it",
+        "es": "puede ser la estación: la última semana completa no lo muestra",
+    },
+    "verdict_ok": {"en": "ok", "es": "bien"},
+    "verdict_warning": {"en": "warning", "es": "aviso"},
+    "verdict_alert": {"en": "alert", "es": "alerta"},
+    "verdict_not_enough": {"en": "not enough data", "es": "datos insuficientes"},
+    "verdict_unknown": {"en": "unknown", "es": "desconocido"},
+}

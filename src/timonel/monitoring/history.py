@@ -1,0 +1,138 @@
+"""What was said of a model's windows, for pages, routes and commands; nothing is judged here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from timonel.monitoring.drift_check import ANSWERS, FEATURES
+from timonel.monitoring.verdicts import Verdict, read_verdicts
+from timonel.store.engine import reading
+from timonel.store.tables_loop import verdicts
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Monitor(StrEnum):
+    """What is watched, as the rows of whole windows name it."""
+
+    FEATURE_DRIFT = "feature_drift"
+    PERFORMANCE = "performance"
+    FALLBACK = "fallback"
+    LOW_CONFIDENCE = "low_confidence"
+    NO_DATA = "no_data"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedWindow:
+    """A window with the verdict on the whole, and those on its columns, the worst first."""
+
+    whole: Verdict
+    columns: tuple[Verdict, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Give it for JSON, times in ISO 8601."""
+        return {
+            **verdict_document(self.whole),
+            "columns": [verdict_document(column) for column in self.columns],
+        }
+
+
+def drift_windows(engine: Engine, project: str, model: str, limit: int) -> list[JudgedWindow]:
+    """Read the last windows that were judged for drift, the newest first."""
+    with reading(engine) as connection:
+        v = verdicts.c
+        starts = (
+            connection.execute(
+                select(v.window_start)
+                .where(
+                    v.project == project,
+                    v.model == model,
+                    v.monitor == FEATURES,
+                    v.subject == "",
+                )
+                .order_by(v.window_start.desc())
+                .limit(limit)
+            )
+            .scalars()
+            .all()
+        )
+        if not starts:
+            return []
+        found = [
+            verdict
+            for monitor in (FEATURES, ANSWERS)
+            for verdict in read_verdicts(
+                connection, project, model, monitor, since_us=min(starts), limit=100_000
+            )
+        ]
+    return _windows(found)
+
+
+def recent_verdicts(
+    engine: Engine, project: str, model: str, *, monitor: Monitor | None, limit: int
+) -> list[Verdict]:
+    """Read the newest verdicts on whole windows, of one monitor or of all."""
+    monitors = [monitor] if monitor is not None else list(Monitor)
+    with reading(engine) as connection:
+        found = [
+            verdict
+            for name in monitors
+            for verdict in read_verdicts(
+                connection,
+                project,
+                model,
+                name,
+                since_us=0,
+                subject="" if name is Monitor.FEATURE_DRIFT else None,
+                limit=limit,
+            )
+        ]
+    return sorted(found, key=lambda v: (-v.start_us, v.monitor, v.subject))[:limit]
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """Describe a verdict; the reason of one that says nothing is in ``facts``."""
+    return {
+        "version": verdict.version,
+        "monitor": verdict.monitor,
+        "subject": verdict.subject,
+        "window_start": _iso(verdict.start_us),
+        "window_end": _iso(verdict.end_us),
+        "state": str(verdict.state),
+        "n": verdict.n,
+        "statistic": verdict.statistic,
+        "p_value": verdict.p_value,
+        "effect": verdict.effect,
+        "facts": verdict.facts,
+        "judged_at": _iso(verdict.judged_at),
+    }
+
+
+def _windows(found: Sequence[Verdict]) -> list[JudgedWindow]:
+    columns: dict[tuple[int, str], list[Verdict]] = {}
+    for verdict in found:
+        if verdict.subject:
+            columns.setdefault((verdict.start_us, verdict.version), []).append(verdict)
+    order = ("alert", "warning", "ok", "not_enough", "unknown")
+    return [
+        JudgedWindow(
+            whole,
+            tuple(
+                sorted(
+                    columns.get((whole.start_us, whole.version), ()),
+                    key=lambda v: (order.index(v.state), -(v.effect or 0.0), v.subject),
+                )
+            ),
+        )
+        for whole in sorted(found, key=lambda v: -v.start_us)
+        if not whole.subject
+    ]
+
+
+def _iso(at_us: int) -> str:
+    moment = _EPOCH + timedelta(microseconds=at_us)
+    return moment.isoformat().replace("+00:00", "Z")

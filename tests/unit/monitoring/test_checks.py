@@ -1,0 +1,385 @@
+"""Checks over real drains: what is found, when, on what, and what ends it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select, update
+
+from timonel.monitoring import checks as checks_module
+from timonel.monitoring.history import Monitor, drift_windows, recent_verdicts
+from timonel.monitoring.watched import Watched
+from timonel.project.model import Watch
+from timonel.signals import Condition, Kind, Signal
+from timonel.store.engine import make_engine
+from timonel.store.tables import drainers, metadata
+from timonel.store.tables_loop import health_checks, verdicts
+from timonel.testing.events import PROJECT
+from timonel.testing.monitored import City, usual
+
+NO_SEASON = Watch(season=False)
+Make = Callable[..., City]
+
+
+@pytest.fixture
+def city(database: str, tmp_path: Path) -> Iterator[Make]:
+    yield from cities(database, tmp_path)
+
+
+@pytest.fixture
+def quick_city(sqlite_database: str, tmp_path: Path) -> Iterator[Make]:
+    yield from cities(sqlite_database, tmp_path)
+
+
+def cities(url: str, folder: Path) -> Iterator[Make]:
+    engine = make_engine(url)
+    metadata.create_all(engine)
+    yield lambda **options: City(engine, folder, **options)
+    engine.dispose()
+
+
+def older(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    columns = usual(rng, n)
+    columns["age"] = columns["age"] + 5.0  # half a standard deviation
+    return columns
+
+
+def found(signals: list[Signal], kind: Kind, condition: Condition) -> list[str]:
+    return sorted(s.column for s in signals if (s.kind, s.condition) == (kind, condition))
+
+
+def drift(signals: list[Signal], condition: Condition = Condition.HOLDS) -> list[str]:
+    return found(signals, Kind.DRIFT_DETECTED, condition)
+
+
+def test_a_shift_warns_then_alerts_in_its_own_windows_and_ends(city: Make) -> None:
+    one = city(seed=1)
+    for _ in range(4):
+        one.ask(1000)
+        assert drift(one.end_hour()) == []
+    one.ask(1000, older)
+    assert drift(one.end_hour()) == []
+    newest = drift_windows(one.engine, PROJECT, "churn", 1)[0]
+    assert newest.whole.state == "warning"
+    moved = {column.subject: column for column in newest.columns if column.found}
+    assert {"age", "@score"} <= moved.keys()
+    assert moved["age"].start_us == newest.whole.start_us == (one.hour - 1) * 3_600_000_000
+    one.ask(1000, older)
+    raised = one.end_hour()
+    assert set(drift(raised)) >= {"age", "@score"}
+    facts = next(s.facts for s in raised if s.column == "age")
+    assert facts["effect"] > 0.15
+    assert facts["n"] == 1000
+    assert facts["window_end"] - facts["window_start"] == 3_600_000_000
+    # over: cleared twice, never alerted again
+    for _ in range(2):
+        one.ask(1000)
+        cleared = one.end_hour()
+        assert drift(cleared) == []
+        assert "age" in drift(cleared, Condition.CLEAR)
+
+
+def test_sixty_quiet_windows_raise_nothing(quick_city: Make) -> None:
+    one = quick_city(seed=3)
+    for _ in range(60):
+        one.ask(600)
+        signals = one.end_hour()
+        assert drift(signals) == []
+        assert [s.kind for s in signals if s.condition is Condition.HOLDS] == []
+    with one.engine.connect() as connection:
+        states = Counter(
+            connection.execute(
+                select(verdicts.c.state).where(
+                    verdicts.c.monitor == "feature_drift", verdicts.c.subject == ""
+                )
+            ).scalars()
+        )
+    assert states["alert"] == 0
+    assert states["warning"] <= 6  # one in twenty, by design
+
+
+def test_a_night_is_a_season_and_not_a_drift(quick_city: Make) -> None:
+    """The same nightly shift every day: warned of while little is known, never alerted."""
+
+    def reference(rng: np.random.Generator, n: int) -> dict[str, Any]:
+        day, night = usual(rng, 2 * n // 3), older(rng, n - 2 * n // 3)
+        return {name: np.concatenate([day[name], night[name]]) for name in day}
+
+    one = quick_city(seed=5, watch=Watch(season=True, window="1h"))
+    one.deploy("2", draw=reference)
+    raised = []
+    for hour in range(0, 24 * 8, 4):
+        one.ask(300, older if hour % 24 < 8 else usual)
+        raised += drift(one.end_hour(4))
+    assert raised == []
+    held = [
+        column.facts.get("held")
+        for window in drift_windows(one.engine, PROJECT, "churn", 200)
+        for column in window.columns
+        if column.facts.get("held")
+    ]
+    assert any("less than a week" in str(why) for why in held)
+    # a real one is seen in the whole week, too
+    for _ in range(15):
+        one.ask(300, older)
+        raised += drift(one.end_hour(4))
+    assert "age" in raised
+
+
+def test_a_new_version_ends_the_alerts_of_the_old_one(quick_city: Make) -> None:
+    one = quick_city(seed=6)
+    for _ in range(3):
+        one.ask(1000, older)
+        one.end_hour()
+    assert "age" in drift(one.signals)
+    old = one.version
+    one.deploy("2", draw=older)
+    cleared = []
+    for _ in range(2):
+        one.ask(1000, older)
+        cleared += [s for s in one.end_hour() if s.condition is Condition.CLEAR]
+    gone = [s for s in cleared if s.version == old and s.column == "age"]
+    assert len(gone) == 2
+    assert gone[0].at < gone[1].at
+    newest = drift_windows(one.engine, PROJECT, "churn", 1)[0]
+    assert newest.whole.version == one.version
+    assert "age" not in {column.subject for column in newest.columns if column.found}
+
+
+def test_late_rows_are_judged_again(quick_city: Make) -> None:
+    one = quick_city(seed=7)
+    start = one.bench.clock.now_us()
+    one.ask(1000)
+    one.end_hour()
+    late = [
+        one.events.prediction(at=start + n, features=b'{"age":40,"visits":4,"plan":"gold"}')
+        for n in range(50)
+    ]
+    one.bench.write(*late)
+    one.ask(1000)
+    one.end_hour()
+    windows = {w.whole.start_us: w.whole for w in drift_windows(one.engine, PROJECT, "churn", 9)}
+    assert windows[start].n == 1050
+    assert windows[start].facts["revised"] is True
+
+
+def test_an_accuracy_that_falls_is_found_by_late_labels_and_its_end_too(
+    quick_city: Make,
+) -> None:
+    one = quick_city(seed=8, watch=Watch(season=False, window="1h"), accuracy=0.9)
+    waiting = []
+    history: list[tuple[int, str]] = []
+    for hour in range(26):
+        waiting.append((one.ask(500), 0.6 if 8 <= hour < 15 else 0.9))
+        if len(waiting) > 3:  # truths come three hours later
+            asked, accuracy = waiting.pop(0)
+            one.tell(asked, accuracy)
+        history += [
+            (hour, str(s.condition))
+            for s in one.end_hour()
+            if s.kind is Kind.PERFORMANCE_DEGRADATION
+        ]
+    alarms = [hour for hour, condition in history if condition == "holds"]
+    assert alarms
+    assert 11 <= alarms[0] <= 13
+    assert {condition for hour, condition in history if hour >= 18} == {"clear"}
+    facts = next(
+        s.facts
+        for s in one.signals
+        if s.kind is Kind.PERFORMANCE_DEGRADATION and s.condition is Condition.HOLDS
+    )
+    assert facts["metric"] == "accuracy"
+    assert facts["upper"] < facts["baseline"] - facts["threshold"]
+    assert facts["n"] >= 200
+    rows = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.PERFORMANCE, limit=100)
+    assert {row.subject for row in rows} == {
+        "accuracy:prediction",
+        "accuracy:arrival",
+        "accuracy:since_deploy",
+    }
+
+
+def test_few_labels_are_a_state_with_a_number(quick_city: Make) -> None:
+    one = quick_city(seed=9)
+    asked = one.ask(1000)
+    one.tell(asked[:37], 0.1)
+    for _ in range(170):  # thin labels are judged by the week
+        one.end_hour()
+    rows = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.PERFORMANCE, limit=9)
+    assert {row.facts["reason"] for row in rows} == {"not enough: 37 of 200"}
+    assert {str(row.state) for row in rows} == {"not_enough"}
+    assert found(one.signals, Kind.PERFORMANCE_DEGRADATION, Condition.HOLDS) == []
+
+
+def test_a_revised_truth_changes_the_verdict_of_its_window(city: Make) -> None:
+    one = city(seed=10)
+    asked = one.ask(800)
+    one.tell(asked, 0.9)
+    one.end_hour()
+
+    def accuracy() -> float:
+        rows = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.PERFORMANCE, limit=9)
+        return next(row.statistic or 0.0 for row in rows if row.subject == "accuracy:prediction")
+
+    before = accuracy()
+    one.tell(asked, 0.2)  # contradicts most of them
+    one.end_hour()
+    assert before > 0.85
+    assert accuracy() < 0.3
+
+
+def test_rules_that_answer_too_often_and_silence(quick_city: Make) -> None:
+    one = quick_city(seed=11)
+    for _ in range(3):
+        one.ask(400)
+        one.end_hour()
+    one.ask(400, source="rules", reason="timeout")
+    signals = one.end_hour()
+    facts = next(
+        s.facts
+        for s in signals
+        if s.kind is Kind.HIGH_FALLBACK_RATE and s.condition is Condition.HOLDS
+    )
+    assert facts["rate"] == 1.0
+    assert facts["reasons"] == {"timeout": facts["n"]}
+    one.end_hour()
+    silent = one.end_hour()
+    assert found(silent, Kind.NO_DATA, Condition.HOLDS) == [""]
+    one.ask(400)
+    assert found(one.end_hour(), Kind.NO_DATA, Condition.CLEAR) == [""]
+
+
+@pytest.mark.parametrize("broken", ["check_drift", "check_performance", "check_quality"])
+def test_one_failing_check_stops_no_other(
+    quick_city: Make, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    one = quick_city(seed=12)
+
+    def fail(watched: Watched, *_: object) -> None:
+        raise ZeroDivisionError(watched.model)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checks_module, broken, fail)
+        one.ask(1000)
+        one.bench.clock.advance(3600)
+        one.drainer.drain_once()
+        report = one.checks.run()
+    assert [result.check for result in report.failed] == [broken.removeprefix("check_")]
+    others = {r.check: r.state for r in report.results if r.state != "failed"}
+    assert {"health", "models"} <= others.keys()
+    assert len(others) == 4
+    raised = [s for s in one.signals if s.kind is Kind.CHECK_FAILED]
+    assert [(s.monitor, s.condition) for s in raised] == [
+        (broken.removeprefix("check_"), Condition.HOLDS)
+    ]
+    assert "ZeroDivisionError" in raised[0].facts["error"]
+    one.ask(1000)
+    one.end_hour()
+    raised = [s for s in one.signals if s.kind is Kind.CHECK_FAILED]
+    assert raised[-1].condition is Condition.CLEAR
+
+
+def test_states_have_reasons_where_nothing_can_be_said(quick_city: Make) -> None:
+    one = quick_city(seed=13)
+
+    def states() -> dict[str, tuple[str, str]]:
+        return {r.check: (r.state, r.reason) for r in one.checks.run().results if r.model}
+
+    assert set(states().values()) == {("unknown", "no_live_drainer")}
+    one.drainer.drain_once()
+    assert states() == {
+        "drift": ("unknown", "no_counted_rows"),
+        "performance": ("unknown", "no_labels"),
+        "quality": ("unknown", "no_predictions"),
+    }
+    one.ask(30)
+    for _ in range(170):
+        one.end_hour()
+    whole = drift_windows(one.engine, PROJECT, "churn", 1)[0].whole
+    assert (str(whole.state), whole.facts["reason"]) == ("not_enough", "not enough: 30 of 200")
+
+
+def test_dead_drainers_hold_no_window_open_and_a_dead_house_judges_nothing(
+    quick_city: Make,
+) -> None:
+    one = quick_city(seed=14)
+    one.ask(1000)
+    one.bench.clock.advance(3600)
+    one.drainer.drain_once()
+    with one.engine.begin() as connection:
+        connection.execute(update(drainers).values(seen_at=0))
+    reasons = {r.check: r.reason for r in one.checks.run().results if r.model}
+    assert set(reasons.values()) == {"no_live_drainer"}
+    assert drift_windows(one.engine, PROJECT, "churn", 1) == []
+
+
+def test_strange_columns_are_judged_all_the_same(quick_city: Make) -> None:
+    one = quick_city(seed=15)
+
+    def strange(rng: np.random.Generator, n: int) -> dict[str, Any]:
+        return {
+            "age": [None] * n,  # all missing
+            "visits": [3] * n,  # constant
+            "plan": [f"new {i}" for i in range(n)],  # categories by the thousand
+        }
+
+    def scored(rng: np.random.Generator, n: int) -> dict[str, Any]:
+        return strange(rng, n) | {"age": rng.normal(40, 10, n).tolist()}
+
+    for _ in range(2):
+        one.ask(1000, scored)
+        one.end_hour()
+    assert {"plan", "visits"} <= set(drift(one.signals))
+    with one.engine.connect() as connection:
+        longest = connection.scalar(
+            select(func.max(func.length(metadata.tables["column_windows"].c.counts)))
+        )
+    assert longest is not None
+    assert longest < 10_000
+
+
+def test_a_skewed_clock_harms_nobody_else(quick_city: Make) -> None:
+    one = quick_city(seed=16)
+    century = 100 * 365 * 86_400_000_000
+    features = b'{"age":40,"visits":4,"plan":"gold"}'
+    one.bench.write(
+        one.events.prediction(at=0, features=features),
+        one.events.prediction(at=one.bench.clock.now_us() + century, features=features),
+        one.events.prediction(at=-century, features=features),
+    )
+    one.ask(1000)
+    one.end_hour()
+    windows = drift_windows(one.engine, PROJECT, "churn", 9)
+    assert [(w.whole.n, str(w.whole.state)) for w in windows] == [(1000, "ok")]
+
+
+def test_health_is_kept_when_it_changes_and_every_five_minutes(quick_city: Make) -> None:
+    one = quick_city(seed=17)
+
+    def kept() -> int:
+        with one.engine.connect() as connection:
+            return connection.scalar(select(func.count()).select_from(health_checks)) or 0
+
+    one.end_hour()
+    first = kept()
+    one.checks.run()
+    assert first == kept() == 5
+    one.end_hour()
+    assert kept() == 10
+
+
+def test_a_restarted_worker_judges_nothing_twice(quick_city: Make) -> None:
+    one = quick_city(seed=18)
+    for _ in range(3):
+        one.ask(1000)
+        one.end_hour()
+    before = len(one.signals)
+    again = checks_module.Checks(
+        one.engine, PROJECT, one.bench.clock, one.registry, one.signals.append
+    )
+    results = {r.check: r for r in again.run().results}
+    assert results["drift"].state == "idle"
+    assert [s for s in one.signals[before:] if s.kind is Kind.DRIFT_DETECTED] == []

@@ -1,0 +1,68 @@
+"""Fallback, confidence and silence, from minutes."""
+
+import pytest
+
+from timonel.monitoring.quality_check import judge_confidence, judge_fallback, judge_silence
+from timonel.monitoring.verdicts import VerdictState
+from timonel.store.reads_series import Minute
+
+
+def minutes(first: int, last: int, n: int, reason: str = "assigned") -> list[Minute]:
+    return [Minute(minute, reason, n) for minute in range(first, last)]
+
+
+@pytest.mark.parametrize(
+    ("n_timeout", "state"),
+    [(0, "ok"), (3, "ok"), (5, "warning"), (20, "alert")],
+)
+def test_fallback_alerts_when_chance_does_not_explain_it(n_timeout: int, state: str) -> None:
+    rows = minutes(0, 100, 100 - n_timeout)
+    if n_timeout:
+        rows += minutes(0, 100, n_timeout, "timeout")
+    found = judge_fallback(rows, 100, 0.05)
+    assert found.state == state
+    assert found.facts["n"] == 500
+    assert found.minutes == 5
+
+
+def test_a_model_without_version_has_no_fallback() -> None:
+    found = judge_fallback(minutes(0, 60, 50, "no_version"), 60, 0.05)
+    assert found.state is VerdictState.NOT_ENOUGH
+    assert found.facts["reason"] == "not enough: 0 of 50"
+
+
+def test_few_answers_are_looked_at_for_an_hour() -> None:
+    found = judge_fallback(minutes(0, 300, 1), 300, 0.05)
+    assert (found.minutes, found.facts["n"], found.state) == (60, 60, "ok")
+    assert judge_fallback(minutes(0, 40, 1), 40, 0.05).state is VerdictState.NOT_ENOUGH
+
+
+def test_a_model_that_is_asked_rarely_is_judged_by_hours() -> None:
+    rare = [row for hour in range(24) for row in minutes(hour * 60, hour * 60 + 20, 1)]
+    found = judge_fallback(rare, 24 * 60, 0.05)
+    assert (found.minutes, found.facts["n"], found.state) == (180, 60, "ok")
+    failed = [row._replace(reason="model_error") for row in rare]
+    assert judge_fallback(failed, 24 * 60, 0.05).state is VerdictState.ALERT
+
+
+def test_low_confidence_says_what_was_asked_for() -> None:
+    rows = minutes(0, 60, 80) + minutes(0, 60, 20, "low_confidence")
+    found = judge_confidence(rows, 60, 0.05, 0.7)
+    assert found.state is VerdictState.ALERT
+    assert found.facts["threshold"] == 0.7
+
+
+def test_silence_is_measured_by_the_nights_before() -> None:
+    days = [row for day in range(5) for row in minutes(day * 1440 + 480, day * 1440 + 1320, 3)]
+    last = 4 * 1440 + 1320
+    assert judge_silence(days, last + 5).state is VerdictState.OK
+    assert judge_silence(days, last + 700).state is VerdictState.OK  # the night
+    found = judge_silence(days, last + 1300)
+    assert found.state is VerdictState.ALERT
+    assert (found.facts["minutes"], found.facts["longest_silence"]) == (1300, 600)
+
+
+def test_steady_traffic_is_missed_soon_and_a_young_model_not_at_all() -> None:
+    assert judge_silence(minutes(0, 300, 5), 309).state is VerdictState.OK
+    assert judge_silence(minutes(0, 300, 5), 312).state is VerdictState.ALERT
+    assert judge_silence(minutes(0, 10, 5), 90).state is VerdictState.NOT_ENOUGH
