@@ -1,5 +1,9 @@
 """Whether the model itself answers, is sure enough, and is asked at all; by the minute.
 
+The newest complete minutes are judged: as few of them as hold 200 answers, at most an hour; of a
+model that is asked too rarely for that, as many hours of the last day as hold 50. "No traffic" is
+judged by the silences of the week before, on the event clock.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
