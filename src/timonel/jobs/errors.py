@@ -244,12 +244,12 @@ class InvalidCron(InvalidInput):
     code = "invalid_cron"
     texts = {
         "en": Text(
-            "Cannot use {cron!r} as a schedule: {detail}.",
+            "Cannot use {cron!r} as a schedule: {detail_en}.",
             'Give five fields, minute hour day month weekday: "0 2 * * *" is daily at 02:00, '
             '"*/15 * * * *" every quarter of an hour; or @hourly, @daily, @weekly, @monthly.',
         ),
         "es": Text(
-            "No se puede usar {cron!r} como horario: {detail}.",
+            "No se puede usar {cron!r} como horario: {detail_es}.",
             'Indique cinco campos, minuto hora día mes día-de-semana: "0 2 * * *" es a diario a '
             'las 02:00, "*/15 * * * *" cada cuarto de hora; o @hourly, @daily, @weekly, @monthly.',
         ),

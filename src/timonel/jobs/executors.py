@@ -139,8 +139,9 @@ class ProcessExecutor:
         ``resources.n_cpus`` bounds the threads of numerical libraries.
         """
         orders = {"function": function, "payload": payload, "path": sys.path}
+        written = write_json(orders, f"the payload of {function}").encode()
         desk = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the task is forgotten
-        desk.write(write_json(orders, f"the payload of {function}").encode())
+        desk.write(written)
         desk.flush()
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "timonel.jobs.child", str(desk.fileno())],
@@ -211,9 +212,9 @@ def function_path(function: Callable[..., Any]) -> str:
     UnknownFunction
         If it is not at the top level of a module.
     """
-    name = getattr(function, "__qualname__", "")
-    path = f"{getattr(function, '__module__', '?')}:{name or function!r}"
-    if not name.isidentifier() or path.startswith("__main__:"):
+    name = getattr(function, "__qualname__", repr(function))
+    path = f"{getattr(function, '__module__', None)}:{name}"
+    if not name.isidentifier() or path.startswith(("None:", "__main__:")):
         raise UnknownFunction(function=path, detail="another process could not import it")
     return path
 

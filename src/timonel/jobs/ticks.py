@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from croniter import croniter
-from croniter.croniter import CroniterError
+from croniter.croniter import CroniterBadDateError, CroniterError
 
 from timonel.jobs.errors import InvalidCron
 
@@ -52,17 +52,22 @@ def check_cron(cron: str) -> str:
         Unless it has five fields, or is a name such as ``@daily``.
     """
     tidy = " ".join(cron.split())
-    if not tidy.startswith("@") and len(tidy.split()) != 5:
-        raise InvalidCron(cron=cron, detail=f"it has {len(tidy.split())} fields, expected 5")
+    n_fields = len(tidy.split())
     if tidy.startswith("@") and tidy.lower() not in _NAMED:
-        raise InvalidCron(cron=cron, detail="no schedule has that name")
+        raise _refused(cron, "no schedule has that name", "ningún horario tiene ese nombre")
+    if not tidy.startswith("@") and n_fields != 5:
+        raise _refused(
+            cron, f"it has {n_fields} fields, expected 5", f"tiene {n_fields} campos, se esperan 5"
+        )
     if _DRAWN.search(tidy):
-        raise InvalidCron(cron=cron, detail="H and R draw a time at random")
+        raise _refused(cron, "H and R draw a time at random", "H y R sortean una hora")
     try:
         croniter(tidy, _ANY_DAY).get_next(datetime)
+    except CroniterBadDateError:
+        raise _refused(cron, "that date never comes", "esa fecha no llega nunca") from None
     except (CroniterError, ValueError, KeyError, IndexError) as error:
         detail = str(error).strip().rstrip(".") or type(error).__name__
-        raise InvalidCron(cron=cron, detail=detail) from None
+        raise _refused(cron, detail, f"un campo no es válido ({detail})") from None
     return tidy
 
 
@@ -130,6 +135,10 @@ def latest_tick(cron: str, now_us: int, zone: tzinfo) -> Tick | None:
             return None
         if tick.at_us <= now_us:
             return tick
+
+
+def _refused(cron: str, english: str, spanish: str) -> InvalidCron:
+    return InvalidCron(cron=cron, detail_en=english, detail_es=spanish)
 
 
 def _tick(nominal: datetime, zone: tzinfo) -> Tick:

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
@@ -24,12 +26,19 @@ from timonel.errors import TimonelError
 from timonel.jobs.errors import JobActive, JobCancelled, JobEnded, LeaseLost, UnknownJob
 from timonel.jobs.job import Claim, Job, JobState, Standing, StepState, one_per_model
 from timonel.jobs.queue import JobQueue
+from timonel.jobs.runner import JobRunner
 from timonel.jobs.schedule import Scheduler
 from timonel.store.errors import StoreUnavailable
 from timonel.store.tables_loop import jobs
 from timonel.store.url import SQLITE
 from timonel.testing.builders import PROJECT, open_registry
-from timonel.testing.killed_jobs import effects_of, kill_everywhere, pause_in_a_step
+from timonel.testing.killed_jobs import (
+    HANGING,
+    effects_of,
+    kill_everywhere,
+    pause_in_a_step,
+    work_until_killed,
+)
 
 _RETRAIN = one_per_model("retrain", "churn")
 
@@ -264,6 +273,25 @@ def check_a_paused_worker_is_fenced(url: str) -> None:
             _pause(url, queue, within=True)
 
 
+def check_a_worker_killed_in_an_isolated_step(url: str) -> None:
+    """Check that the step's process dies with its worker, and another worker goes on."""
+    with open_queue(url) as queue, TemporaryDirectory() as folder:
+        ids = Path(folder, "ids")
+        job_id = queue.submit("hang", payload={"file": str(ids)}, requested_by="ana").job_id
+        worker = multiprocessing.get_context("spawn").Process(target=work_until_killed, args=(url,))
+        worker.start()
+        _await(ids.exists)
+        worker.kill()
+        worker.join(60)
+        second = JobRunner(queue, {"hang": HANGING}, "second", lambda *_: None)
+        _await(second.run_one)  # once the lease has ended
+        job = queue.get(job_id)
+        assert (job.state, job.attempts, job.owner) == (JobState.SUCCEEDED, 2, "second")
+        assert effects_of(queue.engine, job_id) == {"first": 1}
+        process_ids = [int(written) for written in ids.read_text("utf-8").split()]
+        _await(lambda: not any(map(is_alive, process_ids)))
+
+
 def check_a_tick_is_one_workers(url: str) -> None:
     """Check that several workers that look at once submit each tick once, and missed ones once."""
     hour = 3_600_000_000
@@ -305,6 +333,7 @@ JOB_CHECKS: list[Callable[[str], None]] = [
     check_listing,
     check_killed_anywhere_resumes,
     check_a_paused_worker_is_fenced,
+    check_a_worker_killed_in_an_isolated_step,
     check_a_tick_is_one_workers,
 ]
 
@@ -347,6 +376,23 @@ def _pause(url: str, queue: JobQueue, *, within: bool) -> None:
     assert queue.steps(job_id)[0].output == {"by": "second"}
     assert queue.standing(second) is Standing.HELD
     queue.finish(second)
+
+
+def is_alive(process_id: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has buried yet does not."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process_id}/stat")
+    return not (stat.exists() and stat.read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
+
+
+def _await(work: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not work():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
 
 
 def _claim(queue: JobQueue, worker_id: str) -> Claim:

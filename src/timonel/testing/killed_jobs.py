@@ -18,7 +18,7 @@ from timonel.jobs.steps import JobKind, Step, StepContext
 from timonel.store.engine import make_engine, reading
 from timonel.store.tables_loop import jobs
 from timonel.testing.builders import PROJECT
-from timonel.testing.tasks import add_in_step, count_in_step
+from timonel.testing.tasks import add_in_step, count_in_step, hang_at_first_in_step
 
 KIND = JobKind(
     "count",
@@ -29,6 +29,7 @@ KIND = JobKind(
         Step("third", count_in_step),
     ),
 )
+HANGING = JobKind("hang", (Step("first", hang_at_first_in_step, isolated=True),))
 
 
 def effects_of(engine: Engine, job_id: str) -> dict[str, int]:
@@ -36,6 +37,12 @@ def effects_of(engine: Engine, job_id: str) -> dict[str, int]:
     query = text("SELECT step, n FROM effects WHERE job = :job")
     with reading(engine) as connection:
         return {row.step: row.n for row in connection.execute(query, {"job": job_id})}
+
+
+def work_until_killed(url: str) -> None:
+    """Work on a job whose first attempt hangs in a process of its own."""
+    queue = JobQueue(make_engine(url), PROJECT, AffineClock())
+    JobRunner(queue, {"hang": HANGING}, "first", lambda *_: None, lease_s=1).run_one()
 
 
 def kill_everywhere(url: str, results: "Queue[Any]") -> None:
@@ -78,6 +85,7 @@ def _work_and_die(url: str, after: int) -> None:
     queue = JobQueue(engine, PROJECT, AffineClock())
     queue.list(limit=1)  # connects, so that what follows is counted from the claim
     n = 0
+    committed = False
 
     def die(*_: object) -> None:
         nonlocal n
@@ -85,9 +93,19 @@ def _work_and_die(url: str, after: int) -> None:
         if n == after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    event.listen(engine, "before_cursor_execute", die)  # what is before it has been committed
-    event.listen(engine, "after_cursor_execute", die)  # what it did has not
-    event.listen(engine, "commit", die)
+    def commit(_: object) -> None:
+        nonlocal committed
+        committed = True
+
+    def die_if_committed(*_: object) -> None:
+        nonlocal committed
+        if committed:
+            committed = False
+            die()
+
+    event.listen(engine, "after_cursor_execute", die)  # what it did is not committed
+    event.listen(engine, "commit", commit)
+    event.listen(engine, "before_cursor_execute", die_if_committed)  # all before it is
     JobRunner(queue, {"count": KIND}, "first", lambda *_: None, lease_s=600).run_one()
 
 

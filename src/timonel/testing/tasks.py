@@ -67,6 +67,13 @@ def hang_in_step(context: StepContext) -> None:
     hang(context.payload)
 
 
+def hang_at_first_in_step(context: StepContext) -> None:
+    """Hang at the first attempt; count at the second."""
+    if not Path(context.payload["file"]).exists():
+        hang(context.payload)
+    count_in_step(context)
+
+
 def die_in_step(context: StepContext) -> None:
     """Die as a step."""
     kill_itself(context.payload)
