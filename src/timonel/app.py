@@ -26,6 +26,9 @@ from timonel.events.drain import Drainer
 from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
+from timonel.jobs.queue import JobQueue
+from timonel.jobs.schedule import Scheduler
+from timonel.jobs.steps import JobKind
 from timonel.monitoring.checks import Checks
 from timonel.project.config import ProjectConfig, read_config
 from timonel.project.model import Model
@@ -34,6 +37,9 @@ from timonel.project.scaffold import source_for
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.registry import ModelVersion, Registry
+from timonel.retraining.parts import Parts
+from timonel.retraining.pipeline import retrain_kind
+from timonel.retraining.service import Retraining
 from timonel.serving.processes.children import Command, python
 from timonel.serving.processes.launch import ServeConfig
 from timonel.serving.processes.notices import OnNotice
@@ -126,6 +132,40 @@ class App:
         """What is watched; what is found is told to the alerts."""
         return Checks(self.engine, self.name, self.clock, self.registry, self.alerts.hear)
 
+    @cached_property
+    def jobs(self) -> JobQueue:
+        """The durable queue of work."""
+        return JobQueue(self.engine, self.name, self.clock)
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        """What comes due by the project's local time."""
+        return Scheduler(self.engine, self.name, self.config.timezone, self.clock)
+
+    @cached_property
+    def retraining(self) -> Retraining:
+        """Starting retrainings, and saying why not."""
+        parts = Parts(
+            engine=self.engine,
+            name=self.name,
+            timezone=self.config.timezone,
+            folder=self.folder.resolve(),
+            registry=self.registry,
+            artifacts=self.artifacts,
+            model=lambda name: self.model(name),
+            models=lambda: self.project.models,
+            now_us=lambda: self.clock.now_us(),
+            raise_signal=self.alerts.hear,
+            await_generation=self.await_generation,
+            timeout_s=self.settings.training_timeout_s,
+        )
+        return Retraining(parts, self.jobs, self.scheduler)
+
+    def job_kinds(self) -> dict[str, JobKind]:
+        """Give the kinds of jobs that a worker of this project can do, by name."""
+        kinds = [retrain_kind(self.retraining.parts)]
+        return {kind.name: kind for kind in kinds}
+
     def deliver_alerts(self) -> DeliveryReport:
         """Carry the messages that are due to their channels; may take long, so not where it hurts.
 
@@ -185,6 +225,7 @@ class App:
             )
             if self.registry.declare(manifest):
                 changed.append(model.name)
+        self.retraining.schedule()
         return changed
 
     def model(self, name: str) -> Model:

@@ -1,10 +1,11 @@
-"""The worker: first trainings, and the chores that keep the event log whole.
+"""The worker: first trainings, jobs, checks, and the chores that keep the event log whole.
 
 It never drains a spool and holds nothing of its own: it may be killed and started at any time, and
 several may run side by side.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from uuid import uuid4
 from timonel.app import App, Published, host_name
 from timonel.errors import TimonelError
 from timonel.events.outcomes import adopt_parked, expire_parked, mature_absent
+from timonel.jobs.runner import JobRunner
 from timonel.registry.manifest import decode_manifest
 from timonel.wire.errors import UnexpectedFailure
 
-CHORES_EVERY_S = 5.0
+DELIVER_EVERY_S = 1.0
+DELIVERY_GRACE_S = 2.0
 RETRY_FIRST_S = 60.0
 RETRY_MOST_S = 3600.0
 DAY_US = 86_400_000_000
@@ -48,7 +51,8 @@ class Worker:
     ----------
     app : App
     report : callable
-        ``(kind, facts)``: "training", "trained", "training_failed", "matured", "chore_failed".
+        ``(kind, facts)``: "training", "trained", "training_failed", "matured", "checked",
+        "chore_failed", and what ``JobRunner`` reports.
     """
 
     def __init__(self, app: App, report: Report) -> None:
@@ -59,9 +63,16 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; one failing chore never stops the others."""
+        jobs = threading.Thread(target=self._jobs().run, args=(stop,), name="jobs")
+        jobs.start()
+        # a thread of its own: a dead receiver may take its ten seconds
+        deliveries = threading.Thread(target=self._deliver, args=(stop,), daemon=True)
+        deliveries.start()
         while not stop.is_set():
             self.turn()
-            stop.wait(CHORES_EVERY_S)
+            stop.wait(self._app.settings.checks_every_s)
+        jobs.join()
+        deliveries.join(DELIVERY_GRACE_S)
 
     def turn(self) -> None:
         """Do everything that is due now."""
@@ -71,6 +82,8 @@ class Worker:
         self._attempt("expire_parked", self._expire)
         self._attempt("mature_absent", self._mature)
         self._attempt("checks", self._check)
+        self._attempt("schedules", self._schedule)
+        self._attempt("retraining", self._retrain)
 
     def _untrained(self) -> list[str]:
         now = time.monotonic()
@@ -114,6 +127,23 @@ class Worker:
 
     def _expire(self) -> None:
         expire_parked(self._app.engine, self._app.name, self._app.clock)
+
+    def _jobs(self) -> JobRunner:
+        worker_id = f"{host_name()}:{os.getpid()}"
+        return JobRunner(self._app.jobs, self._app.job_kinds(), worker_id, self._report)
+
+    def _deliver(self, stop: threading.Event) -> None:
+        while not stop.wait(DELIVER_EVERY_S):
+            self._attempt("alerts", self._deliver_due)
+
+    def _deliver_due(self) -> None:
+        self._app.deliver_alerts()  # a channel that failed has raised its own alert
+
+    def _schedule(self) -> None:
+        self._app.scheduler.tick()
+
+    def _retrain(self) -> None:
+        self._app.retraining.consider()
 
     def _check(self) -> None:
         self._app.checks.run()  # what failed has said so, as a signal

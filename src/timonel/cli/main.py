@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from timonel import __version__
-from timonel.cli import alerts, data, demo, lifecycle, process
+from timonel.cli import alerts, data, demo, drift, lifecycle, process, retrain
 
 app = typer.Typer(
     name="timonel",
@@ -16,7 +16,7 @@ app = typer.Typer(
     help="Run machine-learning models in production as one honest closed loop.",
 )
 
-for module in (data, process, lifecycle, alerts, demo):
+for module in (data, process, lifecycle, retrain, alerts, drift, demo):
     module.register(app)
 
 

@@ -13,9 +13,12 @@ import typer
 from timonel.cli.lifecycle import print_training
 from timonel.cli.options import HERE, Folder, Json
 from timonel.cli.output import explained, language, out, out_json, print_error, say, text
+from timonel.cli.retrain import result_sentence
+from timonel.errors import TimonelError
 
 if TYPE_CHECKING:
     from timonel.app import App
+    from timonel.jobs.job import Job
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.")]
@@ -132,10 +135,26 @@ def _report_work(kind: str, facts: dict[str, Any]) -> None:
         print_training(facts["published"])
     elif kind == "matured":
         say("matured", **facts)
-    else:
+    elif kind.startswith("job_"):
+        _report_job(kind, facts["job"], facts)
+    elif "error" in facts:
         if kind == "training_failed":
             say("training_failed", model=facts["model"])
         print_error(facts["error"])
+
+
+def _report_job(kind: str, job: "Job", facts: dict[str, Any]) -> None:
+    named = {"kind": job.kind, "model": job.model, "job_id": job.job_id}
+    if kind == "job_started":
+        say("work_started", **named)
+    elif kind == "job_succeeded":
+        say("work_succeeded", sentence=result_sentence(facts["result"]))
+    elif kind == "job_cancelled":
+        say("work_cancelled", **named)
+    elif kind == "job_failed":
+        say("work_failed", **named)
+        if isinstance(facts["error"], TimonelError):
+            print_error(facts["error"])
 
 
 def db_upgrade(folder: Folder = HERE) -> None:

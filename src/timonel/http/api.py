@@ -18,6 +18,7 @@ from timonel.http.event_routes import create_event_routes
 from timonel.http.guard import Guard
 from timonel.http.model_routes import create_model_routes
 from timonel.http.openapi import complete
+from timonel.http.retraining_routes import create_retraining_routes
 from timonel.http.state_routes import create_state_routes
 from timonel.registry.manifest import decode_manifest
 
@@ -33,6 +34,7 @@ _TAGS = [
     {"name": "predict", "description": "Each model's own routes, answered by predict workers."},
     {"name": "models", "description": "Declared models, their versions and their history."},
     {"name": "predictions", "description": "What was logged, and how good it was."},
+    {"name": "jobs", "description": "Work that lasts: retrainings, and what became of them."},
     {"name": "alerts", "description": "What is wrong, who works on it, and what to do."},
     {"name": "server", "description": "Where to begin, and how the server is."},
 ]
@@ -68,6 +70,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_model_routes(app),
         create_event_routes(app),
         create_alert_routes(app),
+        create_retraining_routes(app),
         create_pages(app),
         create_docs(f"Timonel: {app.name}"),
     ):

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from timonel.jobs.steps import StepContext
+from timonel.monitoring.performance import metric_of
 from timonel.registry.catalogue import ModelVersion
 from timonel.registry.errors import ChampionChanged, IllegalTransition
 from timonel.registry.versions import Stage
+from timonel.retraining.judging.verdicts import PERFORMANCE
 from timonel.retraining.parts import Parts
 from timonel.retraining.report import write_report
 from timonel.retraining.validate import WHO, Json
@@ -47,7 +49,7 @@ def _held_back(parts: Parts, model: str, fetched: Json) -> str | None:
     """Say why a person has to approve: the policy, or a source that did not answer."""
     if "down" in fetched["original"]:
         return "source_down"
-    approval = parts.project().models[model].policy.approval
+    approval = parts.model(model).policy.approval
     return None if approval == "automatic" else "approval"
 
 
@@ -75,12 +77,13 @@ def _promote(parts: Parts, model: str, judged: Json, job: str) -> Json:
 
 def _promoted(parts: Parts, version: ModelVersion, champion: str | None) -> Json:
     current, live = parts.await_generation()
+    task = str(parts.model(version.model).task)
     if champion is not None:
-        parts.raise_signal(_relieved(version, champion, parts.now_us()))
+        parts.raise_signal(_relieved(version, champion, task, parts.now_us()))
     return {"state": "promoted", "n_current": current, "n_live": live}
 
 
-def _relieved(version: ModelVersion, champion: str, at: int) -> Signal:
+def _relieved(version: ModelVersion, champion: str, task: str, at: int) -> Signal:
     """Say that the version whose performance was complained of no longer answers."""
     facts: dict[str, Any] = {"replaced_by": version.version}
     return Signal(
@@ -89,7 +92,8 @@ def _relieved(version: ModelVersion, champion: str, at: int) -> Signal:
         severity=Severity.HIGH,
         model=version.model,
         version=champion,
-        monitor="performance",
+        monitor=PERFORMANCE,
+        column=metric_of(task)[0],
         at=at,
         facts=facts,
     )

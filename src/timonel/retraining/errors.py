@@ -3,22 +3,6 @@
 from timonel.errors import ProjectFault, Text
 
 
-class NotRetrainable(ProjectFault):
-    """A model that is published, but that the project no longer declares."""
-
-    code = "not_retrainable"
-    texts = {
-        "en": Text(
-            "Cannot retrain {model}: the project declares {known}.",
-            "Declare the model again, or archive its version with `timonel archive {model}`.",
-        ),
-        "es": Text(
-            "No se puede reentrenar {model}: el proyecto declara {known}.",
-            "Declare el modelo otra vez, o archive su versión con `timonel archive {model}`.",
-        ),
-    }
-
-
 class TrainingStopped(ProjectFault):
     """The process that trained did not come to its end."""
 

@@ -1,12 +1,13 @@
 """The parts that a retraining works with; ``app`` joins them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from timonel.project.project import Project
+from timonel.jobs.executors import Executor, ProcessExecutor
+from timonel.project.model import Model
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.registry import Registry
 from timonel.signals import RaiseSignal
@@ -20,12 +21,14 @@ class Parts:
     ----------
     folder : Path
         The project's; the isolated process imports its Python from there.
-    project : callable
-        The declarations as they are now; imports the project's modules at the first call.
+    model, models : callable
+        The declarations, one or all by name; they import the project's modules at first use.
     now_us : callable
         Event time.
     timeout_s : float
         How long the project's code may run in a step.
+    executor : callable
+        Gives what runs the project's code; one in this process cannot be stopped.
     await_generation : callable
         Waits until all live servers run the present generation; gives (current, live).
     """
@@ -36,8 +39,10 @@ class Parts:
     folder: Path
     registry: Registry
     artifacts: ArtifactStore
-    project: Callable[[], Project]
+    model: Callable[[str], Model]
+    models: Callable[[], Mapping[str, Model]]
     now_us: Callable[[], int]
     raise_signal: RaiseSignal
     await_generation: Callable[[], tuple[int, int]]
     timeout_s: float
+    executor: Callable[[], Executor] = ProcessExecutor

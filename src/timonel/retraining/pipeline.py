@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from timonel.errors import TimonelError, closest
+from timonel.errors import ProjectFault
 from timonel.events.plans import Plan
-from timonel.jobs.executors import ProcessExecutor
+from timonel.jobs.errors import TaskEnded
 from timonel.jobs.steps import JobKind, Step, StepContext
 from timonel.project.model import Model, Task
 from timonel.registry.catalogue import ModelVersion
-from timonel.retraining import frames, isolated, verdicts
-from timonel.retraining.comparisons import newest_compared
 from timonel.retraining.deploy import deploy
-from timonel.retraining.errors import NotRetrainable, TrainingStopped
-from timonel.retraining.gates import FEWEST_HELD, held_out
-from timonel.retraining.log import read_labelled
-from timonel.retraining.mixture import options
+from timonel.retraining.errors import TrainingStopped
+from timonel.retraining.judging import verdicts
+from timonel.retraining.judging.comparisons import newest_compared
+from timonel.retraining.judging.gates import FEWEST_HELD, held_out
+from timonel.retraining.learning import frames, isolated
+from timonel.retraining.learning.log import read_labelled
+from timonel.retraining.learning.mixture import options
 from timonel.retraining.parts import Parts
 from timonel.retraining.validate import validate
 from timonel.store.engine import reading
@@ -87,7 +88,7 @@ def _isolation(parts: Parts, context: StepContext) -> Isolate:
             **facts,
         }
         limit = parts.timeout_s
-        executor = ProcessExecutor()
+        executor = parts.executor()
         handle = executor.submit(f"{function.__module__}:{function.__qualname__}", payload)
         began = time.monotonic()
         try:
@@ -107,34 +108,42 @@ def _isolation(parts: Parts, context: StepContext) -> Isolate:
 
 def _fetch(parts: Parts, context: StepContext, isolate: Isolate) -> Json:
     """Read the labelled log and the original set; say on which world the rows bear."""
-    model = declared(parts, context.job.model)
+    model = parts.model(context.job.model)
     champion = parts.registry.champion(model.name)
     plan = outcome_plan(model)
     found = read_labelled(parts.engine, parts.name, model.name, plan, now_us=parts.now_us())
     context.check()
-    try:
-        original = isolate(isolated.read_original, {})
-    except TimonelError as error:
-        context.check()
-        original = {"down": isolated.said(error)}
-    known = original.get("classes") or _classes(parts, champion)
-    truths = Plan(str(model.task), tuple(known), plan)
+    truths = Plan(str(model.task), tuple(_classes(parts, champion)), plan)
     rows, dropped = frames.rows_of_log(found.rows, model, truths, parts.timezone)
-    onset = None
-    if champion is not None:
-        onset = verdicts.loss_onset(parts.engine, parts.name, champion)
-    with reading(parts.engine) as connection:
-        compared = newest_compared(connection, parts.name, model.name)
     output = {
         "champion": None if champion is None else champion.version,
-        "log": frames.store(rows, model.schema, parts.artifacts),
         "n_log": len(rows),
         "log_facts": found.document() | {"dropped": dropped},
+    }
+    ended = _enough(model, rows)
+    if ended is not None:
+        return output | ended
+    original = _original(context, isolate)
+    if champion is None:  # labels as the original set writes them, where no version says how
+        truths = Plan(str(model.task), tuple(original.get("classes") or ()), plan)
+        rows, _ = frames.rows_of_log(found.rows, model, truths, parts.timezone)
+    with reading(parts.engine) as connection:
+        compared = newest_compared(connection, parts.name, model.name)
+    onset = None if champion is None else verdicts.loss_onset(parts.engine, parts.name, champion)
+    return output | {
+        "log": frames.store(rows, model.schema, parts.artifacts),
         "original": original,
         "onset": onset,
         "compared_until": compared,
     }
-    return output | _enough(model, rows)
+
+
+def _original(context: StepContext, isolate: Isolate) -> Json:
+    """Read the model's own source; one that raises or hangs is down, and the log is left."""
+    try:
+        return isolate(isolated.read_original, {})
+    except (ProjectFault, TaskEnded) as error:
+        return {"down": isolated.said(error)}
 
 
 def _classes(parts: Parts, champion: ModelVersion | None) -> list[Any]:
@@ -143,7 +152,7 @@ def _classes(parts: Parts, champion: ModelVersion | None) -> list[Any]:
     return parts.registry.manifest(champion.model, champion.version).classes or []
 
 
-def _enough(model: Model, rows: frames.Rows) -> Json:
+def _enough(model: Model, rows: frames.Rows) -> Json | None:
     needed = max(model.policy.min_samples, 1)
     if len(rows) < needed:
         return _end("not_enough", found=len(rows), needed=needed)
@@ -151,7 +160,7 @@ def _enough(model: Model, rows: frames.Rows) -> Json:
         classes = class_list(rows.target)
         if len(classes) < 2:
             return _end("one_class", label=classes[0], found=len(rows))
-    return {}
+    return None
 
 
 def _end(state: str, **facts: Any) -> Json:
@@ -164,7 +173,7 @@ def _end(state: str, **facts: Any) -> Json:
 def _prepare(parts: Parts, context: StepContext, isolate: Isolate) -> Json:
     """Keep the newest rows to judge by; list the ways to learn from the others."""
     fetched = context.outputs[FETCH]
-    model = declared(parts, context.job.model)
+    model = parts.model(context.job.model)
     rows = frames.load(fetched["log"], model.schema, parts.artifacts)
     onset, compared = fetched["onset"], fetched["compared_until"]
     n_recent = sum(at >= (onset or 0) for at in rows.at)
@@ -241,22 +250,8 @@ def _profile(parts: Parts, champion: str | None, name: str) -> Any:
     if champion is None:
         return None
     version = parts.registry.get(name, champion)
-    if version.schema_digest != declared(parts, name).schema.digest():
+    if version.schema_digest != parts.model(name).schema.digest():
         return None
     profile_id = parts.registry.manifest(name, champion).profile
     profile = None if profile_id is None else parts.registry.profile(profile_id)
     return None if profile is None else profile.to_json()
-
-
-def declared(parts: Parts, name: str) -> Model:
-    """Give the model as the project declares it now.
-
-    Raises
-    ------
-    NotRetrainable
-        If it no longer does.
-    """
-    models = parts.project().models
-    if name not in models:
-        raise NotRetrainable(model=name, known=closest(name, list(models)))
-    return models[name]

@@ -75,6 +75,8 @@ def _data(outputs: Mapping[str, Json], lang: str) -> list[str]:
     if log["dropped"]:
         shown = ", ".join(f"{n} {reason}" for reason, n in log["dropped"].items())
         lines.append(_line("dropped", lang, dropped=shown))
+    if "original" not in fetched:  # it ended before that was asked
+        return lines
     original = fetched["original"]
     if "down" in original:
         lines.append(_line("down", lang, detail=original["down"]["detail"][lang]))

@@ -1,17 +1,20 @@
 """Starting retrainings: by hand, by schedule, by what monitoring found; and saying why not."""
 
+from typing import Any
+
 from sqlalchemy import func, select
 
 from timonel.jobs.errors import JobActive, UnknownSchedule
 from timonel.jobs.job import Job, JobState, one_per_model
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
-from timonel.project.model import Policy, duration
-from timonel.retraining.log import count_labelled
+from timonel.project.model import Model, Policy, duration
+from timonel.retraining.judging.comparisons import newest_compared
+from timonel.retraining.judging.verdicts import Loss, confirmed_loss
+from timonel.retraining.learning.log import count_answers, count_labelled
 from timonel.retraining.parts import Parts
-from timonel.retraining.pipeline import KIND, declared
-from timonel.retraining.triggers import Facts, Policies, TriggerReport, decide
-from timonel.retraining.verdicts import confirmed_loss
+from timonel.retraining.pipeline import KIND
+from timonel.retraining.triggers import Facts, Policies, TriggerReport, decide, labels_needed
 from timonel.signals import Condition, Kind, Severity, Signal
 from timonel.store.engine import reading
 from timonel.store.tables_loop import verdicts
@@ -44,11 +47,8 @@ class Retraining:
             If one of this model has not ended; ``context["job_id"]`` names it.
         UnknownModel
             With the known names.
-        NotRetrainable
-            If the project no longer declares the model.
         """
         self.parts.registry.declaration(model)
-        declared(self.parts, model)
         return self._queue.submit(
             KIND,
             model=model,
@@ -64,17 +64,21 @@ class Retraining:
     def check(self, model: str) -> TriggerReport:
         """Say what would happen now, and why; changes nothing."""
         self.parts.registry.declaration(model)
-        policy = declared(self.parts, model).policy
+        policy = self.parts.model(model).policy
         return decide(model, self._facts(model), policies_of(policy))
+
+    def _due(self, model: Model) -> str | None:
+        policies = policies_of(model.policy)
+        return decide(model.name, self._facts(model.name, policies), policies).by_itself
 
     def consider(self) -> list[Job]:
         """Start what is to start by itself, and signal what ended badly or waits for a person."""
         started = []
-        for model in self.parts.project().models.values():
+        for model in self.parts.models().values():
             if not self._is_published(model.name):
                 continue
             self._signal(model.name)
-            trigger = self.check(model.name).by_itself
+            trigger = self._due(model)
             if trigger is None:
                 continue
             try:
@@ -86,7 +90,7 @@ class Retraining:
     def schedule(self) -> None:
         """Bring the schedules to what the policies say."""
         known = {schedule.name for schedule in self._scheduler.list()}
-        for model in self.parts.project().models.values():
+        for model in self.parts.models().values():
             name, cron = schedule_name(model.name), model.policy.retrain
             if cron is not None:
                 self._scheduler.put(name, cron, KIND, model.name, {"trigger": "cron"})
@@ -102,7 +106,8 @@ class Retraining:
     def _is_published(self, model: str) -> bool:
         return any(row.model == model for row in self.parts.registry.declarations())
 
-    def _facts(self, model: str) -> Facts:
+    def _facts(self, model: str, enough: Policies | None = None) -> Facts:
+        """Gather what the triggers ask; with ``enough``, labels are counted no further."""
         parts = self.parts
         champion = parts.registry.champion(model)
         jobs = self.jobs(model, limit=20)
@@ -112,13 +117,19 @@ class Retraining:
         loss = None
         if champion is not None:
             found = confirmed_loss(parts.engine, parts.name, champion)
-            loss = None if found is None else found._asdict()
+            loss = None if found is None else _loss_facts(found)
+        with reading(parts.engine) as connection:
+            compared = newest_compared(connection, parts.name, model)
         return Facts(
             now=parts.now_us(),
-            n_labels=count_labelled(parts.engine, parts.name, model),
-            n_new_labels=count_labelled(
-                parts.engine, parts.name, model, since_us=max(last or 0, made_at or 0)
+            n_labels=count_answers(
+                parts.engine,
+                parts.name,
+                model,
+                after_us=max(compared or 0, loss["since"] - 1 if loss else 0),
+                at_most=None if enough is None else labels_needed(enough, loss),
             ),
+            n_new_labels=self._new_labels(model, max(last or 0, made_at or 0), enough),
             champion=None if champion is None else champion.version,
             champion_at=made_at,
             loss=loss,
@@ -127,6 +138,13 @@ class Retraining:
             last_job_at=last,
             next_tick_at=self._next_tick(model),
         )
+
+    def _new_labels(self, model: str, since: int, enough: Policies | None) -> int:
+        if enough is not None and enough.on_labels is None:
+            return 0  # nobody asks: it would read all truths, again and again
+        most = None if enough is None else enough.on_labels
+        parts = self.parts
+        return count_labelled(parts.engine, parts.name, model, since_us=since, at_most=most)
 
     def _drifted(self, model: str) -> int:
         row = verdicts.c
@@ -163,6 +181,10 @@ class Retraining:
                 facts={"job_id": last.job_id, "job": KIND, "error": last.error},
             )
         )
+
+
+def _loss_facts(loss: Loss) -> dict[str, Any]:
+    return {"since": loss.since_us, "n": loss.n, "effect": loss.effect, "metric": loss.subject}
 
 
 def schedule_name(model: str) -> str:

@@ -7,6 +7,8 @@ policy's schedule, its number of new labels, the age of the version, or a person
 from dataclasses import dataclass, field
 from typing import Any
 
+from timonel.retraining.judging.gates import FEWEST_HELD
+
 _HOUR_US = 3_600_000_000
 
 
@@ -29,7 +31,7 @@ class Facts:
     Parameters
     ----------
     n_labels : int
-        Labelled answers in the log.
+        Labelled answers since the last comparison, and since the loss began where there is one.
     n_new_labels : int
         Truths that came since the last retraining, or since the version was made.
     loss : dict or None
@@ -124,6 +126,17 @@ def decide(model: str, facts: Facts, policies: Policies) -> TriggerReport:
     )
 
 
+def labels_needed(policies: Policies, loss: dict[str, Any] | None) -> int:
+    """Give how many labelled answers are worth a retraining.
+
+    After a loss it waits for enough of the new world to judge by and to learn from: an earlier one
+    would repair little, and what it judged by is spent.
+    """
+    if loss is not None:
+        return FEWEST_HELD + policies.min_samples
+    return max(FEWEST_HELD, policies.min_samples)
+
+
 def _labels(facts: Facts, policies: Policies) -> Trigger:
     needed = policies.on_labels
     return Trigger(
@@ -149,10 +162,9 @@ def _hard_obstacles(facts: Facts, policies: Policies) -> tuple[dict[str, Any], .
     found: list[dict[str, Any]] = []
     if facts.active_job is not None:
         found.append({"name": "active_job", "job_id": facts.active_job})
-    if facts.n_labels < policies.min_samples:
-        found.append(
-            {"name": "not_enough", "found": facts.n_labels, "needed": policies.min_samples}
-        )
+    needed = labels_needed(policies, facts.loss)
+    if facts.n_labels < needed:
+        found.append({"name": "not_enough", "found": facts.n_labels, "needed": needed})
     return tuple(found)
 
 

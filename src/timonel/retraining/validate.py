@@ -10,9 +10,9 @@ from timonel.jobs.steps import StepContext
 from timonel.registry.catalogue import ModelVersion
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.versions import Stage
-from timonel.retraining import comparisons, isolated
-from timonel.retraining.comparisons import DECIDED_BY, Look
-from timonel.retraining.gates import (
+from timonel.retraining.judging import comparisons
+from timonel.retraining.judging.comparisons import DECIDED_BY, Look
+from timonel.retraining.judging.gates import (
     Gate,
     Judgement,
     gates_of_training,
@@ -21,6 +21,7 @@ from timonel.retraining.gates import (
     schema_gate,
     unusable_gate,
 )
+from timonel.retraining.learning import isolated
 from timonel.retraining.parts import Parts
 from timonel.stats.gates import Verdict, alpha_for_look
 from timonel.stats.profiles.profile import Profile

@@ -1,24 +1,29 @@
 """A tiny project with real training, and traffic that is logged as served."""
 
+import itertools
 import json
 import random
 import shutil
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from timonel.app import App, open_app
 from timonel.clock import AffineClock
 from timonel.events.frames import Frame, OutcomeFrame, PredictionFrame
 from timonel.events.spool import SpoolWriter
+from timonel.jobs.executors import Executor, LocalExecutor, ProcessExecutor
 from timonel.jobs.job import Job
 from timonel.jobs.runner import JobRunner
 from timonel.registry.catalogue import ModelVersion
+from timonel.retraining.pipeline import retrain_kind
 from timonel.runtime.predictors import load_predictor
-from timonel.store.tables_loop import verdicts
+from timonel.store.tables_loop import job_steps, jobs, verdicts
 
 DAY_US = 86_400_000_000
 MODEL = "berth"
@@ -51,7 +56,7 @@ def past():
         wind, load = draw.gauss(0, 1), draw.gauss(0, 1)
         late = wind + 0.5 * load + draw.gauss(0, 0.3) > 0
         rows.append(
-            {"wind": wind, "load": load, "pilot": draw.choice(["a", "b"]), "tug": draw.random() < 0.5,
+            {"wind": wind, "load": load, "pilot": draw.choice("ab"), "tug": draw.random() < 0.5,
              "due": "2026-01-05T08:00:00+00:00", "late": int(late)}
         )
     return rows
@@ -60,10 +65,14 @@ def past():
 def bad(X, y, seed):
     if "recipe-hangs" in mode():
         time.sleep(600)
+    if "recipe-constant" in mode():
+        from sklearn.dummy import DummyClassifier
+
+        return DummyClassifier(strategy="constant", constant=1).fit(X, y)
     raise RuntimeError("no wind today")
 
 
-broken = {"recipe-raises", "recipe-hangs"} & set(mode())
+broken = {"recipe-raises", "recipe-hangs", "recipe-constant"} & set(mode())
 
 berth = Model(
     name="berth",
@@ -104,6 +113,7 @@ class World:
         self.app = app
         self._draw = random.Random(7)
         self._spools = 0
+        self._options: dict[str, Any] = {"executor": LocalExecutor}
         self.now_us = app.clock.now_us() - 30 * DAY_US
 
     @classmethod
@@ -128,6 +138,26 @@ class World:
         (self.app.folder / "mode.txt").write_text(" ".join(words))
         self.app.__dict__.pop("project", None)
 
+    def isolate(self, seconds: float = 60.0, *, first_only: bool = False) -> None:
+        """Run the project's code (or its source alone) in processes, for so long at most."""
+        executors: Iterator[Executor] = itertools.repeat(LocalExecutor())
+        if first_only:
+            executors = itertools.chain([ProcessExecutor()], executors)
+        else:
+            executors = itertools.repeat(ProcessExecutor())
+        self._options = {"timeout_s": seconds, "executor": lambda: next(executors)}
+
+    def forget_step(self, job: Job, step: str) -> None:
+        """Put a job back to where a worker that died in a step would have left it."""
+        row, steps = jobs.c, job_steps.c
+        identifier = UUID(job.job_id)
+        with self.app.engine.begin() as connection:
+            again = {"state": "queued", "active": True, "finished_at": None, "result": None}
+            connection.execute(update(jobs).where(row.job_id == identifier).values(again))
+            begun = {"state": "running", "output": None}
+            mine = (steps.job_id == identifier, steps.step == step)
+            connection.execute(update(job_steps).where(*mine).values(begun))
+
     @property
     def champion(self) -> ModelVersion:
         found = self.app.registry.champion(MODEL)
@@ -151,7 +181,7 @@ class World:
             wind, load = self._draw.gauss(0, 1), self._draw.gauss(0, 1)
             sign = -1 if turned else 1
             late = sign * (wind + 0.5 * load) + self._draw.gauss(0, noise) > 0
-            row = [wind, load, self._draw.choice("ab"), self._draw.random() < 0.5, None]
+            row: list[Any] = [wind, load, self._draw.choice("ab"), self._draw.random() < 0.5, None]
             answer = predictor.predict_row(row)
             self.now_us += 60_000_000
             names = ("wind", "load", "pilot", "tug", "due")
@@ -221,7 +251,8 @@ class World:
             connection.execute(insert(verdicts), row)
 
     def runner(self, report: Any = lambda _kind, _facts: None, **options: Any) -> JobRunner:
-        return JobRunner(self.app.jobs, self.app.job_kinds(), "worker-1", report, **options)
+        kind = retrain_kind(replace(self.app.retraining.parts, **self._options))
+        return JobRunner(self.app.jobs, {kind.name: kind}, "worker-1", report, **options)
 
     def retrain(self, trigger: str = "hand") -> Job:
         """Ask for a retraining and do it."""
@@ -231,7 +262,3 @@ class World:
 
     def output(self, job: Job, step: str) -> Any:
         return next(s.output for s in self.app.jobs.steps(job.job_id) if s.step == step)
-
-
-def uuid_text(identifier: bytes) -> str:
-    return str(UUID(bytes=identifier))

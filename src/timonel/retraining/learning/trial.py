@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from timonel.project.model import Model, Task
 from timonel.project.recipes import Recipe
-from timonel.retraining.frames import Rows
+from timonel.retraining.learning.frames import Rows
 from timonel.runtime.compile import estimator_outputs
 from timonel.runtime.featuriser import Featuriser
 from timonel.training.estimators import build, resolve

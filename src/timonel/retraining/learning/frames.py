@@ -14,7 +14,7 @@ import polars as pl
 
 from timonel.events.plans import Plan, Problem
 from timonel.project.model import Model, Task
-from timonel.retraining.log import LabelledRow
+from timonel.retraining.learning.log import LabelledRow
 from timonel.schema.features import Feature, Flag, Number, Timestamp
 from timonel.schema.schema import Schema
 from timonel.training.table import Table, clean_table

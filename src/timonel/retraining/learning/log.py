@@ -122,15 +122,35 @@ def read_labelled(
 
 
 def count_labelled(
-    engine: Engine, project: str, model: str, *, since_us: int = 0, by: str = "arrived_at"
+    engine: Engine, project: str, model: str, *, since_us: int = 0, at_most: int | None = None
 ) -> int:
-    """Count truths since a moment of event time, by their ``arrived_at`` or the answer's ``at``."""
-    t, p = truths.c, predictions.c
-    query = select(func.count()).where(t.project == project, t.model == model)
-    if by == "arrived_at":
-        query = query.select_from(truths).where(t.arrived_at > since_us)
-    else:
-        query = query.select_from(_joined()).where(p.at > since_us)
+    """Count truths that arrived after a moment of event time.
+
+    Parameters
+    ----------
+    at_most : int or None
+        Count no further: who only asks whether there are enough need not read them all.
+    """
+    t = truths.c
+    mine = select(t.prediction_id).where(t.project == project, t.model == model)
+    if since_us:
+        mine = mine.where(t.arrived_at > since_us)
+    query = select(func.count()).select_from(mine.limit(at_most).subquery())
+    with reading(engine) as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def count_answers(
+    engine: Engine, project: str, model: str, *, after_us: int = 0, at_most: int | None = None
+) -> int:
+    """Count labelled answers that were given after a moment; ``at_most`` as above."""
+    p = predictions.c
+    mine = (
+        select(p.prediction_id)
+        .select_from(_joined())
+        .where(p.project == project, p.model == model, p.at > after_us)
+    )
+    query = select(func.count()).select_from(mine.limit(at_most).subquery())
     with reading(engine) as connection:
         return int(connection.scalar(query) or 0)
 

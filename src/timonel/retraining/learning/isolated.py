@@ -15,9 +15,9 @@ from timonel.project.model import Model, Task
 from timonel.project.project import load_project
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.manifest import ServingManifest, decode_manifest
-from timonel.retraining.frames import Prepared, Rows, load, rows_of_table, store
-from timonel.retraining.mixture import Mixture, best, inner_holdout, read_mixture
-from timonel.retraining.trial import losses_of
+from timonel.retraining.learning.frames import Prepared, Rows, load, rows_of_table, store
+from timonel.retraining.learning.mixture import Mixture, best, inner_holdout, read_mixture
+from timonel.retraining.learning.trial import losses_of
 from timonel.runtime.native import NativePredictor
 from timonel.runtime.predictors import Predictor, load_predictor
 from timonel.stats.profiles.profile import Profile

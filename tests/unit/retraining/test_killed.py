@@ -1,0 +1,65 @@
+"""A worker killed at every boundary of a retraining: another goes on, and nothing is done twice."""
+
+import multiprocessing
+import signal
+import time
+from collections import Counter
+
+from sqlalchemy import select
+from tests.unit.retraining.killed import LEASE_S, work_until
+from tests.unit.retraining.world import MODEL, World
+
+from timonel.jobs.job import ENDED, JobState, one_per_model
+from timonel.retraining.pipeline import KIND, STEPS
+from timonel.store.tables_loop import comparisons
+
+MOMENTS = (
+    "after fetch",
+    "after prepare",
+    "after train",
+    "registered",
+    "after validate",
+    "promoted",
+    "never",
+)
+
+
+def test_killed_at_every_boundary(any_world: World, database: str) -> None:
+    world = any_world
+    world.live(700, turned=True)
+    app = world.app
+    job = app.jobs.submit(
+        KIND,
+        model=MODEL,
+        payload={"trigger": "hand"},
+        unique_key=one_per_model(KIND, MODEL),
+        requested_by="ana",
+        max_attempts=20,
+    )
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.unit.retraining.killed"])
+    for moment in MOMENTS:
+        begun = app.jobs.get(job.job_id).attempts
+        until = time.monotonic() + 60
+        while app.jobs.get(job.job_id).attempts == begun:  # a lease of the dead one ends first
+            assert time.monotonic() < until, moment
+            worker = context.Process(target=work_until, args=(app.folder, database, moment))
+            worker.start()
+            worker.join(60)
+            time.sleep(LEASE_S / 10)
+        if moment != "never":
+            assert worker.exitcode == -signal.SIGKILL, moment
+    ended = app.jobs.get(job.job_id)
+    assert ended.state in ENDED
+    assert ended.state is JobState.SUCCEEDED, ended.error
+    assert ended.attempts == len(MOMENTS)
+    assert ended.result["state"] == "promoted"
+    assert [step.step for step in app.jobs.steps(job.job_id)] == list(STEPS)
+    assert [v.version for v in app.registry.versions(MODEL)] == ["1.0.1", "1.0.0"]
+    moves = Counter((row.version, row.to_stage) for row in app.registry.history(MODEL))
+    assert set(moves.values()) == {1}, moves
+    assert world.champion.version == "1.0.1"
+    with app.engine.connect() as connection:
+        looks = connection.execute(select(comparisons.c.candidate, comparisons.c.look)).all()
+    assert [tuple(look) for look in looks] == [("1.0.1", 1)]
+    assert app.registry.verify_history().intact
