@@ -125,10 +125,28 @@ def test_rules_that_could_not_answer_are_refused(source: str, words: str) -> Non
     assert "rules.py" in caught.value.remedy("es")
 
 
-def test_rules_that_do_not_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "TIMEOUT_S", 1.0)
-    with pytest.raises(UnusableRules, match="no end after 1 s"):
-        verify_rules(rules("def f(row):\n    while True: pass"), SCHEMA)
+STUBBORN = """
+def f(row):
+    while True:
+        try: sorted(range(99))
+        except BaseException: sorted(range(9))
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def f(row):\n    while True: pass", "no end within 0.25 s for the row"),
+        ("import time\ndef f(row): return time.sleep(0.03)", r"3\d ms for the row"),
+        (STUBBORN, "no end after 3 s"),
+    ],
+)
+def test_rules_that_would_hold_the_server_up_are_refused(
+    monkeypatch: pytest.MonkeyPatch, source: str, words: str
+) -> None:
+    monkeypatch.setattr(trials, "TIMEOUT_S", 3.0)
+    with pytest.raises(UnusableRules, match=words):
+        verify_rules(rules(source), SCHEMA)
 
 
 def test_neighbours_of_the_rules_file_do_not_help(
