@@ -1,8 +1,8 @@
 """The sentences of the command line, in English and Spanish; equal keys and fields (tested)."""
 
-from timonel.cli.texts_alerts import ALERT_TEXTS
-from timonel.cli.texts_drift import DRIFT_TEXTS
-from timonel.cli.texts_retrain import RETRAIN_TEXTS
+from timonel.cli.phrases.alerts import ALERT_TEXTS
+from timonel.cli.phrases.drift import DRIFT_TEXTS
+from timonel.cli.phrases.retrain import RETRAIN_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
     "serving_at": {

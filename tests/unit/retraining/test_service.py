@@ -9,7 +9,7 @@ from tests.unit.retraining.world import MODEL, World
 from typer.testing import CliRunner
 
 from timonel.cli.main import app as cli
-from timonel.cli.texts_retrain import RETRAIN_TEXTS
+from timonel.cli.phrases.retrain import RETRAIN_TEXTS
 from timonel.http.api import create_api
 from timonel.jobs.job import JobState
 from timonel.retraining import texts
