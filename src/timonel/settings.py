@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     native_processes: int = Field(
         1, ge=0, description="Processes for models that are not compiled."
     )
+    checks_every_s: float = Field(
+        5.0, gt=0, description="How often the worker looks at windows, schedules and triggers."
+    )
     training_timeout_s: float = Field(
         3600.0, gt=0, description="Longest time that the project's code may run in a retraining."
     )

@@ -1,9 +1,8 @@
 """The command demo: a server with a living city, or one honest run through all of it."""
 
-import shutil
 import tempfile
 import threading
-import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +16,10 @@ from timonel.cli.process import announce, report_notice
 
 if TYPE_CHECKING:
     from timonel.app import App
-    from timonel.clock import AffineClock
     from timonel.simulate.result import DemoResult
+
+
+_MOST_HELD = 200
 
 
 def register(app: typer.Typer) -> None:
@@ -41,19 +42,17 @@ def demo(
     """Serve the example `dispatch` to a simulated city, and count what happens from outside."""
     with explained(as_json), _project_folder(keep) as folder:
         from timonel.app import open_app
-        from timonel.clock import AffineClock
-        from timonel.simulate.demo import LIVING_RATE
+        from timonel.simulate.demo import living_clock, once_clock
 
         wanted = 0 if once and port is None else port
-        app = open_app(folder, port=wanted, workers=workers)
-        now_us = time.time_ns() // 1000
-        rate = 1.0 if once else LIVING_RATE
-        clock = AffineClock(now_us, now_us, rate)
-        app.prepare(clock=clock)
+        wanted_workers = 2 if once and workers is None else workers
+        app = open_app(folder, port=wanted, workers=wanted_workers)
+        app.project.check()
+        app.prepare(clock=once_clock() if once else living_clock())
         app.declare()
         if not as_json:
             say("demo_start", folder=folder)
-        run = _Run(app, clock, seed=seed, once=once, quiet=as_json)
+        run = _Run(app, seed=seed, once=once, quiet=as_json)
         result = run.run()
     if once and result is not None and as_json:
         out_json(result.document())
@@ -64,32 +63,30 @@ def demo(
 @contextmanager
 def _project_folder(keep: Path | None) -> Iterator[Path]:
     """Copy the example into a folder of its own; removed afterwards unless it is to be kept."""
-    from timonel.simulate.examples import example_folder
+    from timonel.simulate.examples import copy_for_demo
 
     if keep is not None:
-        shutil.copytree(example_folder("dispatch"), keep)
+        copy_for_demo(keep)
         yield keep
         return
     with tempfile.TemporaryDirectory(prefix="timonel-demo-") as temporary:
         folder = Path(temporary) / "dispatch"
-        shutil.copytree(example_folder("dispatch"), folder)
+        copy_for_demo(folder)
         yield folder
 
 
 class _Run:
     """The server in this thread, the city in another, until one of them ends."""
 
-    def __init__(
-        self, app: "App", clock: "AffineClock", *, seed: int, once: bool, quiet: bool
-    ) -> None:
+    def __init__(self, app: "App", *, seed: int, once: bool, quiet: bool) -> None:
         self._app = app
-        self._clock = clock
         self._seed = seed
         self._once = once
         self._quiet = quiet
         self._stop = threading.Event()
         self._result: DemoResult | None = None
         self._fault: BaseException | None = None
+        self._held: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=_MOST_HELD)
         self._supervisor = app.supervisor(self._on_notice, with_worker=True)
         self._city = threading.Thread(target=self._live, name="city")
 
@@ -101,6 +98,9 @@ class _Run:
             self._stop.set()
             if self._city.is_alive():
                 self._city.join()
+        if self._once and (self._result is None or not self._result.ok):
+            for kind, facts in self._held:  # what the processes said may tell why
+                report_notice(kind, facts)
         if not self._quiet:
             say("stopped_lag", bytes=left) if left else say("stopped")
         if self._fault is not None:
@@ -114,19 +114,22 @@ class _Run:
             self._city.start()
         elif kind == "stopping":
             self._stop.set()
-        report_notice(kind, facts, quiet=self._quiet)
+        if self._once:  # the story tells what it does; kill -9 is part of it
+            self._held.append((kind, facts))
+        else:
+            report_notice(kind, facts, quiet=self._quiet)
 
     def _live(self) -> None:
         from timonel.simulate.demo import DemoOptions, live, once
 
-        options = DemoOptions(seed=self._seed, lang=language())
+        options = DemoOptions(seed=self._seed, lang="es" if language() == "es" else "en")
         tell = (lambda _: None) if self._quiet else out
         url = self._supervisor.url
         try:
             if self._once:
-                self._result = once(url, options, say=tell, stop=self._stop)
+                self._result = once(self._app, url, options, say=tell, stop=self._stop)
             else:
-                live(url, self._clock, self._stop, options, say=tell)
+                live(self._app, url, self._stop, options, say=tell)
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self._fault = error
         finally:

@@ -1,6 +1,6 @@
-"""The demo, apart from its command: a city lives against a server, and what happened is counted.
+"""The demo, apart from its command: a city lives against a server, and what happens is told.
 
-Everything here is a client. It needs a base URL and believes only its own record.
+``once`` tells one story to its end and counts; ``live`` goes on until it is stopped.
 """
 
 import asyncio
@@ -16,33 +16,41 @@ from zoneinfo import ZoneInfo
 import httpx
 import numpy as np
 
+from timonel.app import App
 from timonel.clock import AffineClock
-from timonel.simulate.city import City
+from timonel.simulate.city import City, Drift
 from timonel.simulate.errors import DemoServerNotReady
-from timonel.simulate.record import Record, Tally
-from timonel.simulate.result import DemoResult, accuracy, latency_ms, result
-from timonel.simulate.texts import line
-from timonel.simulate.traffic import (
-    Traffic,
-    TrafficOptions,
-    connect,
-    fetch,
-    joined_outcomes,
-    reported_predictions,
+from timonel.simulate.record import Choice, Record, Tally
+from timonel.simulate.result import (
+    DemoResult,
+    Told,
+    accounting,
+    accuracy,
+    alert_document,
+    iso,
+    job_document,
+    latency_ms,
+    version_document,
 )
+from timonel.simulate.story import Herald, Scene, Story, Timeline, spare
+from timonel.simulate.texts import Language
+from timonel.simulate.traffic import Traffic, TrafficOptions, connect, fetch, reported_predictions
 
 Say = Callable[[str], None]
 Value = TypeVar("Value")
 
-LIVING_RATE = 240.0
-"""Event seconds a second of a living demo: a call about every 0.6 s, a day in six minutes."""
+ONCE_RATE = 17_280.0
+"""Event seconds a second of ``once``: a day of the city in five seconds."""
+
+LIVING_RATE = 1_440.0
+"""Event seconds a second of a living demo: a day of the city in a minute."""
 
 ONCE_BEGINS_US = round(datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp() * 1e6)
 """Where the city of ``once`` begins, whatever the hour outside: a Monday, nine in the morning."""
 
 _POLL_S = 0.2
-_LOADED_WAIT_S = 5.0
-_KEPT_WHILE_LIVING = 20_000  # the last four hours or so of watching
+_KEPT_WHILE_LIVING = 50_000
+_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,58 +61,63 @@ class DemoOptions:
     ----------
     seed : int
         Of the city; not 42, which is the seed of the history that the example trains on.
-    calls : int
-        Calls of ``once`` after there is a version.
-    early_calls : int
-        Calls of ``once`` sent at once, before it waits for a version.
-    ready_wait_s, version_wait_s, settle_s : float
-        The longest waits: for the server, for a version in production, for the log and the joins.
-    lang : str
-        Of the timeline.
+    ready_wait_s, settle_s : float
+        The longest waits: for the server, for the log and the joins at the end.
     """
 
     seed: int = 7
-    calls: int = 400
-    early_calls: int = 40
     ready_wait_s: float = 30.0
-    version_wait_s: float = 120.0
     settle_s: float = 30.0
-    lang: str = "en"
-    traffic: TrafficOptions = field(default_factory=TrafficOptions)
+    lang: Language = "en"
+    traffic: TrafficOptions = field(default_factory=lambda: TrafficOptions(attempts=16))
 
 
-class Timeline:
-    """Lines said so far, each with the second at which it was said."""
+@dataclass(frozen=True, slots=True)
+class WorldEvent:
+    """A change of the living city: after how many of its days, how, and the line that tells it."""
 
-    def __init__(self, lang: str, say: Say) -> None:
-        self.began = time.monotonic()
-        self.lines: list[str] = []
-        self.lang = lang
-        self._say = say
+    day: float
+    drift: Drift
+    key: str
 
-    def say(self, key: str, **facts: object) -> None:
-        """Say a line of the catalogue, now."""
-        text = f"{time.monotonic() - self.began:6.1f} s  {line(key, self.lang, **facts)}"
-        self.lines.append(text)
-        self._say(text)
+
+WORLD_EVENTS = (
+    WorldEvent(3, Drift(road_works=0.3), "works_begin"),
+    WorldEvent(12, Drift(road_works=0.3, miles=True), "miles_begin"),
+    WorldEvent(24, Drift(), "usual_again"),
+    WorldEvent(36, Drift(road_works=0.4, fleet_share=0.7), "strike_begins"),
+)
+"""What befalls a living city, again from the beginning after the last."""
+WORLD_DAYS = 48
+
+
+def once_clock() -> AffineClock:
+    """Make the event clock of ``once``, beginning now."""
+    return AffineClock(time.time_ns() // 1000, ONCE_BEGINS_US, ONCE_RATE)
+
+
+def living_clock() -> AffineClock:
+    """Make the event clock of a living demo: it begins with the present moment."""
+    now_us = time.time_ns() // 1000
+    return AffineClock(now_us, now_us, LIVING_RATE)
 
 
 def once(
+    app: App,
     base_url: str,
     options: DemoOptions | None = None,
     *,
     say: Say = lambda _: None,
     stop: Event | None = None,
 ) -> DemoResult:
-    """Run the demo to its end and count what happened.
-
-    Some calls are sent at once, whoever answers them; then, when a version is in production, the
-    rest, as fast as the server answers, with outcomes as the city's own time passes them.
+    """Tell the story to its end and count what happened.
 
     Parameters
     ----------
+    app : App
+        Of a project made by ``copy_for_demo``, with ``once_clock`` as its clock.
     base_url : str
-        Of a running server whose project is ``examples/dispatch``.
+        Of its running server.
     say : callable
         Receives each line of the timeline as it happens.
     stop : threading.Event or None
@@ -116,29 +129,24 @@ def once(
         If the server does not get ready in time.
     """
     chosen = options or DemoOptions()
-    timeline = Timeline(chosen.lang, say)
-    return asyncio.run(_followed(stop, lambda halt: _once(base_url, chosen, timeline, halt)))
+    timeline = _timeline(app, chosen, say)
+    return asyncio.run(_followed(stop, lambda halt: _once(app, base_url, chosen, timeline, halt)))
 
 
 def live(
+    app: App,
     base_url: str,
-    clock: AffineClock,
     stop: Event,
     options: DemoOptions | None = None,
     *,
     say: Say = lambda _: None,
 ) -> Record:
-    """Let the city live on an event clock until ``stop`` is set; say a line each city hour.
-
-    Parameters
-    ----------
-    clock : AffineClock
-        The server's own (``LIVING_RATE`` is a good rate).
+    """Let the city live until ``stop`` is set; say what happens, and a line each city day.
 
     Returns
     -------
     Record
-        The client's account of the last 20,000 calls, with counts of all.
+        The client's account of the last calls, with counts of all.
 
     Raises
     ------
@@ -146,8 +154,8 @@ def live(
         If the server does not get ready in time.
     """
     chosen = options or DemoOptions()
-    timeline = Timeline(chosen.lang, say)
-    return asyncio.run(_followed(stop, lambda halt: _live(base_url, clock, chosen, timeline, halt)))
+    timeline = _timeline(app, chosen, say)
+    return asyncio.run(_followed(stop, lambda halt: _live(app, base_url, chosen, timeline, halt)))
 
 
 async def _followed(
@@ -171,6 +179,10 @@ async def _followed(
                 await follower
 
 
+def _timeline(app: App, options: DemoOptions, say: Say) -> Timeline:
+    return Timeline(options.lang, app.clock, ZoneInfo(app.config.timezone), say)
+
+
 def _city(options: DemoOptions, start_us: int) -> City:
     # The prefix makes keys of this run its own: a database may hold earlier runs of the same seed.
     prefix = f"c{options.seed}-{time.time_ns() // 1_000_000:x}"
@@ -178,94 +190,136 @@ def _city(options: DemoOptions, start_us: int) -> City:
 
 
 async def _once(
-    base_url: str, options: DemoOptions, timeline: Timeline, halt: asyncio.Event
+    app: App, base_url: str, options: DemoOptions, timeline: Timeline, halt: asyncio.Event
 ) -> DemoResult:
-    async with connect(base_url, options.traffic) as http:
+    clock = app.clock
+    async with connect(base_url, options.traffic) as http, spare(base_url) as control:
         await _ready(http, base_url, options.ready_wait_s, halt)
-        city = _city(options, ONCE_BEGINS_US)
-        timeline.say("city", ambulances=city.settings.n_ambulances, seed=options.seed)
-        traffic = Traffic(http, city, options=options.traffic)
-        record = traffic.record
-        if options.early_calls:
-            await traffic.run(options.early_calls, halt)
-            timeline.say("early", n=record.n_predictions, **_sources(record))
-        await _champion(http, options, timeline, halt)
-        await _main_traffic(traffic, options, timeline, halt)
-        n_joined, tally = await _settle(http, options, record, city.prefix)
-        timeline.say("outcomes", joined=n_joined, sent=record.n_outcomes)
-        _say_accuracy(record, timeline)
-        timeline.say("count", lost=len(tally.lost), doubled=len(tally.doubled))
-        versions = await _versions(http, _model(options))
-    return result(
-        record,
-        tally,
-        versions=versions,
-        n_joined=n_joined,
-        seconds=time.monotonic() - timeline.began,
+        city = _city(options, clock.now_us())
+        timeline.say(
+            "city",
+            ambulances=city.settings.n_ambulances,
+            seed=options.seed,
+            day_s=86_400.0 / clock.rate,
+        )
+        traffic = Traffic(http, city, clock=clock, options=options.traffic)
+        herald = Herald(app, options.traffic.model, timeline)
+        scene = Scene(app, control, traffic, herald, timeline, halt)
+        told = await Story(scene).tell()
+        tally = await _settle(control, options, traffic.record, city.prefix)
+        n_joined = traffic.record.n_outcomes - len(tally.unjoined) - len(tally.lost)
+        accounting(traffic.record, tally, n_joined, told)
+        timeline.say("count", n=traffic.record.n_predictions, joined=n_joined,
+                     lost=len(tally.lost), duplicated=len(tally.duplicated))  # fmt: skip
+        versions = await _versions(control, options.traffic.model)
+    return _result(traffic.record, tally, told, herald, versions, n_joined, timeline)
+
+
+def _result(
+    record: Record,
+    tally: Tally,
+    told: Told,
+    herald: Herald,
+    versions: list[dict[str, Any]],
+    n_joined: int,
+    timeline: Timeline,
+) -> DemoResult:
+    retrainings = [job for job in herald.sight.jobs if job.kind == "retrain"]
+    decisive = next((job for job in retrainings if job.outcome == "promoted"), None)
+    seconds = time.monotonic() - timeline.began
+    return DemoResult(
+        versions=[version_document(version) for version in versions],
+        predictions=record.n_predictions,
+        answered_by_model=record.answered_by("model"),
+        answered_by_rules=record.answered_by("rules"),
+        answered_by_baseline=record.answered_by("baseline"),
+        refused=len(record.refused),
+        in_doubt=len(record.in_doubt),
+        outcomes_sent=record.n_outcomes,
+        outcomes_joined=n_joined,
+        drift_detected_at=iso(told.drift_detected_at),
+        alerts=[alert_document(alert) for alert in herald.sight.alerts],
+        retraining=job_document(
+            decisive or (retrainings[-1] if retrainings else None), timeline.clock.rate
+        ),
+        promoted=told.promoted,
+        accuracy_before=accuracy(record, told.before),
+        accuracy_during_drift=accuracy(record, told.during),
+        accuracy_after=accuracy(record, told.after),
+        accuracy_rules=accuracy(record, Choice("rules")),
+        accuracy_baseline=None if told.before is None else record.commonest_outcome(told.before),
+        model_failure=told.model_failure,
+        rollback=told.rollback,
+        lost=len(tally.lost),
+        duplicated=len(tally.duplicated),
+        strange=len(tally.strange),
+        missing_arcs=[{"arc": arc.arc, "reason": arc.reason} for arc in told.missing],
+        latency_ms=latency_ms(record, "model"),
+        city_days=round(seconds * timeline.clock.rate / 86_400, 1),
+        seconds=round(seconds, 3),
         timeline=timeline.lines,
     )
 
 
-async def _main_traffic(
-    traffic: Traffic, options: DemoOptions, timeline: Timeline, halt: asyncio.Event
-) -> None:
-    record = traffic.record
-    began, before = time.monotonic(), _sources(record)
-    await traffic.run(options.calls, halt)
-    waits = latency_ms(record, "model")
-    timeline.say(
-        "traffic" if waits else "traffic_without_model",
-        n=record.n_predictions - sum(before.values()),
-        seconds=time.monotonic() - began,
-        p50_ms=waits["p50"] if waits else None,
-        p99_ms=waits["p99"] if waits else None,
-        **{source: n - before[source] for source, n in _sources(record).items()},
-    )
-    with suppress(TimeoutError):
-        async with asyncio.timeout(options.settle_s):
-            await traffic.tell_all(halt)
-
-
 async def _live(
-    base_url: str,
-    clock: AffineClock,
-    options: DemoOptions,
-    timeline: Timeline,
-    halt: asyncio.Event,
+    app: App, base_url: str, options: DemoOptions, timeline: Timeline, halt: asyncio.Event
 ) -> Record:
+    clock = app.clock
     async with connect(base_url, options.traffic) as http:
         await _ready(http, base_url, options.ready_wait_s, halt)
         city = _city(options, clock.now_us())
-        timeline.say("city", ambulances=city.settings.n_ambulances, seed=options.seed)
+        day_s = 86_400.0 / clock.rate
+        timeline.say("city", ambulances=city.settings.n_ambulances, seed=options.seed, day_s=day_s)
         record = Record(most=_KEPT_WHILE_LIVING)
         traffic = Traffic(http, city, clock=clock, options=options.traffic, record=record)
+        herald = Herald(app, options.traffic.model, timeline)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_hours(traffic.record, clock, city, timeline, halt))
+            group.create_task(herald.watch(halt))
+            group.create_task(_days(traffic, timeline, day_s, halt))
+            group.create_task(_befall(city, clock, timeline, halt))
             await traffic.run(None, halt)
-        return traffic.record
+        return record
 
 
-async def _hours(
-    record: Record, clock: AffineClock, city: City, timeline: Timeline, halt: asyncio.Event
-) -> None:
-    """Say a line each hour of the city, at most one each five seconds."""
-    every_s = max(3600.0 / clock.rate, 5.0)
-    zone = ZoneInfo(city.settings.timezone)
-    while not halt.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(halt.wait(), every_s)
-            return
-        right = accuracy(record, "model")
+async def _befall(city: City, clock: AffineClock, timeline: Timeline, halt: asyncio.Event) -> None:
+    """Let the world's events come, each on its day, over and over."""
+    began = clock.now_us()
+    turn = 0
+    while True:
+        for event in WORLD_EVENTS:
+            due_us = began + round((turn * WORLD_DAYS + event.day) * _DAY_US)
+            while clock.now_us() < due_us:
+                wait_s = (due_us - clock.now_us()) / 1e6 / clock.rate
+                if await _halted(halt, max(wait_s, 0.01)):
+                    return
+            city.drift = event.drift
+            timeline.say(event.key)
+        turn += 1
+
+
+async def _days(traffic: Traffic, timeline: Timeline, day_s: float, halt: asyncio.Event) -> None:
+    """Say a line each day of the city, of that day's calls."""
+    record, day, before = traffic.record, 0, 0
+    while not await _halted(halt, max(day_s, 5.0)):
+        label = f"day-{day}"
+        right = accuracy(record, Choice("model", phases=(label,)))
+        n, day = record.n_predictions - before, day + 1
+        before = record.n_predictions
+        traffic.phase = f"day-{day}"
         timeline.say(
-            "hour",
-            time=datetime.fromtimestamp(clock.now_us() / 1e6, zone).strftime("%Y-%m-%d %H:%M"),
-            n=record.n_predictions,
-            outcomes=record.n_outcomes,
-            accuracy=f"{right['value']:.1%} [{right['low']:.1%}, {right['high']:.1%}]"
-            if right
-            else "-",
-            **_sources(record),
+            "day",
+            n=n,
+            rules=record.answered_by("rules"),
+            accuracy="–"
+            if right is None
+            else f"{right['value']:.1%} [{right['low']:.1%}, {right['high']:.1%}]",
         )
+
+
+async def _halted(halt: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(halt.wait(), seconds)
+    return halt.is_set()
 
 
 async def _ready(
@@ -289,30 +343,6 @@ async def _ready(
         raise DemoServerNotReady(url=base_url, seconds=wait_s, found=found)
 
 
-async def _champion(
-    http: httpx.AsyncClient, options: DemoOptions, timeline: Timeline, halt: asyncio.Event
-) -> None:
-    deadline = time.monotonic() + options.version_wait_s
-    while time.monotonic() < deadline and not halt.is_set():
-        for version in await _versions(http, _model(options)):
-            if version["stage"] == "production":
-                timeline.say("champion", version=f"{_model(options)}@{version['version']}")
-                await _loaded(http, halt)
-                return
-        await asyncio.sleep(_POLL_S)
-    timeline.say("no_champion", seconds=options.version_wait_s)
-
-
-async def _loaded(http: httpx.AsyncClient, halt: asyncio.Event) -> None:
-    """Wait until no worker is behind, so that the same seed is answered by the same version."""
-    deadline = time.monotonic() + _LOADED_WAIT_S
-    while time.monotonic() < deadline and not halt.is_set():
-        health = (await fetch(http, "/health")).json()
-        if health["checks"]["model"].get("n_behind") == 0:
-            return
-        await asyncio.sleep(_POLL_S)
-
-
 async def _versions(http: httpx.AsyncClient, model: str) -> list[dict[str, Any]]:
     response = await fetch(http, f"/v1/models/{model}/versions")
     versions: list[dict[str, Any]] = response.json()["versions"] if response.is_success else []
@@ -321,33 +351,16 @@ async def _versions(http: httpx.AsyncClient, model: str) -> list[dict[str, Any]]
 
 async def _settle(
     http: httpx.AsyncClient, options: DemoOptions, record: Record, prefix: str
-) -> tuple[int, Tally]:
+) -> Tally:
     """Ask until everything is in the log and joined, or the wait is over."""
     deadline = time.monotonic() + options.settle_s
-    waiting = {e.outcome_id for e in record.acknowledged.values() if e.outcome_id is not None}
-    n_sent = len(waiting)
     while True:
-        waiting -= await joined_outcomes(http, sorted(waiting))
-        listed = await reported_predictions(http, _model(options))
+        listed = await reported_predictions(http, options.traffic.model)
         tally = record.compare(
             row
             for row in listed
             if row.prediction_id in record.acknowledged or (row.key or "").startswith(prefix)
         )
-        if time.monotonic() > deadline or not (waiting or tally.lost):
-            return n_sent - len(waiting), tally
+        if time.monotonic() > deadline or not (tally.lost or tally.unjoined):
+            return tally
         await asyncio.sleep(_POLL_S)
-
-
-def _say_accuracy(record: Record, timeline: Timeline) -> None:
-    right = accuracy(record, "model")
-    if right is not None:
-        timeline.say("accuracy", **right, baseline=record.commonest_outcome("model"))
-
-
-def _sources(record: Record) -> dict[str, int]:
-    return {source: record.answered_by(source) for source in ("model", "rules", "baseline")}
-
-
-def _model(options: DemoOptions) -> str:
-    return options.traffic.model

@@ -1,10 +1,10 @@
 """What a client did by its own account, and how that compares with what the server reports.
 
-Losses and doubles are counted from outside: a server that forgot a prediction would not list it.
+Losses and duplicates are counted from outside: a server that forgot a prediction would not list it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ class Acknowledged:
     seconds: float  # as the client waited
     outcome: int | None = None  # what was sent as its truth, once that was accepted
     outcome_id: str | None = None
+    phase: str = ""  # of the story, when it was asked
+    asked_s: float = 0.0  # on the monotonic clock
 
 
 class Reported(NamedTuple):
@@ -30,14 +32,33 @@ class Reported(NamedTuple):
 
     prediction_id: str
     key: str | None
+    truth: int | None = None
 
 
 class Tally(NamedTuple):
     """The comparison; ids, so that a person can look them up."""
 
     lost: list[str]
-    doubled: list[str]
+    duplicated: list[str]
     strange: list[str]
+    unjoined: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which answers are meant; None and "" leave a field open."""
+
+    source: str | None = None
+    version: str | None = None
+    phases: tuple[str, ...] = ()
+
+    def takes(self, entry: Acknowledged) -> bool:
+        """Say whether an answer is meant."""
+        return (
+            (self.source is None or entry.source == self.source)
+            and (self.version is None or entry.version == self.version)
+            and (not self.phases or entry.phase in self.phases)
+        )
 
 
 @dataclass(slots=True)
@@ -83,22 +104,27 @@ class Record:
         """Count the answers of "model", "rules" or "baseline"."""
         return self._answers[source]
 
-    def accuracy(self, source: str) -> Interval | None:
-        """Give the share of a source's answers that proved right; None where no truth is known."""
-        known = [
-            entry.prediction == entry.outcome
-            for entry in self.acknowledged.values()
-            if entry.outcome is not None and entry.source == source
-        ]
+    def chosen(self, choice: Choice) -> list[Acknowledged]:
+        """Give the answers that are meant, in the order of their coming."""
+        return [entry for entry in self.acknowledged.values() if choice.takes(entry)]
+
+    def latest(self) -> Iterator[Acknowledged]:
+        """Give the answers, the last first."""
+        for prediction_id in reversed(self.acknowledged):
+            yield self.acknowledged[prediction_id]
+
+    def n_labelled(self, choice: Choice) -> int:
+        """Count those of the answers that are meant whose truth has been told."""
+        return sum(entry.outcome is not None for entry in self.chosen(choice))
+
+    def accuracy(self, choice: Choice) -> Interval | None:
+        """Give the share of some answers that proved right; None where no truth is known."""
+        known = [e.prediction == e.outcome for e in self.chosen(choice) if e.outcome is not None]
         return wilson(sum(known), len(known)) if known else None
 
-    def commonest_outcome(self, source: str) -> float | None:
+    def commonest_outcome(self, choice: Choice) -> float | None:
         """Give how often always answering the commoner truth would be right, on the same rows."""
-        truths = Counter(
-            entry.outcome
-            for entry in self.acknowledged.values()
-            if entry.outcome is not None and entry.source == source
-        )
+        truths = Counter(e.outcome for e in self.chosen(choice) if e.outcome is not None)
         return max(truths.values()) / truths.total() if truths else None
 
     def compare(self, reported: Iterable[Reported]) -> Tally:
@@ -112,20 +138,24 @@ class Record:
         Returns
         -------
         Tally
-            ``lost``: acknowledged and not listed. ``doubled``: one id listed twice, or a second
+            ``lost``: acknowledged and not listed. ``duplicated``: one id listed twice, or a second
             id under a key that was sent once. ``strange``: listed, and neither sent by this
-            client nor under one of its keys.
+            client nor under one of its keys. ``unjoined``: listed without the truth that was told.
         """
         keys = {entry.key: i for i, entry in self.acknowledged.items()}
         keys |= {key: i for i, key in self.in_doubt.items()}
         listed: Counter[str] = Counter()
-        doubled: set[str] = set()
+        duplicated: set[str] = set()
         strange: list[str] = []
-        for prediction_id, key in reported:
+        truths: dict[str, int | None] = {}
+        for prediction_id, key, truth in reported:
+            truths[prediction_id] = truth
             listed[prediction_id] += 1
             if listed[prediction_id] > 1:
-                doubled.add(prediction_id)
+                duplicated.add(prediction_id)
             elif prediction_id not in self.acknowledged and prediction_id not in self.in_doubt:
-                (doubled.add if key in keys else strange.append)(prediction_id)
+                (duplicated.add if key in keys else strange.append)(prediction_id)
         lost = [i for i in self.acknowledged if i not in listed]
-        return Tally(lost, sorted(doubled), strange)
+        told = {i: e.outcome for i, e in self.acknowledged.items() if e.outcome is not None}
+        unjoined = [i for i, truth in told.items() if i in listed and truths[i] != truth]
+        return Tally(lost, sorted(duplicated), strange, unjoined)

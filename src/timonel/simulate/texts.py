@@ -1,60 +1,172 @@
 """The lines that a demo prints, in English and Spanish."""
 
-TEXTS: dict[str, dict[str, str]] = {
+from typing import Literal
+
+Language = Literal["en", "es"]
+
+DAYS: dict[Language, tuple[str, ...]] = {
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+    "es": ("lun", "mar", "mié", "jue", "vie", "sáb", "dom"),
+}
+
+TEXTS: dict[str, dict[Language, str]] = {
+    # what the city and the story do
     "city": {
-        "en": "A city of {ambulances} ambulances begins to call (seed {seed}).",
-        "es": "Una ciudad con {ambulances} ambulancias comienza a llamar (semilla {seed}).",
+        "en": "A city of {ambulances} ambulances begins to call (seed {seed}). A day there lasts "
+        "{day_s:.0f} s here.",
+        "es": "Una ciudad con {ambulances} ambulancias comienza a llamar (semilla {seed}). Un día "
+        "allá dura {day_s:.0f} s acá.",
+    },
+    "rules_first": {
+        "en": "There is no model yet: the rules answer, and say so. The first one is being "
+        "trained.",
+        "es": "Todavía no hay modelo: responden las reglas, y lo dicen. Se está entrenando el "
+        "primero.",
     },
     "early": {
-        "en": "{n} calls before there is a version: {rules} answered by the rules, {baseline} by "
-        "the baseline, {model} by a model.",
-        "es": "{n} llamadas antes de que haya una versión: {rules} respondidas por las reglas, "
-        "{baseline} por la línea base, {model} por un modelo.",
+        "en": "{n} calls came before it: {rules} answered by the rules, {model} by a model.",
+        "es": "Antes llegaron {n} llamadas: {rules} respondidas por las reglas, {model} por un "
+        "modelo.",
     },
-    "champion": {
-        "en": "{version} is in production.",
-        "es": "{version} está en producción.",
+    "broken": {
+        "en": "Something breaks: the files of {version} are overwritten on disk, and kill -9 ends "
+        "{n} predict workers.",
+        "es": "Algo se rompe: los archivos de {version} se sobrescriben en el disco y kill -9 "
+        "termina {n} procesos de predicción.",
     },
-    "no_champion": {
-        "en": "No version went into production within {seconds:.0f} s; the rules go on answering.",
-        "es": "Ninguna versión entró en producción en {seconds:.0f} s; las reglas siguen "
-        "respondiendo.",
+    "rules_again": {
+        "en": "They are back, refuse the corrupt files, and the rules answer ({reason}). The first "
+        "such answer came {seconds:.1f} s after the damage.",
+        "es": "Ya volvieron, rechazan los archivos corruptos y responden las reglas ({reason}). La "
+        "primera respuesta así llegó {seconds:.1f} s después del daño.",
     },
-    "traffic": {
-        "en": "{n} calls answered in {seconds:.1f} s: {model} by the model, {rules} by the rules; "
-        "half of them within {p50_ms:.1f} ms, 99 of 100 within {p99_ms:.1f} ms.",
-        "es": "{n} llamadas respondidas en {seconds:.1f} s: {model} por el modelo, {rules} por las "
-        "reglas; la mitad en menos de {p50_ms:.1f} ms, 99 de 100 en menos de {p99_ms:.1f} ms.",
+    "mended": {
+        "en": "The files are put back.",
+        "es": "Se reponen los archivos.",
     },
-    "traffic_without_model": {
-        "en": "{n} calls answered in {seconds:.1f} s, none by a model: {rules} by the rules, "
-        "{baseline} by the baseline.",
-        "es": "{n} llamadas respondidas en {seconds:.1f} s, ninguna por un modelo: {rules} por las "
-        "reglas, {baseline} por la línea base.",
+    "healed": {
+        "en": "The model answers again, {seconds:.1f} s later; the rules stood in for {n} calls, "
+        "and no call went without an answer.",
+        "es": "El modelo responde otra vez, {seconds:.1f} s después; las reglas lo suplieron en "
+        "{n} llamadas, y ninguna quedó sin respuesta.",
     },
-    "outcomes": {
-        "en": "{joined} of {sent} outcomes have found their prediction.",
-        "es": "{joined} de {sent} resultados encontraron su predicción.",
+    "accuracy_before": {
+        "en": "On ordinary days the model is right in {value:.1%} [{low:.1%}, {high:.1%}] of {n} "
+        "calls.",
+        "es": "En días comunes el modelo acierta en {value:.1%} [{low:.1%}, {high:.1%}] de {n} "
+        "llamadas.",
     },
-    "accuracy": {
-        "en": "The model was right in {value:.1%} [{low:.1%}, {high:.1%}] of {n} calls; always "
-        "saying the commoner answer: {baseline:.1%}.",
-        "es": "El modelo acertó en {value:.1%} [{low:.1%}, {high:.1%}] de {n} llamadas; responder "
-        "siempre lo más común: {baseline:.1%}.",
+    "works_begin": {
+        "en": "Road works begin all over the city: every kilometre takes longer than the model "
+        "learned.",
+        "es": "Comienzan obras en toda la ciudad: cada kilómetro toma más de lo que el modelo "
+        "aprendió.",
+    },
+    "accuracy_during": {
+        "en": "During the works the old version was right in {value:.1%} [{low:.1%}, {high:.1%}] "
+        "of {n} calls.",
+        "es": "Durante las obras la versión anterior acertó en {value:.1%} [{low:.1%}, {high:.1%}] "
+        "de {n} llamadas.",
+    },
+    "accuracy_after": {
+        "en": "The works go on, and the new version is right in {value:.1%} [{low:.1%}, "
+        "{high:.1%}] of {n} calls.",
+        "es": "Las obras siguen, y la versión nueva acierta en {value:.1%} [{low:.1%}, "
+        "{high:.1%}] de {n} llamadas.",
+    },
+    "rolled_back": {
+        "en": "A drill: roll back to {version}. {n_current} of {n_live} workers answer by it; the "
+        "last call that got the other one was asked {seconds:.2f} s after the order.",
+        "es": "Un simulacro: volver a {version}. {n_current} de {n_live} procesos responden con "
+        "ella; la última llamada que recibió la otra se hizo {seconds:.2f} s después de la orden.",
+    },
+    "forward": {
+        "en": "And forward again to {version}: {n_current} of {n_live} workers, {seconds:.2f} s.",
+        "es": "Y otra vez adelante, a {version}: {n_current} de {n_live} procesos, {seconds:.2f} "
+        "s.",
+    },
+    "sum_before": {
+        "en": "  before  {bar} {value:.1%} [{low:.1%}, {high:.1%}]",
+        "es": "  antes   {bar} {value:.1%} [{low:.1%}, {high:.1%}]",
+    },
+    "sum_during": {
+        "en": "  drift   {bar} {value:.1%} [{low:.1%}, {high:.1%}]",
+        "es": "  deriva  {bar} {value:.1%} [{low:.1%}, {high:.1%}]",
+    },
+    "sum_after": {
+        "en": "  after   {bar} {value:.1%} [{low:.1%}, {high:.1%}]",
+        "es": "  después {bar} {value:.1%} [{low:.1%}, {high:.1%}]",
     },
     "count": {
-        "en": "Counted from outside: {lost} predictions lost, {doubled} doubled.",
-        "es": "Contado desde afuera: {lost} predicciones perdidas, {doubled} duplicadas.",
+        "en": "Counted from outside: {n} predictions, {lost} lost, {duplicated} duplicated; "
+        "{joined} outcomes joined.",
+        "es": "Contado desde afuera: {n} predicciones, {lost} perdidas, {duplicated} duplicadas; "
+        "{joined} resultados unidos.",
     },
-    "hour": {
-        "en": "{time} in the city: {n} calls so far, {model} by the model, {rules} by the rules, "
-        "{outcomes} outcomes, accuracy {accuracy}.",
-        "es": "{time} en la ciudad: {n} llamadas hasta ahora, {model} por el modelo, {rules} por "
-        "las reglas, {outcomes} resultados, exactitud {accuracy}.",
+    "missing": {
+        "en": "This did not happen: {arc} ({why}).",
+        "es": "Esto no ocurrió: {arc} ({why}).",
+    },
+    # what the system does
+    "promoted": {
+        "en": "{version} goes into production, by {who}.",
+        "es": "{version} entra en producción, por {who}.",
+    },
+    "went_back": {
+        "en": "{version} is in production again, by {who}.",
+        "es": "{version} está otra vez en producción, por {who}.",
+    },
+    "drift": {
+        "en": "Drift seen: what comes in is not what {version} learned from: {columns}",
+        "es": "Deriva vista: lo que llega no es aquello de lo que {version} aprendió: {columns}",
+    },
+    "alert": {
+        "en": "ALERT {id}, {severity}: {title}. {seen}",
+        "es": "ALERTA {id}, {severity}: {title}. {seen}",
+    },
+    "alert_over": {
+        "en": "Alert {id} has resolved itself: {title}.",
+        "es": "La alerta {id} se resolvió sola: {title}.",
+    },
+    "alert_closed": {
+        "en": "Alert {id} was resolved by hand: {title}.",
+        "es": "La alerta {id} fue resuelta a mano: {title}.",
+    },
+    "job": {
+        "en": "A retraining begins by itself (trigger: {trigger}).",
+        "es": "Comienza un reentrenamiento por sí solo (motivo: {trigger}).",
+    },
+    "job_over": {
+        "en": "The retraining took {seconds:.1f} s. {said}",
+        "es": "El reentrenamiento tomó {seconds:.1f} s. {said}",
+    },
+    "job_failed": {
+        "en": "The retraining failed after {seconds:.1f} s. {said}",
+        "es": "El reentrenamiento falló a los {seconds:.1f} s. {said}",
+    },
+    # a living city
+    "day": {
+        "en": "A day has passed: {n} calls, accuracy {accuracy}; {rules} answers by rules so far.",
+        "es": "Pasó un día: {n} llamadas, exactitud {accuracy}; {rules} respuestas de las reglas "
+        "hasta ahora.",
+    },
+    "miles_begin": {
+        "en": "A supplier's update: distances now come in miles, under their old name.",
+        "es": "Una actualización del proveedor: las distancias llegan en millas, con el mismo "
+        "nombre.",
+    },
+    "usual_again": {
+        "en": "The works are over and distances come in kilometres: the city is as it was.",
+        "es": "Terminan las obras y las distancias llegan en kilómetros: la ciudad vuelve a ser "
+        "la de antes.",
+    },
+    "strike_begins": {
+        "en": "Road works again, and a strike: three of ten ambulances stay at home.",
+        "es": "Obras otra vez, y una huelga: tres de cada diez ambulancias no salen.",
     },
 }
 
 
-def line(key: str, lang: str, **facts: object) -> str:
+def line(key: str, lang: Language, **facts: object) -> str:
     """Give one line with its facts filled in."""
     return TEXTS[key][lang].format(**facts)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -33,6 +33,8 @@ class TrafficOptions:
         Predictions per second at most, whatever the city's clock says.
     attempts : int
         Of one prediction, all with the same id, before it is left in doubt.
+    longest_pause_s : float
+        Between two attempts; the first pause is .1 s, each is twice the one before.
     """
 
     model: str = "dispatch"
@@ -40,6 +42,7 @@ class TrafficOptions:
     most_per_s: float = 250.0
     timeout_s: float = 5.0
     attempts: int = 4
+    longest_pause_s: float = 1.0
     key: str | None = None
 
 
@@ -81,6 +84,8 @@ class Traffic:
         self.options = options or TrafficOptions()
         self._http = http
         self._clock = clock
+        self.phase = ""
+        """Of the story: what is asked from now on is kept under it."""
         self._ids = IdSource()
         self._due: list[_Due] = []
         self._slots = asyncio.Semaphore(self.options.concurrency)
@@ -147,12 +152,12 @@ class Traffic:
                 "inputs": {**call.inputs, "dispatch_id": call.dispatch_id},
                 "prediction_id": prediction_id,
             }
-            began = time.monotonic()
+            began, phase = time.monotonic(), self.phase
             answer = await self._post("predict", body)
             if answer is None:
                 self.record.in_doubt[prediction_id] = call.dispatch_id
             elif answer.is_success:
-                self._acknowledge(prediction_id, call, answer.json(), time.monotonic() - began)
+                self._acknowledge(prediction_id, call, answer.json(), began, phase)
                 heappush(self._due, _Due(known_at_us, prediction_id, call.dispatch_id, truth))
             else:
                 self.record.refused.append(f"{answer.status_code} {answer.text[:300]}")
@@ -160,7 +165,7 @@ class Traffic:
             self._slots.release()
 
     def _acknowledge(
-        self, sent_id: str, call: Call, answer: dict[str, Any], seconds: float
+        self, sent_id: str, call: Call, answer: dict[str, Any], began: float, phase: str
     ) -> None:
         prediction_id = answer["prediction_id"]
         if prediction_id != sent_id:  # the server counts it under another id: that is ours now
@@ -171,7 +176,9 @@ class Traffic:
             source=answer["source"],
             reason=answer["reason"],
             version=answer["version"],
-            seconds=seconds,
+            seconds=time.monotonic() - began,
+            phase=phase,
+            asked_s=began,
         )
         self.record.acknowledge(prediction_id, entry)
 
@@ -185,7 +192,7 @@ class Traffic:
                 response = None
             if response is not None and response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 return response
-            await asyncio.sleep(0.1 * 2**attempt)
+            await asyncio.sleep(min(0.1 * 2**attempt, self.options.longest_pause_s))
         return None
 
     async def _tell_due(self, until_us: int) -> None:
@@ -273,16 +280,11 @@ async def reported_predictions(http: httpx.AsyncClient, model: str) -> list[Repo
         response = await fetch(http, following)
         response.raise_for_status()
         page = response.json()
-        found += [Reported(row["prediction_id"], row["key"]) for row in page["predictions"]]
+        found += [_reported(row) for row in page["predictions"]]
         following = page["next"]
     return found
 
 
-async def joined_outcomes(http: httpx.AsyncClient, outcome_ids: Iterable[str]) -> set[str]:
-    """Ask what became of outcomes; give the ids of those joined to their prediction."""
-    joined = set()
-    for outcome_id in outcome_ids:
-        response = await fetch(http, f"/v1/outcomes/{outcome_id}")
-        if response.is_success and response.json()["state"] in ("joined", "identical"):
-            joined.add(outcome_id)
-    return joined
+def _reported(row: dict[str, Any]) -> Reported:
+    truth = row["outcome"]
+    return Reported(row["prediction_id"], row["key"], None if truth is None else truth["value"])

@@ -17,12 +17,7 @@ import pytest
 from timonel.clock import AffineClock
 from timonel.simulate.city import City
 from timonel.simulate.history import START
-from timonel.simulate.traffic import (
-    Traffic,
-    TrafficOptions,
-    joined_outcomes,
-    reported_predictions,
-)
+from timonel.simulate.traffic import Traffic, TrafficOptions, reported_predictions
 from timonel.wire.ids import IdSource, id_text
 
 START_US = round(START.timestamp() * 1e6)
@@ -72,14 +67,20 @@ class Peer:
         return httpx.Response(202, json={"outcome_ids": ids})
 
     def _get(self, request: httpx.Request) -> httpx.Response:
-        if "/outcomes/" in request.url.path:
-            known = request.url.path.rsplit("/", 1)[-1] in self.outcomes
-            return httpx.Response(200, json={"state": "joined" if known else "parked"})
         after, limit = int(request.url.params.get("after", 0)), 7
-        rows = [{"prediction_id": i, "key": k} for i, k in self.log[after : after + limit]]
+        truths = {o.get("prediction_id", o.get("key")): o["value"] for o in self.outcomes.values()}
+        rows = [
+            {"prediction_id": i, "key": k, "outcome": self._truth(truths.get(i, truths.get(k)))}
+            for i, k in self.log[after : after + limit]
+        ]
         more = f"{request.url.path}?after={after + limit}"
         following = more if after + limit < len(self.log) else None
         return httpx.Response(200, json={"predictions": rows, "next": following})
+
+    def _truth(self, value: int | None) -> dict[str, int] | None:
+        if value is None or self._faults.get(0) == "never join":
+            return None
+        return {"value": value, "revision": 1}
 
 
 def traffic_to(
@@ -100,9 +101,7 @@ async def test_every_call_is_answered_and_every_truth_told_once() -> None:
         await traffic.tell_all(asyncio.Event())
         record = traffic.record
         assert len(record.acknowledged) == record.n_outcomes == len(peer.outcomes) == 150
-        assert record.compare(await reported_predictions(http, "dispatch")) == ([], [], [])
-        ids = {e.outcome_id for e in record.acknowledged.values() if e.outcome_id}
-        assert await joined_outcomes(http, ids) == ids
+        assert record.compare(await reported_predictions(http, "dispatch")) == ([], [], [], [])
     named = Counter(frozenset(outcome) - {"value"} for outcome in peer.outcomes.values())
     assert min(named[frozenset({"key"})], named[frozenset({"prediction_id"})]) > 40
     assert peer.requests["outcomes"] < 150
@@ -115,7 +114,8 @@ async def test_a_retry_after_a_cut_or_an_unready_server_is_not_counted_twice() -
         await traffic.run(20, asyncio.Event())
         assert peer.requests["predict"] == 22
         assert not traffic.record.in_doubt
-        assert traffic.record.compare(await reported_predictions(http, "dispatch")) == ([], [], [])
+        tally = traffic.record.compare(await reported_predictions(http, "dispatch"))
+        assert tally == ([], [], [], [])
 
 
 async def test_a_server_that_forgets_or_doubles_is_found_out() -> None:
@@ -124,7 +124,26 @@ async def test_a_server_that_forgets_or_doubles_is_found_out() -> None:
     async with http:
         await traffic.run(20, asyncio.Event())
         tally = traffic.record.compare(await reported_predictions(http, "dispatch"))
-    assert (len(tally.lost), len(tally.doubled), len(tally.strange)) == (1, 1, 0)
+    assert (len(tally.lost), len(tally.duplicated), len(tally.strange)) == (1, 1, 0)
+
+
+async def test_a_server_that_does_not_join_is_found_out() -> None:
+    peer = Peer({0: "never join"})
+    traffic, http = traffic_to(peer)
+    async with http:
+        await traffic.run(20, asyncio.Event())
+        await traffic.tell_all(asyncio.Event())
+        tally = traffic.record.compare(await reported_predictions(http, "dispatch"))
+    assert (len(tally.lost), len(tally.unjoined)) == (0, 20)
+
+
+async def test_what_is_asked_is_kept_under_the_phase_of_its_asking() -> None:
+    traffic, http = traffic_to(Peer())
+    async with http:
+        for phase in ("before", "after"):
+            traffic.phase = phase
+            await traffic.run(5, asyncio.Event())
+    assert [e.phase for e in traffic.record.acknowledged.values()] == ["before"] * 5 + ["after"] * 5
 
 
 async def test_what_is_never_answered_is_in_doubt_and_what_is_refused_is_kept() -> None:
