@@ -63,7 +63,8 @@ def model_links(model: str) -> dict[str, str]:
     """Give where to go on from a model."""
     here = f"/v1/models/{model}"
     names = ("predict", "outcomes", "versions", "production", "history", "predictions")
-    return {"self": here, **{name: f"{here}/{name}" for name in (*names, "performance")}}
+    watched = ("performance", "drift", "windows")
+    return {"self": here, **{name: f"{here}/{name}" for name in (*names, *watched)}}
 
 
 def transition_document(row: Transition) -> dict[str, Any]:

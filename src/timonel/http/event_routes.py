@@ -12,6 +12,12 @@ from timonel.http.documents import outcome_document, performance_document, predi
 from timonel.http.errors import NotAnsweredHere, UnknownPrediction
 from timonel.http.model_routes import require_declared
 from timonel.http.parameters import Limit, ModelName, read_position, write_position
+from timonel.monitoring.history import (
+    Monitor,
+    drift_windows,
+    recent_verdicts,
+    verdict_document,
+)
 from timonel.monitoring.performance import measure
 from timonel.project.model import Policy
 from timonel.registry.manifest import decode_manifest
@@ -37,6 +43,7 @@ def create_event_routes(app: "App") -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["predictions"])
     _single(router, app)
     _of_model(router, app)
+    _of_windows(router, app)
     _absent(router)
     return router
 
@@ -87,6 +94,32 @@ def _of_model(router: APIRouter, app: "App") -> None:
         return performance_document(
             measure(app.engine, app.name, model, task, n_needed=needed, **span)
         )
+
+
+def _of_windows(router: APIRouter, app: "App") -> None:
+    @router.get("/models/{model}/drift", summary="Tell which columns moved, window by window")
+    def drift(
+        model: ModelName,
+        limit: Annotated[int, Query(ge=1, le=200, description="The most windows.")] = 10,
+    ) -> Document:
+        require_declared(app, model)
+        windows = drift_windows(app.engine, app.name, model, limit)
+        return {
+            "model": model,
+            "state": str(windows[0].whole.state) if windows else "unknown",
+            "reason": None if windows else "no_judged_window",
+            "windows": [window.document() for window in windows],
+        }
+
+    @router.get("/models/{model}/windows", summary="List what checks said, newest window first")
+    def windows(
+        model: ModelName,
+        monitor: Annotated[Monitor | None, Query(description="Only this one's.")] = None,
+        limit: Limit = 100,
+    ) -> Document:
+        require_declared(app, model)
+        found = recent_verdicts(app.engine, app.name, model, monitor=monitor, limit=limit)
+        return {"model": model, "windows": [verdict_document(verdict) for verdict in found]}
 
 
 def min_samples(app: "App", model: str) -> int:

@@ -1,0 +1,104 @@
+"""What checks said, over HTTP and by command."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from tests.http import world
+from tests.http.conftest import client_of
+from typer.testing import CliRunner
+
+from timonel.cli.main import app as command
+from timonel.store.migrate import upgrade
+from timonel.testing.events import PROJECT
+from timonel.testing.monitored import City, usual
+
+
+class Harbour(world.LocalApp):
+    """An app on the project whose traffic ``City`` makes."""
+
+    @property
+    def name(self) -> str:
+        return PROJECT
+
+
+def older(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    columns = usual(rng, n)
+    columns["age"] = columns["age"] + 5.0
+    return columns
+
+
+@pytest.fixture(scope="module")
+def drifted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.LocalApp]:
+    """A model whose customers grew older two hours ago."""
+    folder = tmp_path_factory.mktemp("drifted")
+    app = Harbour(f"sqlite:///{folder / 'timonel.db'}")
+    upgrade(app.engine)
+    city = City(app.engine, folder, seed=1)
+    for draw in (usual, older, older):
+        asked = city.ask(1000, draw)
+        city.tell(asked, 0.9)
+        city.end_hour()
+    yield app
+    app.engine.dispose()
+
+
+async def ask(app: world.LocalApp, path: str) -> httpx.Response:
+    async with client_of(app) as client:
+        return await client.get(path)
+
+
+async def test_drift_names_the_columns_that_moved(drifted: world.LocalApp) -> None:
+    answer = await ask(drifted, "/v1/models/churn/drift?limit=2")
+    assert answer.status_code == 200
+    document = answer.json()
+    assert document["state"] == "alert"
+    assert len(document["windows"]) == 2
+    moved = [c["subject"] for c in document["windows"][0]["columns"] if c["state"] == "alert"]
+    assert "age" in moved
+    newest, before = document["windows"]
+    assert newest["window_start"] == before["window_end"]
+    assert newest["n"] == 1000
+
+
+async def test_windows_of_every_monitor(drifted: world.LocalApp) -> None:
+    document = (await ask(drifted, "/v1/models/churn/windows")).json()
+    monitors = {row["monitor"] for row in document["windows"]}
+    assert monitors == {"feature_drift", "performance", "fallback", "no_data"}
+    only = (await ask(drifted, "/v1/models/churn/windows?monitor=performance&limit=2")).json()
+    assert [row["monitor"] for row in only["windows"]] == ["performance"] * 2
+
+
+async def test_nothing_judged_is_a_state_and_nobody_knows_is_an_error(
+    app: world.LocalApp,
+) -> None:
+    world.declare(app, "churn")
+    document = (await ask(app, "/v1/models/churn/drift")).json()
+    assert document == {
+        "model": "churn",
+        "state": "unknown",
+        "reason": "no_judged_window",
+        "windows": [],
+    }
+    assert (await ask(app, "/v1/models/chrun/drift")).status_code == 404
+    assert (await ask(app, "/v1/models/churn/windows?monitor=weather")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "alert, 1000 rows"), ("es", "alerta, 1000 filas")]
+)
+def test_the_command_prints_what_moved(
+    drifted: world.LocalApp, monkeypatch: pytest.MonkeyPatch, language: str, words: str
+) -> None:
+    monkeypatch.setenv("TIMONEL_LANGUAGE", language)
+    monkeypatch.setattr("timonel.app.open_app", lambda _folder: drifted)
+    shown = CliRunner().invoke(command, ["drift", "churn", "--last", "1"])
+    assert shown.exit_code == 0, shown.output
+    assert words in shown.output
+    assert "age" in shown.output
+    assert "plan" not in shown.output
+    whole = CliRunner().invoke(command, ["drift", "churn", "--json"])
+    assert len(json.loads(whole.output)[0]["windows"]) == 3
