@@ -34,6 +34,7 @@ def _decide(parts: Parts, context: StepContext) -> Json:
         "champion": judged["champion"],
         "verdict": judged["verdict"],
         "reason": judged["reason"],
+        "decided": [g for g in judged["gates"] if g["verdict"] == judged["verdict"] != "PASS"],
     }
     if judged["verdict"] == Verdict.FAIL:
         return facts | {"state": "failed_gates"}

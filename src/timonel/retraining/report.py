@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from timonel.retraining.texts import GATES, LINES, STATES, TRIGGERS, VERDICTS, WHY
+from timonel.retraining.texts import FOUND, GATES, LINES, STATES, TRIGGERS, VERDICTS, WHY
 
 Json = dict[str, Any]
 
@@ -46,9 +46,34 @@ def outcome_sentence(result: Json, lang: str) -> str:
     facts["champion_text"] = _line(stays, lang, champion=named)
     if "why" in result:
         facts["why_text"] = WHY[result["why"]][lang]
-    if "reason" in result:
-        facts["reason"] = str(result["reason"]).rstrip(".")
+    if "decided" in result:
+        told = (f"{GATES[g['name']][lang]}: {gate_finding(g, lang)}" for g in result["decided"])
+        facts["reason"] = "; ".join(told)
     return STATES[result["state"]][lang].format(**facts)
+
+
+def gate_finding(gate: Json, lang: str) -> str:
+    """Say what a gate found, with its figures."""
+    key = _finding(gate)
+    found = FOUND[key][lang].format(**gate)
+    if gate.get("better"):
+        found += FOUND["better"][lang]
+    if gate.get("n_to_decide"):
+        found += ". " + _line("to_decide", lang, n=gate["n_to_decide"]).rstrip(".")
+    return found
+
+
+def _finding(gate: Json) -> str:
+    name = gate["name"]
+    if name == "schema":
+        return "same_schema" if gate["passed"] else "other_schema"
+    if name == "parity":
+        return "native" if gate.get("max_difference") is None else "parity"
+    if name == "min_accuracy" and gate.get("value") is not None:
+        return "bar_but_better" if gate.get("but_better") else "bar"
+    if gate.get("lower") is not None:
+        return "gain" if "mean" in gate else "paired"
+    return "few" if "n" in gate else "unusable"
 
 
 def _line(key: str, lang: str, **facts: Any) -> str:
@@ -114,9 +139,7 @@ def _gates(judged: Json, lang: str) -> list[str]:
         "|---|---|---|",
     ]
     for gate in judged["gates"]:
-        found = gate["reason"]
-        if gate.get("n_to_decide"):
-            found += " " + _line("to_decide", lang, n=gate["n_to_decide"])
+        found = gate_finding(gate, lang)
         name, verdict = GATES[gate["name"]][lang], VERDICTS[gate["verdict"]][lang]
         lines.append(f"| {name} | {verdict} | {found} |")
     return lines

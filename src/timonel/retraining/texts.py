@@ -150,6 +150,46 @@ GATES = {
     "anchor": {"en": "not worse than the anchor", "es": "no peor que el ancla"},
 }
 
+FOUND = {
+    "few": {
+        "en": "{n} units; at least 200 are needed",
+        "es": "{n} unidades; se necesitan al menos 200",
+    },
+    "paired": {
+        "en": "differs by {difference:+.4f}, between {lower:+.4f} and {upper:+.4f}, on {n} units",
+        "es": "difiere en {difference:+.4f}, entre {lower:+.4f} y {upper:+.4f}, en {n} unidades",
+    },
+    "better": {"en": ": better", "es": ": mejor"},
+    "gain": {
+        "en": "gain {mean:.4f}, at least {lower:.4f}, on {n} rows",
+        "es": "ganancia {mean:.4f}, al menos {lower:.4f}, en {n} filas",
+    },
+    "bar": {
+        "en": "accuracy {value:.4f}, the policy asks for {bar:g}",
+        "es": "exactitud {value:.4f}, la política pide {bar:g}",
+    },
+    "bar_but_better": {
+        "en": "accuracy {value:.4f}, the policy asks for {bar:g}; yet better than the champion, so "
+        "a person decides",
+        "es": "exactitud {value:.4f}, la política pide {bar:g}; pero mejor que el campeón, así que "
+        "decide una persona",
+    },
+    "parity": {
+        "en": "largest difference {max_difference:.1e}",
+        "es": "mayor diferencia {max_difference:.1e}",
+    },
+    "native": {"en": "answers as trained", "es": "responde tal como se entrenó"},
+    "same_schema": {"en": "as the champion's", "es": "igual al del campeón"},
+    "other_schema": {
+        "en": "it is not the champion's: the two cannot be compared on logged rows",
+        "es": "no es el del campeón: no se pueden comparar con las filas registradas",
+    },
+    "unusable": {
+        "en": "it could not answer the holdout ({reason})",
+        "es": "no pudo responder las filas reservadas ({reason})",
+    },
+}
+
 VERDICTS = {
     "PASS": {"en": "passed", "es": "pasó"},
     "FAIL": {"en": "failed", "es": "falló"},

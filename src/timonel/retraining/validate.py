@@ -135,7 +135,7 @@ def _judge(
     )
     found = msgspec.json.decode(parts.artifacts.get(answered["losses"]))
     gates += [_against(name, manifest.task, found, answered["unusable"], look) for name in others]
-    return Judgement(tuple(gates))
+    return Judgement(tuple(gates)).settled()
 
 
 def _against(name: str, task: str, found: Json, unusable: dict[str, str], look: Look) -> Gate:

@@ -150,6 +150,16 @@ def test_the_bar_is_undecided_while_the_interval_reaches_it() -> None:
     assert [near[0].verdict, far[0].verdict] == [Verdict.UNDECIDED, Verdict.FAIL]
 
 
+def test_better_than_the_champion_but_under_the_bar_is_for_a_person() -> None:
+    check = {"name": "min_accuracy", "passed": False, "sentence": "under", "bar": 0.88}
+    gates = gates_of_training([check], {"accuracy": {"upper": 0.87}})
+    units = [str(n) for n in range(400)]
+    better = paired_gate("champion", "binary", units, [0.0] * 400, [1.0] * 400, alpha=0.03)
+    equal = paired_gate("champion", "binary", units, [0.0] * 400, [0.0] * 400, alpha=0.03)
+    assert Judgement((*gates, better)).settled().verdict is Verdict.UNDECIDED
+    assert Judgement((*gates, equal)).settled().verdict is Verdict.FAIL
+
+
 def test_a_unit_counts_once() -> None:
     units = [f"u{n % 250}" for n in range(1_000)]
     right, wrong = [0.0] * 1_000, [1.0] * 1_000

@@ -144,6 +144,7 @@ def test_commands(world: World, monkeypatch: pytest.MonkeyPatch, lang: str) -> N
         texts.LINES,
         texts.TRIGGERS,
         texts.GATES,
+        texts.FOUND,
         texts.VERDICTS,
     ],
 )

@@ -49,8 +49,9 @@ RETRAIN_TEXTS: dict[str, dict[str, str]] = {
         "es": "Obstáculo: en enfriamiento hasta {until} (a mano se inicia igual).",
     },
     "check_not_enough": {
-        "en": "Obstacle: {found} of {needed} labelled answers.",
-        "es": "Obstáculo: {found} de {needed} respuestas con resultado.",
+        "en": "Obstacle: {found} of {needed} labelled answers that have judged no version yet.",
+        "es": "Obstáculo: {found} de {needed} respuestas con resultado que aún no juzgan una "
+        "versión.",
     },
     "yes": {"en": "yes", "es": "sí"},
     "no": {"en": "no", "es": "no"},

@@ -53,6 +53,13 @@ class Judgement:
                 return verdict
         return Verdict.PASS
 
+    def settled(self) -> "Judgement":
+        """Leave it to a person where only the bar is missed, and the champion is worse still."""
+        failed = [gate for gate in self.gates if gate.verdict is Verdict.FAIL]
+        if not self.better or {gate.name for gate in failed} != {"min_accuracy"}:
+            return self
+        return Judgement(tuple(_excused(g) if g.name == "min_accuracy" else g for g in self.gates))
+
     @property
     def better(self) -> bool:
         """Whether the candidate was shown to be better than the champion."""
@@ -65,6 +72,11 @@ class Judgement:
         if self.verdict is Verdict.PASS:
             told = [g for g in told if g.name in ("champion", "beats_baseline")][-1:]
         return "; ".join(gate.reason for gate in told) or "all gates passed"
+
+
+def _excused(gate: Gate) -> Gate:
+    reason = f"{gate.reason}; yet better than the champion, so a person decides"
+    return Gate(gate.name, Verdict.UNDECIDED, reason, gate.figures | {"but_better": True})
 
 
 def held_out(n_recent: int, n_fresh: int) -> int:
