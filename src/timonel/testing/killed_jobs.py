@@ -26,7 +26,6 @@ KIND = JobKind(
         Step("first", count_in_step),
         Step("sum", add_in_step),
         Step("second", count_in_step),
-        Step("third", count_in_step),
     ),
 )
 HANGING = JobKind("hang", (Step("first", hang_at_first_in_step, isolated=True),))

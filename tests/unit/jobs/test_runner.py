@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy import text
 from tests.unit.jobs.test_executors import assert_gone, await_ids
 
+from timonel.clock import AffineClock
 from timonel.jobs.errors import JobEnded, UnknownFunction
 from timonel.jobs.job import Job, JobState, Json, StepState
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.runner import JobRunner
 from timonel.jobs.steps import JobKind, Step, StepContext
+from timonel.store.engine import make_engine
 from timonel.store.errors import StoreUnavailable
 from timonel.testing import tasks
 from timonel.testing.jobs import open_queue
@@ -240,6 +242,35 @@ def test_a_worker_that_stops_gives_its_job_back(bench: Bench, tmp_path: Path) ->
     assert bench.said[-1] == "job_released"
     assert bench.runner(steps[0], Step("second", lambda _: "done")).run_one()
     assert bench.queue.get(job_id).result == "done"
+
+
+def test_a_worker_that_cannot_reach_the_database_stops_in_time(bench: Bench) -> None:
+    blocked = threading.Event()
+
+    def run(context: StepContext) -> None:
+        with bench.queue.engine.begin():  # holds SQLite's write lock: no heartbeat gets through
+            blocked.set()
+            while True:
+                context.check()
+                time.sleep(0.01)
+
+    job_id = bench.submit()
+    bench.runner(Step("first", run), lease_s=0.2).run_one()
+    assert blocked.is_set()
+    assert bench.said == ["job_started", "lease_lost"]
+    assert bench.queue.get(job_id).state is JobState.RUNNING
+
+
+def test_a_runner_outlives_its_database(tmp_path: Path) -> None:
+    stop, said = threading.Event(), []
+
+    def hear(kind: str, facts: dict[str, Any]) -> None:
+        said.append((kind, facts["error"].code))
+        stop.set()
+
+    engine = make_engine(f"sqlite:///{tmp_path}/missing/timonel.db")
+    JobRunner(JobQueue(engine, "harbour", AffineClock()), {}, "w", hear).run(stop)
+    assert said == [("jobs_unavailable", "store_unavailable")]
 
 
 def test_kinds_and_steps_are_checked_when_declared() -> None:
