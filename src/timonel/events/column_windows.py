@@ -14,15 +14,13 @@ from sqlalchemy import Connection, select
 
 from timonel.events.frames import PredictionFrame
 from timonel.stats.profiles.profile import Profile, counts_add
+from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.stats.profiles.rows import RowCounter
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables import aliases, model_versions
 from timonel.store.tables_loop import column_windows, profiles
 
 HOUR_US = 3_600_000_000
-SCORE, PREDICTION = "@score", "@prediction"
-"""The columns of an answer, beside those of its features."""
-
 _N_KEY = 7
 
 Key = tuple[Any, ...]

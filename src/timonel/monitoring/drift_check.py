@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from timonel.events.column_windows import PREDICTION, SCORE
 from timonel.monitoring.verdicts import (
     Verdict,
     VerdictState,
@@ -28,6 +27,7 @@ from timonel.signals import Condition, Kind, Severity
 from timonel.stats.drift import ColumnDrift, DriftReport, DriftState, compare
 from timonel.stats.profiles.cells import Ends
 from timonel.stats.profiles.profile import ColumnProfile, Profile
+from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.engine import reading
 from timonel.store.reads_series import Counted, read_counted, read_counted_hours
 

@@ -6,7 +6,7 @@ is thin). A loss is an *alert* when even the upper limit of the interval lies be
 less the loss that is allowed, and outside the baseline's own interval; only for the worse.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from timonel.monitoring.performance import metric_of, quality
@@ -23,7 +23,12 @@ from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.intervals import Interval
 from timonel.store.engine import reading
-from timonel.store.reads_series import Labelled, read_label_hours, read_label_sums
+from timonel.store.reads_series import (
+    Labelled,
+    read_label_hours,
+    read_label_sums,
+    read_label_values,
+)
 from timonel.store.reads_windows import Cell
 
 PERFORMANCE = "performance"
@@ -127,10 +132,31 @@ class _Look:
         found = []
         for view, hours in zip((BY_PREDICTION, BY_ARRIVAL), self._hours, strict=True):
             found += [self._judge(view, window) for window in self._due(view, hours)]
-        if found:
-            start_h = max(self._deployed_h(), 0)
-            found.append(self._judge(SINCE_DEPLOY, Window(start_h, self._closed_h, 0)))
-        return found
+        if not found:
+            return []
+        start_h = max(self._deployed_h(), 0)
+        found.append(self._judge(SINCE_DEPLOY, Window(start_h, self._closed_h, 0)))
+        return self._of_one_class(found)
+
+    def _of_one_class(self, found: list[Verdict]) -> list[Verdict]:
+        """Say nothing where all truths are of one class: their accuracy is that class's recall."""
+        labelled = [hour for hour, one in self._hours[0].items() if one.n > 0]
+        if self._watched.task == "regression" or not labelled:
+            return found
+        until_us = (max(labelled) + 1) * HOUR_US
+        with reading(self._watched.engine) as connection:
+            values = read_label_values(
+                connection, self._watched.project, self._watched.model, until_us
+            )
+        if len(values) != 1:
+            return found
+        reason = f"labels of one class only: {values[0]}"
+        return [
+            replace(v, state=VerdictState.UNKNOWN, facts={**v.facts, "reason": reason})
+            if v.state is not VerdictState.NOT_ENOUGH
+            else v
+            for v in found
+        ]
 
     def _deployed_h(self) -> int:
         return (self._version.deployed_at or self._version.created_at) // HOUR_US
@@ -243,6 +269,8 @@ class _Look:
     def _latest(self, view: str) -> list[Verdict]:
         """Give the newest window of a look that holds enough labels."""
         enough = [v for v in self._past(view) if v.state is not VerdictState.NOT_ENOUGH]
+        if enough and enough[0].state is VerdictState.UNKNOWN:
+            return []
         if view == SINCE_DEPLOY and not enough:
             return []
         return enough[:1]

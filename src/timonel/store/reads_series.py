@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Float, cast, func, select
 
-from timonel.store.tables import minute_windows, performance_cells
+from timonel.store.tables import minute_windows, performance_cells, predictions, truths
 from timonel.store.tables_loop import column_windows
+
+_NEWEST = 20_000
 
 
 class Counted(NamedTuple):
@@ -112,6 +114,28 @@ def read_label_sums(
     for count, q, q2 in rows:
         n, total, squares = n + count, total + int(q), squares + int(q2)
     return n, total, squares
+
+
+def read_label_values(
+    connection: Connection, project: str, model: str, until_us: int, *, at_most: int = 2
+) -> list[str]:
+    """Give different truths (JSON) of the newest predictions before a moment, the first few."""
+    p, t = predictions.c, truths.c
+    newest = (
+        select(p.prediction_id)
+        .where(p.project == project, p.model == model, p.at < until_us)
+        .order_by(p.at.desc())
+        .limit(_NEWEST)
+        .subquery()
+    )
+    values = connection.scalars(
+        select(t.value)
+        .join(newest, newest.c.prediction_id == t.prediction_id)
+        .where(t.project == project)
+        .distinct()
+        .limit(at_most)
+    )
+    return list(values)
 
 
 def read_reasons(

@@ -25,10 +25,10 @@ from timonel.registry.registry import Registry
 from timonel.schema.features import Category, Number
 from timonel.schema.schema import Schema
 from timonel.signals import Signal
+from timonel.stats.profiles.reference import profile_of
 from timonel.store.control import ensure_project, set_clock
 from timonel.testing.builders import digest, make_manifest
 from timonel.testing.events import PROJECT, Bench, Events
-from timonel.training.profile import profile_of
 from timonel.wire.answer import Answer
 
 HOUR_S = 3600

@@ -26,6 +26,7 @@ from timonel.runtime.parity import Rows
 from timonel.runtime.predictors import Predictor
 from timonel.stats.measure import Measure
 from timonel.stats.profiles.profile import Profile
+from timonel.stats.profiles.reference import profile_of
 from timonel.training import digests
 from timonel.training.advice import Advice, advise, giveaways
 from timonel.training.assemble import Fitted, assemble, self_test_of
@@ -40,7 +41,6 @@ from timonel.training.evaluate import (
     gates_of,
 )
 from timonel.training.features import fit_plan, matrix_of
-from timonel.training.profile import profile_of
 from timonel.training.refusals import require_trainable
 from timonel.training.rules import Trial, try_rules
 from timonel.training.split import Split, split_rows
@@ -127,7 +127,8 @@ def train(
     progress : callable or None
         Called with the name of a step and the share done, in [0, 1].
     champion : Profile or None
-        Of a version with the same schema: its cells are kept (``timonel.training.profile``).
+        Of a version with the same schema: its cells are kept
+        (``timonel.stats.profiles.reference``).
 
     Raises
     ------

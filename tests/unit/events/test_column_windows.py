@@ -15,6 +15,7 @@ from timonel.events.column_windows import ProfiledRows, counts_text
 from timonel.events.frames import PredictionFrame
 from timonel.registry.registry import Registry
 from timonel.stats.profiles.profile import Profile, counts_add
+from timonel.stats.profiles.reference import profile_of
 from timonel.store.control import ensure_project
 from timonel.store.engine import make_engine
 from timonel.store.tables import aliases, metadata
@@ -22,7 +23,6 @@ from timonel.store.tables_loop import column_windows
 from timonel.testing.builders import digest, make_manifest
 from timonel.testing.events import PROJECT, START_US, Bench, Events
 from timonel.testing.monitored import SCHEMA, said, score_of, usual
-from timonel.training.profile import profile_of
 from timonel.wire.answer import Answer
 
 HOUR_US = 3_600_000_000

@@ -206,11 +206,25 @@ def test_few_labels_are_a_state_with_a_number(quick_city: Make) -> None:
     one = quick_city(seed=9)
     asked = one.ask(1000)
     one.tell(asked[:37], 0.1)
-    for _ in range(170):  # thin labels are judged by the week
-        one.end_hour()
+    one.end_hour()
+    one.end_hour(14 * 24)  # thin labels are judged by the week
     rows = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.PERFORMANCE, limit=9)
     assert {row.facts["reason"] for row in rows} == {"not enough: 37 of 200"}
     assert {str(row.state) for row in rows} == {"not_enough"}
+    assert found(one.signals, Kind.PERFORMANCE_DEGRADATION, Condition.HOLDS) == []
+
+
+def test_labels_of_one_class_only_say_nothing(quick_city: Make) -> None:
+    one = quick_city(seed=19)
+    asked = one.ask(1000)
+    positive = [a for a in asked if a.prediction == "yes"]
+    one.tell([*positive], 1.0)
+    negative = [a for a in asked if a.prediction == "no"]
+    one.tell(negative, 0.0)
+    one.end_hour()
+    rows = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.PERFORMANCE, limit=9)
+    reasons = {row.facts.get("reason") for row in rows if row.subject == "accuracy:prediction"}
+    assert reasons == {'labels of one class only: "yes"'}
     assert found(one.signals, Kind.PERFORMANCE_DEGRADATION, Condition.HOLDS) == []
 
 
@@ -296,8 +310,8 @@ def test_states_have_reasons_where_nothing_can_be_said(quick_city: Make) -> None
         "quality": ("unknown", "no_predictions"),
     }
     one.ask(30)
-    for _ in range(170):
-        one.end_hour()
+    one.end_hour()
+    one.end_hour(14 * 24)
     whole = drift_windows(one.engine, PROJECT, "churn", 1)[0].whole
     assert (str(whole.state), whole.facts["reason"]) == ("not_enough", "not enough: 30 of 200")
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from timonel.events.column_windows import PREDICTION, SCORE
 from timonel.schema.features import Category, Feature, Number
 from timonel.schema.schema import Schema
 from timonel.stats.profiles.cells import NumberCells
 from timonel.stats.profiles.profile import ColumnProfile, Profile
 from timonel.wire.answer import Answer
 
+SCORE, PREDICTION = "@score", "@prediction"
+"""The columns of an answer, beside those of its features."""
 MOST_ROWS = 200_000
 CROWDED = 0.05
 """A cell that holds more of a reference than this tells too little of it."""

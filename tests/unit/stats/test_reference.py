@@ -5,7 +5,7 @@ import pytest
 
 from timonel.schema.features import Category, Flag, Number, Text, Timestamp
 from timonel.schema.schema import Schema
-from timonel.training.profile import profile_of
+from timonel.stats.profiles.reference import profile_of
 from timonel.wire.answer import Answer
 
 SCHEMA = Schema(Number("age"), Category("plan", ["a", "b"]))
