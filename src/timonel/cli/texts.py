@@ -113,8 +113,9 @@ TEXTS: dict[str, dict[str, str]] = {
         "es": "La base de datos está en el esquema de esta versión.",
     },
     "worker_started": {
-        "en": "Worker of {project}: first trainings, parked outcomes, maturing.",
-        "es": "Trabajador de {project}: primeros entrenamientos, resultados en espera, maduración.",
+        "en": "Worker of {project}: trainings, retrainings, checks, alerts, late outcomes.",
+        "es": "Trabajador de {project}: entrenamientos, reentrenamientos, chequeos, alertas, "
+        "resultados tardíos.",
     },
     "matured": {
         "en": "{model}: {n} predictions without an outcome matured to {value}.",

@@ -120,15 +120,15 @@ def _fetch(parts: Parts, context: StepContext, isolate: Isolate) -> Json:
         "n_log": len(rows),
         "log_facts": found.document() | {"dropped": dropped},
     }
-    ended = _enough(model, rows)
+    with reading(parts.engine) as connection:
+        compared = newest_compared(connection, parts.name, model.name)
+    ended = _enough(model, rows, compared)
     if ended is not None:
         return output | ended
     original = _original(context, isolate)
     if champion is None:  # labels as the original set writes them, where no version says how
         truths = Plan(str(model.task), tuple(original.get("classes") or ()), plan)
         rows, _ = frames.rows_of_log(found.rows, model, truths, parts.timezone)
-    with reading(parts.engine) as connection:
-        compared = newest_compared(connection, parts.name, model.name)
     onset = None if champion is None else verdicts.loss_onset(parts.engine, parts.name, champion)
     return output | {
         "log": frames.store(rows, model.schema, parts.artifacts),
@@ -152,7 +152,7 @@ def _classes(parts: Parts, champion: ModelVersion | None) -> list[Any]:
     return parts.registry.manifest(champion.model, champion.version).classes or []
 
 
-def _enough(model: Model, rows: frames.Rows) -> Json | None:
+def _enough(model: Model, rows: frames.Rows, compared: int | None) -> Json | None:
     needed = max(model.policy.min_samples, 1)
     if len(rows) < needed:
         return _end("not_enough", found=len(rows), needed=needed)
@@ -160,6 +160,10 @@ def _enough(model: Model, rows: frames.Rows) -> Json | None:
         classes = class_list(rows.target)
         if len(classes) < 2:
             return _end("one_class", label=classes[0], found=len(rows))
+    n_fresh = sum(at > (compared or 0) for at in rows.at)
+    if n_fresh < FEWEST_HELD:
+        why = "not_enough" if compared is None else "not_enough_new"
+        return _end(why, found=n_fresh, needed=FEWEST_HELD)
     return None
 
 
@@ -179,9 +183,6 @@ def _prepare(parts: Parts, context: StepContext, isolate: Isolate) -> Json:
     n_recent = sum(at >= (onset or 0) for at in rows.at)
     n_fresh = sum(at > (compared or 0) for at in rows.at)
     n_held = held_out(n_recent, n_fresh)
-    if n_held == 0:
-        why = "not_enough" if compared is None else "not_enough_new"
-        return _end(why, found=n_fresh, needed=FEWEST_HELD)
     n = len(rows)
     learn, holdout = rows.take(range(n - n_held)), rows.take(range(n - n_held, n))
     original = fetched["original"]
