@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from timonel.errors import TimonelError
     from timonel.notebook import open_project as open
     from timonel.project import recipes
-    from timonel.project.model import Model, Outcome, Policy
+    from timonel.project.model import Model, Outcome, Policy, Watch
     from timonel.project.sources import Csv, Excel, Parquet, Sql
     from timonel.schema.features import Category, Flag, Number, Text, Timestamp
     from timonel.schema.schema import Schema
@@ -31,6 +31,7 @@ _HOMES = {
     "Text": "timonel.schema.features",
     "Timestamp": "timonel.schema.features",
     "TimonelError": "timonel.errors",
+    "Watch": "timonel.project.model",
 }
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Text",
     "Timestamp",
     "TimonelError",
+    "Watch",
     "open",
     "recipes",
 ]
