@@ -7,14 +7,17 @@ version, and the worker never imports the project.
 import linecache
 import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from types import ModuleType
 from typing import Any
 
-from timonel.errors import closest
+from timonel.errors import Phrase, closest
 from timonel.registry.manifest import ServingManifest
 from timonel.serving.errors import RulesFailed
+from timonel.serving.rule_limit import LIMIT_S, Overdue, within
+from timonel.serving.versions.breaker import Breaker
 from timonel.wire.answer import Answer, Label
 from timonel.wire.rules import RulesSource
 
@@ -23,6 +26,14 @@ _LONGEST_EXPLANATION = 2000
 _LONGEST_LABEL = 256
 _PLAIN = frozenset((str, int, float, bool))
 _modules: dict[str, ModuleType] = {}
+_OVERDUE = Phrase("no end within {s:g} s", "que no terminan en {s:g} s", s=LIMIT_S)
+_RESTING = Phrase(
+    "rules that repeatedly did not end (they rest for some seconds)",
+    "que no terminaron varias veces (descansan unos segundos)",
+)
+_A_MODULE = Phrase("a module that can be imported", "un módulo que se pueda importar")
+_AN_ANSWER = Phrase("an answer", "una respuesta")
+_IN_TIME = Phrase("an answer within a millisecond", "una respuesta en un milisegundo")
 
 
 class Rules:
@@ -42,12 +53,13 @@ class Rules:
         If the source does not run, or has no such function.
     """
 
-    __slots__ = ("_call", "_function", "_model", "_outputs")
+    __slots__ = ("_breaker", "_call", "_function", "_model", "_outputs")
 
     def __init__(self, source: RulesSource, *, model: str, outputs: "OutputCheck") -> None:
         self._model = model
         self._function = source.function
         self._outputs = outputs
+        self._breaker = Breaker()
         self._call = self._load(source)
 
     def answer(self, row: dict[str, Any]) -> Answer | None:
@@ -56,12 +68,20 @@ class Rules:
         Raises
         ------
         RulesFailed
-            If they raise, or give what is no answer.
+            If they raise, give what is no answer, or do not end in time; after several that did
+            not end they are not asked for a while.
         """
+        breaker = self._breaker
+        if not breaker.closed and not breaker.allows(time.monotonic()):
+            raise self._failed(_RESTING, _IN_TIME)
         try:
-            given = self._call(row)
+            given = within(LIMIT_S, self._call, row)
+        except Overdue:
+            breaker.failed(time.monotonic())
+            raise self._failed(_OVERDUE, _IN_TIME) from None
         except (Exception, SystemExit) as error:
-            raise self._failed(_said(error), "an answer") from error
+            raise self._failed(_said(error), _AN_ANSWER) from error
+        breaker.succeeded()
         if given is None:
             return None
         checked = self._outputs.checked(given if isinstance(given, Answer) else Answer(given))
@@ -73,7 +93,7 @@ class Rules:
         try:
             module = _module(source)
         except (Exception, SystemExit) as error:
-            raise self._failed(_said(error), "a module that can be imported") from error
+            raise self._failed(_said(error), _A_MODULE) from error
         function: object = getattr(module, source.function, None)
         if not callable(function):
             known = [name for name, value in vars(module).items() if callable(value)]

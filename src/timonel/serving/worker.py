@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from timonel.serving import rule_limit
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig, decode
 from timonel.serving.processes.liveness import Heartbeat, end_with_parent, receive_orders
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> None:
     # list, not an Event: its lock may be held by the very code that a signal interrupts.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stopping.append(number))
+    rule_limit.install()
     end_with_parent()
     application = build(config)
     beat = Heartbeat(Path(heartbeat))
@@ -83,6 +85,7 @@ async def _tick(
         server.should_exit = server.should_exit or bool(stopping)
         ready = server.started and application.ready and not server.should_exit
         beat.tick(time.monotonic_ns(), application.generation, ready=ready)
+        rule_limit.interrupt_overdue()
         await asyncio.sleep(TICK_S)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 import timonel
+from timonel.errors import Phrase
 from timonel.runtime.featuriser import Value
 from timonel.schema.features import Category, Feature, Flag, Number, Text
 from timonel.schema.schema import Schema
@@ -21,6 +22,7 @@ from timonel.wire.answer import Label
 from timonel.wire.rules import RulesSource
 
 TIMEOUT_S = 60.0
+SLOW_US = 10_000.0  # rules run in the server's event loop: every other request waits meanwhile
 _SPRING = 1_768_478_400_000_000  # 2026-01-15 12:00 UTC: a moment for rows that need one
 
 
@@ -30,6 +32,8 @@ class Tried(msgspec.Struct, frozen=True):
     prediction: Label | None = None
     score: float | None = None
     fault: str | None = None
+    fault_es: str | None = None
+    took_us: float = 0.0  # the least of three calls, where the first was slow
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -96,7 +100,9 @@ def try_rules(
         )
         trial = msgspec.json.decode(done.stdout, type=Trial)
     except subprocess.TimeoutExpired:
-        raise _unusable(rules, f"no end after {TIMEOUT_S:g} s", "an answer within 1 ms") from None
+        found = Phrase("no end after {s:g} s", "no terminan tras {s:g} s", s=TIMEOUT_S)
+        expected = Phrase("an answer within 1 ms", "una respuesta en 1 ms")
+        raise _unusable(rules, found, expected) from None
     except (subprocess.CalledProcessError, msgspec.DecodeError) as error:
         stderr = getattr(error, "stderr", None) or b""
         said = stderr.decode(errors="replace").strip().splitlines()[-1:] or ["nothing"]
@@ -129,12 +135,26 @@ def verify_rules(
     trial = try_rules(rules, schema, table, task=task, timezone=timezone)
     for row, tried in zip(table, trial.rows, strict=True):
         if tried.fault is not None:
-            shown = ", ".join(
-                f"{name}={value!r}" for name, value in zip(schema.names, row, strict=True)
+            raise _unusable(
+                rules,
+                _for_row(Phrase(tried.fault, tried.fault_es or tried.fault), row, schema),
+                Phrase("an Answer or None", "un Answer o None"),
             )
-            raise _unusable(rules, f"{tried.fault} for the row {shown[:400]}", "an Answer or None")
+        if tried.took_us > SLOW_US:
+            slow = f"{tried.took_us / 1000:.0f} ms"
+            limit = Phrase(
+                "an answer within {n:g} ms", "una respuesta en {n:g} ms", n=SLOW_US / 1000
+            )
+            raise _unusable(rules, _for_row(slow, row, schema), limit)
     n_answered = sum(tried.prediction is not None for tried in trial.rows)
     return RulesCheck(len(table), n_answered, trial.median_us)
+
+
+def _for_row(fault: str, row: Sequence[Value], schema: Schema) -> Phrase:
+    shown = ", ".join(f"{name}={value!r}" for name, value in zip(schema.names, row, strict=True))
+    return Phrase(
+        "{fault} for the row {row}", "{fault} con la fila {row}", fault=fault, row=shown[:400]
+    )
 
 
 def sample_rows(schema: Schema) -> list[tuple[Value, ...]]:

@@ -4,6 +4,7 @@ What a predict worker does not have is blocked before the rules are imported. Th
 by serving's own code, found by name: training stands below serving, this process does not.
 """
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -37,6 +38,10 @@ BLOCKED = frozenset(
 )
 
 
+IMPORT_S = 10.0
+SURELY_QUICK_US = 1000.0
+
+
 class NotInService(ImportError):
     """The rules import what serving does not have."""
 
@@ -65,38 +70,63 @@ def main() -> None:
 
 
 def _tried(orders: Any) -> dict[str, Any]:
+    from timonel.errors import in_language
     from timonel.schema.schema import Schema
     from timonel.schema.validation import RowDecoder
 
     serving = import_module("timonel.serving.rules")
+    limit = import_module("timonel.serving.rule_limit")
+    limit.install()
     decoder = RowDecoder(Schema.from_json(orders.schema), model="rules", timezone=orders.timezone)
     outputs = serving.OutputCheck(orders.task, orders.classes)
     try:
-        rules = serving.Rules(orders.rules, model="rules", outputs=outputs)
+        rules = limit.within(
+            IMPORT_S,
+            lambda source: serving.Rules(source, model="rules", outputs=outputs),
+            orders.rules,
+        )
+    except limit.Overdue:
+        return {
+            "broken": f"no end of its import within {IMPORT_S:g} s",
+            "expected": "a module that can be imported",
+        }
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent says it
         expected = getattr(error, "context", {}).get("expected", "a module that can be imported")
-        return {"broken": _said(error), "expected": expected}
+        return {"broken": str(_said(error)), "expected": str(expected)}
     rows = []
     times = []
     for values in orders.table:
         row = decoder.document(tuple(values))
-        start = time.perf_counter()
         try:
-            answer = rules.answer(row)
+            answer, took_us = _timed(rules, row)
         except Exception as error:  # noqa: BLE001 - as above
-            rows.append({"fault": _said(error)})
+            said = _said(error)
+            rows.append({"fault": str(said), "fault_es": in_language(said, "es")})
             continue
-        times.append((time.perf_counter() - start) * 1e6)
-        if answer is None:
-            rows.append({})
-        else:
-            rows.append({"prediction": answer.prediction, "score": answer.score})
+        times.append(took_us)
+        given: dict[str, Any] = {"took_us": took_us}
+        if answer is not None:
+            given |= {"prediction": answer.prediction, "score": answer.score}
+        rows.append(given)
     return {"rows": rows, "median_us": median(times) if times else None}
+
+
+def _timed(rules: Any, row: dict[str, Any]) -> tuple[Any, float]:
+    """Ask for an answer; again where it took long: a machine may have been busy elsewhere."""
+    least = math.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        answer = rules.answer(row)
+        least = min(least, (time.perf_counter() - start) * 1e6)
+        if least < SURELY_QUICK_US:
+            break
+    return answer, least
 
 
 def _said(error: Exception) -> str:
     context = getattr(error, "context", {})
-    return str(context.get("found") or f"{type(error).__name__}: {error}")
+    found: str = context.get("found") or f"{type(error).__name__}: {error}"
+    return found
 
 
 if __name__ == "__main__":

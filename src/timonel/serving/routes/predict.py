@@ -21,6 +21,7 @@ from timonel.serving.routes.fallback import (
     failure,
     instead,
     many_by_model,
+    why_no_model,
 )
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.requests import PredictRequest
@@ -34,6 +35,7 @@ INLINE_ROWS = 64
 CAREFUL_BYTES = 16 << 10  # saying what is wrong with more than this is left to a thread
 MAX_IN_FLIGHT = 256
 _TURN = 256  # rows of a batch that are worked on before other requests get a turn
+_TURN_S = 0.01
 _MODEL = Source.MODEL.value
 _Item = TypeVar("_Item")
 
@@ -219,6 +221,8 @@ class Predictions:
         """Ask for many rows: here where they are few, in a thread where they would hold others."""
         if version.native:
             return await self._by_native(version, table)
+        if version.predictor is None:  # rules may be slow: they are asked in the loop, in turns
+            return await _instead(version, table, why_no_model(version))
         if len(table) <= INLINE_ROWS:
             return many_by_model(version, table)
         loop = asyncio.get_running_loop()
@@ -301,9 +305,12 @@ def reply_of(frame: PredictionFrame, *, logged: bool) -> PredictionReply:
 
 async def _instead(version: ServedVersion, table: list[Values], reason: Reason) -> list[Given]:
     given: list[Given] = []
-    for turn in _turns(table):
-        given += [instead(version, values, reason) for values in turn]
-        await asyncio.sleep(0)
+    until = time.monotonic() + _TURN_S
+    for values in table:
+        given.append(instead(version, values, reason))
+        if time.monotonic() > until:
+            await asyncio.sleep(0)
+            until = time.monotonic() + _TURN_S
     return given
 
 
