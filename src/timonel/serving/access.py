@@ -12,7 +12,8 @@ from hmac import compare_digest
 from timonel.errors import Phrase, TimonelError
 from timonel.serving.errors import ForeignOrigin, KeyRequired, NoKeySet, UnknownKey
 
-OPEN_PATHS = frozenset(("/livez", "/readyz"))
+# they say no more than whether this server lives: balancers and probes have no key
+OPEN_PATHS = frozenset(("/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/ping"))
 _LOCAL_HOSTS = frozenset((b"localhost", b"127.0.0.1", b"[::1]"))
 _READING = frozenset(("GET", "HEAD", "OPTIONS"))
 

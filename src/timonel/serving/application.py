@@ -1,9 +1,9 @@
 """The predict worker's ASGI application: a few raw routes, and the rest forwarded.
 
 It answers ``POST /v1/models/{model}/predict``, ``POST /v1/models/{model}/outcomes``, ``/livez``,
-``/readyz`` and ``/metrics`` by itself; every other path goes to the control process, or is
-refused where there is none (role predict). Nothing here waits for a database or a disk but the
-spool's own write.
+``/readyz``, ``/metrics`` and the routes of other protocols by itself; every other path goes to the
+control process, or is refused where there is none (role predict). Nothing here waits for a
+database or a disk but the spool's own write.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ from timonel.serving.exposition import MEDIA_TYPE as METRICS_TYPE
 from timonel.serving.exposition import exposition
 from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots
 from timonel.serving.native_pool import NativeClient
+from timonel.serving.protocols import lines, open_inference, scoring
+from timonel.serving.protocols.forms import form_of
 from timonel.serving.proxy import ControlProxy
 from timonel.serving.routes.exchange import Disconnected, Exchange, Receive, Scope, Send
 from timonel.serving.routes.journal import Journal
@@ -41,11 +43,14 @@ _ROUTES = (
     "GET /livez",
     "GET /readyz",
     "GET /metrics",
+    "POST /invocations",
+    "GET /v2",
 )
 _MODELS = "/v1/models/"
 _log = logging.getLogger("timonel.serving")
 
 Forward = Callable[[Scope, Receive, Send], Awaitable[None]]
+Answering = Callable[[Exchange, int], Awaitable[None]]
 
 
 class ServingApplication:
@@ -81,6 +86,8 @@ class ServingApplication:
         self._spool: SpoolWriter | None = None
         self._predictions: Predictions | None = None
         self._outcomes: Outcomes | None = None
+        self._lines: lines.Lines | None = None
+        self._protocols: dict[str, Answering] = {}  # by the first part of a path
 
     @property
     def ready(self) -> bool:
@@ -121,8 +128,17 @@ class ServingApplication:
         journal = Journal(self._spool, self._slot, may_skip=config.spool_full == "answer")
         self._predictions = Predictions(journal, self._native, max_rows=config.max_rows)
         self._outcomes = Outcomes(journal, max_rows=config.max_rows)
+        self._open_protocols(self._predictions)
         self._reloader.start()
         await asyncio.to_thread(self._reloader.wait_first, FIRST_S)
+
+    def _open_protocols(self, predictions: Predictions) -> None:
+        limit = self._config.max_body_bytes
+        self._lines = lines.Lines(self, predictions, limit)
+        inference = open_inference.OpenInference(self, predictions, limit)
+        mlflow = scoring.Scoring(self, predictions, limit)
+        self._protocols = {open_inference.ROOT: inference.answer, scoring.ROOT: mlflow.answer}
+        self._protocols |= dict.fromkeys(scoring.PATHS, mlflow.answer)
 
     async def stop(self) -> None:
         """Refuse new work, let what was begun end, and close the spool; a second call waits too."""
@@ -155,7 +171,7 @@ class ServingApplication:
         try:
             await self._route(exchange, started_ns)
         except TimonelError as error:
-            await exchange.refuse(error)
+            await exchange.refuse(error, form_of(exchange.path))
         except Disconnected:
             return
         except Exception as error:  # noqa: BLE001 - a defect must not be a bare 500
@@ -187,6 +203,8 @@ class ServingApplication:
             exchange.route = path
             exchange.require("GET", "HEAD")
             await answer(self, exchange)
+        elif (protocol := self._protocols.get(_root_of(path))) is not None:
+            await protocol(exchange, started_ns)
         elif self._forward is not None:
             await exchange.forward(self._forward)
         else:
@@ -196,9 +214,13 @@ class ServingApplication:
         exchange.route = "predict"
         if exchange.method != "POST":
             exchange.require("POST")
-        self._model(name)
+        self.model(name)
+        if lines.is_lines(exchange.headers.get(b"content-type")):
+            assert self._lines is not None  # noqa: S101 - there is a snapshot, so it was started
+            await self._lines.answer(exchange, name)
+            return
         body = await exchange.body(self._config.max_body_bytes)
-        snapshot, model = self._model(name)  # the body may have taken a while
+        snapshot, model = self.model(name)  # the body may have taken a while
         assert self._predictions is not None  # noqa: S101 - there is a snapshot, so it was started
         reply = await self._predictions.answer(
             snapshot, model, body, started_ns=started_ns, language=exchange.language
@@ -208,17 +230,23 @@ class ServingApplication:
     async def _accept_outcomes(self, exchange: Exchange, name: str) -> None:
         exchange.route = "outcomes"
         exchange.require("POST")
-        self._model(name)
+        self.model(name)
         body = await exchange.body(self._config.max_body_bytes)
-        snapshot, model = self._model(name)
+        snapshot, model = self.model(name)
         assert self._outcomes is not None  # noqa: S101 - there is a snapshot, so it was started
         reply = await self._outcomes.accept(snapshot, model, body)
         await exchange.reply_json(reply, status=202)
 
-    def _model(self, name: str) -> tuple[Snapshot, ServedModel]:
+    def snapshot(self) -> Snapshot:
+        """Give what is served now; raises ``NotReady`` before there is something and at the end."""
         snapshot = self._reloader.current
         if snapshot is None or self._stopping:
             raise self._not_ready()
+        return snapshot
+
+    def model(self, name: str) -> tuple[Snapshot, ServedModel]:
+        """Give a model with its snapshot; raises ``NotReady`` or ``UnknownModel``."""
+        snapshot = self.snapshot()
         model = snapshot.models.get(name)
         if model is None:
             raise UnknownModel(model=name[:64], known=sorted(snapshot.models))
@@ -234,9 +262,7 @@ class ServingApplication:
         await exchange.reply_json({"status": "alive"})
 
     async def _ready(self, exchange: Exchange) -> None:
-        snapshot = self._reloader.current
-        if snapshot is None or self._stopping:
-            raise self._not_ready()
+        snapshot = self.snapshot()
         await exchange.reply_json(
             {
                 "status": "ready",
@@ -274,7 +300,7 @@ class ServingApplication:
         _log.error("error %s at %s: %r", error_id, exchange.path[:200], error, exc_info=error)
         if exchange.status:
             raise error  # the answer has begun: the server has to cut the connection
-        await exchange.refuse(UnexpectedFailure(error_id=error_id))
+        await exchange.refuse(UnexpectedFailure(error_id=error_id), form_of(exchange.path))
 
     def _changed(self, snapshot: Snapshot) -> None:
         """Take note of a new snapshot (in the polling thread)."""
@@ -315,6 +341,10 @@ def build(config: WorkerConfig) -> ServingApplication:
         forward = ControlProxy(config.control_socket).forward
     native = None if config.native_socket is None else NativeClient(config.native_socket)
     return ServingApplication(config, forward, native)
+
+
+def _root_of(path: str) -> str:
+    return "/" + path[1:].partition("/")[0]
 
 
 def _state(model: ServedModel) -> dict[str, Any]:

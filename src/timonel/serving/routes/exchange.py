@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,11 +17,13 @@ from timonel.wire.errors import (
     UnsupportedMediaType,
 )
 from timonel.wire.problem import MEDIA_TYPE, problem
-from timonel.wire.replies import PredictionReply, PredictionsReply, encode_reply
+from timonel.wire.replies import PredictionReply, PredictionsReply, RowProblem, encode_reply
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+ErrorForm = Callable[[TimonelError, str], tuple[int, dict[str, Any]]]
 
 BODY_S = 30.0  # most seconds between two parts of a body
 _JSON = b"application/json"
@@ -32,6 +34,12 @@ _NOT_LOGGED = ((b"x-timonel-logged", b"false"),)
 _REQUEST_ID = b"x-request-id"
 _ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _RETRY_AFTER = (b"retry-after", b"1")
+
+
+def said_of_log(replies: Sequence[PredictionReply | RowProblem]) -> tuple[tuple[bytes, bytes], ...]:
+    """Give the header that says that a request's answers were not logged; none where they were."""
+    unlogged = any(getattr(reply, "logged", None) is False for reply in replies)
+    return _NOT_LOGGED if unlogged else ()
 
 
 class Disconnected(Exception):
@@ -112,10 +120,14 @@ class Exchange:
         Disconnected
             If the client went away, or sent nothing for 30 s.
         """
-        headers = self.headers
-        kind = headers.get(b"content-type", _JSON)
+        kind = self.headers.get(b"content-type", _JSON)
         if kind != _JSON:
-            _require_json(kind)
+            require_json(kind)
+        return await self.content(limit)
+
+    async def content(self, limit: int) -> bytes:
+        """Read a body of any media type, decompressed; raises as ``body`` does."""
+        headers = self.headers
         length = headers.get(b"content-length")
         if length is not None and length.isdigit() and int(length) > limit:
             raise BodyTooLarge(limit=limit)
@@ -187,20 +199,56 @@ class Exchange:
             body = b""
         await self._send({"type": "http.response.body", "body": body})
 
-    async def reply_json(self, document: Any, *, status: int = 200) -> None:
+    async def reply_json(
+        self, document: Any, *, status: int = 200, extra: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         """Send a JSON answer."""
-        await self.reply(encode_reply(document), status=status)
+        await self.reply(encode_reply(document), status=status, extra=extra)
+
+    async def begin(self, media_type: bytes) -> None:
+        """Begin an answer that is sent piece by piece, by ``piece``."""
+        self.status = 200
+        headers = [(b"content-type", media_type), (_REQUEST_ID, self.request_id), *_ALWAYS]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def piece(self, data: bytes, *, last: bool = False) -> None:
+        """Send a piece of an answer; waits for a client that reads slowly, but not for ever.
+
+        Raises
+        ------
+        Disconnected
+            If the client has taken nothing for 30 s.
+        """
+        message = {"type": "http.response.body", "body": data, "more_body": not last}
+        try:
+            async with asyncio.timeout(BODY_S):
+                await self._send(message)
+        except TimeoutError:
+            raise Disconnected from None
 
     async def reply_prediction(self, reply: PredictionReply | PredictionsReply) -> None:
         """Send an answer; a header too says that it was not logged."""
-        first = reply.predictions[0] if isinstance(reply, PredictionsReply) else reply
-        logged = getattr(first, "logged", None) is not False
-        await self.reply(encode_reply(reply), extra=() if logged else _NOT_LOGGED)
+        replies: Sequence[PredictionReply | RowProblem] = (
+            reply.predictions if isinstance(reply, PredictionsReply) else (reply,)
+        )
+        await self.reply(encode_reply(reply), extra=said_of_log(replies))
 
-    async def refuse(self, error: TimonelError) -> None:
-        """Send the problem document of an error, in the client's language."""
+    async def refuse(self, error: TimonelError, form: ErrorForm | None = None) -> None:
+        """Send the problem document of an error, in the client's language; or another form of it.
+
+        Parameters
+        ----------
+        error : TimonelError
+        form : callable or None
+            Gives status and JSON document by error and language.
+        """
         language = self.language
-        document = problem(error, lang=language, instance=self.path[:200])
+        media_type = MEDIA_TYPE.encode() if form is None else _JSON
+        if form is None:
+            document = problem(error, lang=language, instance=self.path[:200])
+            status: int = document["status"]
+        else:
+            status, document = form(error, language)
         extra = [(b"content-language", language.encode())]
         if isinstance(error, Unavailable):
             extra.append(_RETRY_AFTER)
@@ -212,8 +260,8 @@ class Exchange:
             extra.append((b"allow", str(error.context["allowed"]).encode()))
         await self.reply(
             encode_reply(document),
-            status=document["status"],
-            media_type=MEDIA_TYPE.encode(),
+            status=status,
+            media_type=media_type,
             extra=tuple(extra),
         )
 
@@ -236,7 +284,8 @@ def _preferred(header: bytes) -> str:
     return best
 
 
-def _require_json(kind: bytes) -> None:
+def require_json(kind: bytes) -> None:
+    """Refuse a ``Content-Type`` that is not JSON in UTF-8; raises ``UnsupportedMediaType``."""
     found = kind.decode("latin-1").lower()
     media, _, parameters = found.partition(";")
     media = media.strip()

@@ -56,6 +56,16 @@ def champion_only(model: ServedModel, unit: str | None, values: Values, at: int)
     return None if version is None else Choice(version, "")
 
 
+class Form(Protocol):
+    """A body in the form of another protocol; read once, in a thread where it is large."""
+
+    size: int  # bytes
+
+    def read(self, version: ServedVersion, max_rows: int) -> PredictRequest:
+        """Read it by a version's schema; raises ``TimonelError`` where it breaks its form."""
+        ...
+
+
 class NativePool(Protocol):
     """Answers of models that are not compiled, from another process."""
 
@@ -101,19 +111,24 @@ class Predictions:
         self,
         snapshot: Snapshot,
         model: ServedModel,
-        body: bytes,
+        body: bytes | Form,
         *,
         started_ns: int,
         language: str | None = None,
+        pinned: ServedVersion | None = None,
     ) -> PredictionReply | PredictionsReply:
         """Answer one body, logged.
 
         Parameters
         ----------
+        body : bytes or Form
+            Our own JSON, or what another protocol makes rows of.
         started_ns : int
             Monotonic time of the request's arrival.
         language : str or None
             Of the problems within a partial answer.
+        pinned : ServedVersion or None
+            The version that the client asks for by its number; None leaves the choice to us.
 
         Raises
         ------
@@ -125,13 +140,16 @@ class Predictions:
         try:
             if self.in_flight > MAX_IN_FLIGHT:
                 raise Overloaded(found=self.in_flight - 1, limit=MAX_IN_FLIGHT)
-            shown = model.shown
+            shown = pinned or model.shown
             if shown is None:
                 raise _unreadable(model)
-            request = shown.requests.quick(body, self._max_rows)
-            if request is None:
-                request = await self._careful(shown, body)
-            asked = _Asked(snapshot.generation, model, request, at, started_ns)
+            if isinstance(body, bytes):
+                request = shown.requests.quick(body, self._max_rows)
+                if request is None:
+                    request = await self._read(shown.requests.careful, body, len(body))
+            else:
+                request = await self._read(body.read, shown, body.size)
+            asked = _Asked(snapshot.generation, model, request, at, started_ns, pinned)
             if request.single:
                 return await self._single(asked)
             return await self._many(asked, language or "en")
@@ -143,13 +161,13 @@ class Predictions:
         finally:
             self.in_flight -= 1
 
-    async def _careful(self, shown: ServedVersion, body: bytes) -> PredictRequest:
-        if len(body) <= CAREFUL_BYTES:
-            return shown.requests.careful(body, self._max_rows)
+    async def _read(
+        self, read: Callable[[_Item, int], PredictRequest], what: _Item, size: int
+    ) -> PredictRequest:
+        if size <= CAREFUL_BYTES:
+            return read(what, self._max_rows)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._threads, shown.requests.careful, body, self._max_rows
-        )
+        return await loop.run_in_executor(self._threads, read, what, self._max_rows)
 
     async def _single(self, asked: "_Asked") -> PredictionReply:
         row = asked.request.rows[0]
@@ -212,6 +230,8 @@ class Predictions:
         return good
 
     def _choice(self, asked: "_Asked", row: Row) -> Choice:
+        if asked.pinned is not None:
+            return Choice(asked.pinned, "")
         choice = self._choose(asked.model, asked.request.unit_id, row.values, asked.at)
         if choice is None:
             raise _unreadable(asked.model)
@@ -258,6 +278,7 @@ class _Asked(NamedTuple):
     request: PredictRequest
     at: int
     started_ns: int
+    pinned: ServedVersion | None = None
 
     def frame(self, row: Row, choice: Choice, given: Given, identifier: bytes) -> PredictionFrame:
         answer = given.answer
