@@ -13,7 +13,10 @@ from tests.http.conftest import client_of
 
 from timonel.clock import AffineClock
 from timonel.dashboard.texts import TEXTS, say
+from timonel.http.errors import NotInProduction
+from timonel.jobs.queue import JobQueue
 from timonel.project.model import Policy
+from timonel.signals import Kind, Severity
 from timonel.store.tables import processes
 
 EVIL = "<script>alert(1)</script>"
@@ -79,7 +82,10 @@ async def test_page_says_what_is_in_service(busy: httpx.AsyncClient) -> None:
     assert "aún no hay datos suficientes (37 de 200 etiquetas)" in shown
     assert "timonel promote dispatch 1.0.2" in shown
     assert "fuera de plazo" in shown
-    assert shown.count("no en esta versión") >= 4  # test and retrain, in two drawings
+    assert shown.count("no en esta versión") >= 2  # test, in two drawings
+    assert "desconocida: aún no se juzga ninguna ventana de 1.0.1" in shown
+    assert "desconocida: no hay versión en producción con qué comparar" in shown
+    assert shown.count("ninguno hasta ahora") == 2
     assert "Primeros pasos" not in shown  # all are taken
 
 
@@ -202,6 +208,97 @@ async def test_what_is_bad_needs_someone(app: world.LocalApp, client: httpx.Asyn
     assert "20% of the answers of dispatch in the last 24 h came from its fallback." in shown
     assert "dispatch is surely below its minimum: 83.6% at best, 90% asked." in shown
     assert "100 outcomes of dispatch name a prediction that has not been found." in shown
+
+
+async def in_service(app: world.LocalApp) -> None:
+    app.policies["dispatch"] = Policy(retrain="0 2 * * *", retrain_on_labels=1500)
+    world.declare(app, "dispatch")
+    world.register(app, "dispatch", 1)
+    world.promote(app, "dispatch", "1.0.0")
+
+
+async def test_drift_is_shown_of_the_version_in_production(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    await in_service(app)
+    columns = {
+        "distance_km": ("alert", 0.41),
+        "severity": ("warning", 0.12),
+        "n_calls": ("ok", 0.01),
+    }
+    world.drift(app, "dispatch", "1.0.0", columns)
+    shown = " ".join((await page(client, "?lang=en"))[0].texts)
+    assert "confirmed : distance_km by 0.41, severity by 0.12" in shown
+    assert "1,204 rows" in shown
+    assert "1 windows, no alert" in shown
+    world.register(app, "dispatch", 2)
+    world.promote(app, "dispatch", "1.0.1")
+    shown = " ".join((await page(client, "?lang=en"))[0].texts)
+    assert "unknown: no window of 1.0.1 has been judged yet" in shown
+
+
+async def test_a_window_that_is_too_small_is_not_called_well(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    await in_service(app)
+    world.drift(app, "dispatch", "1.0.0", {"distance_km": ("not_enough", 0.0)})
+    shown = " ".join((await page(client, "?lang=es"))[0].texts)
+    assert "aún no hay datos suficientes" in shown
+
+
+async def test_firing_alerts_need_someone_the_worst_first_and_once(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    app.policies["dispatch"] = Policy(min_accuracy=0.9, min_samples=100)
+    world.declare(app, "dispatch")
+    world.register(app, "dispatch", 1)
+    world.promote(app, "dispatch", "1.0.0")
+    world.windows(app, "dispatch", [{"minutes_ago": 1, "n": 80}])
+    world.cells(app, "dispatch", [{"hours_ago": 1, "n": 400, "total": 320}])
+    for n in range(6):
+        column = f"{EVIL}{n}"
+        world.alert(app, "dispatch", Kind.DRIFT_DETECTED, Severity.MEDIUM, column=column)
+    world.alert(app, "dispatch", Kind.PERFORMANCE_DEGRADATION, Severity.HIGH, metric="accuracy")
+    found, html = await page(client, "?lang=en")
+    shown = " ".join(found.texts)
+    # the loss is an alert: it is not said again as a quality below its minimum
+    assert "1 model serving, 6 things need you" in shown
+    assert "surely below" not in shown
+    assert shown.index("HIGH: dispatch answers worse") < shown.index("MEDIUM: Drift in")
+    assert "timonel alerts show 7" in shown
+    assert "2 more alerts are firing." in shown
+    assert "0 windows, 7 alerts" in shown
+    assert EVIL not in html
+    app.alerts.acknowledge(7, who="ana")
+    shown = " ".join((await page(client, "?lang=en"))[0].texts)
+    assert "surely below" in shown
+
+
+async def test_a_retraining_is_followed_to_its_end(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    await in_service(app)
+
+    async def shown(lang: str = "en") -> str:
+        return " ".join((await page(client, f"?lang={lang}"))[0].texts)
+
+    said = await shown()
+    assert "Starts on: a confirmed loss; schedule 0 2 * * *; 1,500 new outcomes." in said
+    assert "none so far" in said
+    queue = JobQueue(app.engine, world.PROJECT, app.clock)
+    queue.submit("retrain", model="dispatch", payload={}, requested_by="ana", max_attempts=1)
+    assert "waits for a worker" in await shown()
+    claim = queue.claim("w")
+    assert claim is not None
+    queue.begin_step(claim, 0, "fetch")
+    said = await shown()
+    assert "step 1 of 5: reading the data" in said
+    assert "begun, one now" in said
+    queue.fail(claim, NotInProduction(model="dispatch"), retry=False)
+    said = await shown("es")
+    assert "El último reentrenamiento de dispatch falló." in said
+    assert "timonel retrain dispatch" in said
+    assert "begun, one now" not in said
 
 
 async def test_declaration_that_no_longer_loads_is_still_shown(

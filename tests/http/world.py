@@ -9,6 +9,7 @@ from sqlalchemy import insert
 
 from timonel.app import App
 from timonel.clock import AffineClock
+from timonel.monitoring.verdicts import Verdict, VerdictState, write_verdicts
 from timonel.project.config import ProjectConfig
 from timonel.project.model import Model, Policy
 from timonel.registry.errors import UnknownModel
@@ -17,6 +18,7 @@ from timonel.registry.registry import ModelVersion, Registry
 from timonel.schema.features import Category, Flag, Number, Text, Timestamp
 from timonel.schema.schema import Schema
 from timonel.settings import Settings
+from timonel.signals import Condition, Kind, Severity, Signal
 from timonel.store import tables
 from timonel.store.control import (
     ProcessReport,
@@ -310,3 +312,48 @@ def busy(url: str, **settings: Any) -> LocalApp:
         outcome(app, "dispatch", known)
     alive(app)
     return app
+
+
+def drift(app: LocalApp, model: str, version: str, columns: dict[str, tuple[str, float]]) -> None:
+    """Write the verdicts of yesterday's window: state and effect of each column."""
+    now = app.clock.now_us()
+    end = now - now % (24 * HOUR)
+    order = ("alert", "warning", "ok", "not_enough", "unknown")
+    worst = min((state for state, _ in columns.values()), key=order.index)
+    with app.engine.begin() as connection:
+        write_verdicts(
+            connection,
+            PROJECT,
+            [
+                Verdict(
+                    model=model,
+                    version=version,
+                    monitor="feature_drift",
+                    subject=subject,
+                    start_us=end - 24 * HOUR,
+                    end_us=end,
+                    state=VerdictState(state),
+                    n=1_204,
+                    effect=effect,
+                    judged_at=now,
+                )
+                for subject, (state, effect) in {"": (worst, 0.0), **columns}.items()
+            ],
+        )
+
+
+def alert(app: LocalApp, model: str, kind: Kind, severity: Severity, **facts: Any) -> None:
+    """Raise what fires at once."""
+    app.alerts.take(
+        Signal(
+            kind=kind,
+            condition=Condition.HOLDS,
+            severity=severity,
+            model=model,
+            version="1.0.1",
+            monitor="performance",
+            column=str(facts.get("column", "")),
+            at=app.clock.now_us(),
+            facts={"verdict": "alert", **facts},
+        )
+    )

@@ -100,7 +100,7 @@ class _Run:
                 self._city.join()
         if self._once and (self._result is None or not self._result.ok):
             for kind, facts in self._held:  # what the processes said may tell why
-                report_notice(kind, facts)
+                report_notice(kind, facts, quiet=self._quiet)
         if not self._quiet:
             say("stopped_lag", bytes=left) if left else say("stopped")
         if self._fault is not None:

@@ -150,8 +150,8 @@ def loop_figures(loop: Loop, lang: Language) -> tuple[str, str]:
         node("loop_register", loop.n_production, "unit_production"),
         node("loop_serve", loop.n_predictions, "unit_predictions"),
         missing("loop_test"),
-        node("loop_monitor", loop.n_labels, "unit_labels"),
-        missing("loop_retrain"),
+        _monitor(loop, lang),
+        _retrain(loop, lang),
     )
     title, description = say(lang, "loop"), say(lang, "loop_desc")
     wide, narrow = (
@@ -159,3 +159,25 @@ def loop_figures(loop: Loop, lang: Language) -> tuple[str, str]:
         for columns in (3, 2)
     )
     return wide, narrow
+
+
+def _monitor(loop: Loop, lang: Language) -> Node:
+    watched = loop.watched
+    windows = formats.number(watched.n_windows, lang)
+    labels = formats.number(loop.n_labels, lang)
+    firing = formats.number(watched.n_firing, lang)
+    number = min(watched.n_firing, 2)  # none, one, several
+    unit = ("unit_windows", "unit_windows_1", "unit_windows_n")[number]
+    return Node(
+        say(lang, "loop_monitor"),
+        windows,
+        say(lang, unit, firing=firing),
+        hover=say(lang, "loop_monitor_hover", windows=windows, labels=labels, firing=firing),
+    )
+
+
+def _retrain(loop: Loop, lang: Language) -> Node:
+    watched = loop.watched
+    unit = "unit_retraining_now" if watched.n_running else "unit_retrainings"
+    amount = formats.number(watched.n_retrainings, lang)
+    return Node(say(lang, "loop_retrain"), amount, say(lang, unit))

@@ -7,7 +7,18 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from timonel.alerts.alert import Alert
+from timonel.dashboard.watching import (
+    Counts,
+    Drift,
+    Retraining,
+    read_counts,
+    read_drift,
+    read_firing,
+    read_retraining,
+)
 from timonel.errors import TimonelError
+from timonel.jobs.job import JobState
 from timonel.monitoring.health import Check, Health, State, check_health
 from timonel.monitoring.performance import (
     Bucket,
@@ -23,6 +34,7 @@ from timonel.registry.registry import ModelVersion
 from timonel.registry.versions import SemVer, Stage
 from timonel.schema.example import example_row
 from timonel.schema.schema import Schema
+from timonel.signals import Kind
 from timonel.store.engine import reading
 from timonel.store.reads import Choice, count_parked, read_predictions
 from timonel.store.reads_windows import (
@@ -41,6 +53,7 @@ QUALITY_DAYS = 7
 FALLBACK_ALARM = 0.05
 PARKED_ALARM = 100
 SHOWN_VERSIONS = 6
+SHOWN_ALERTS = 5
 
 
 class NeedKind(StrEnum):
@@ -49,10 +62,21 @@ class NeedKind(StrEnum):
     FIRST_VERSION = "first_version"
     PENDING = "pending"
     FAILED = "failed"
+    ALERT = "alert"
+    ALERTS_MORE = "alerts_more"
+    RETRAINING = "retraining"
     FALLBACK = "fallback"
     QUALITY = "quality"
     PARKED = "parked"
     HEALTH = "health"
+
+
+_ALERTED = {
+    NeedKind.FALLBACK: Kind.HIGH_FALLBACK_RATE,
+    NeedKind.QUALITY: Kind.PERFORMANCE_DEGRADATION,
+    NeedKind.RETRAINING: Kind.JOB_FAILED,
+}
+"""What an alert says already is not said twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +87,7 @@ class Need:
     model: str
     facts: dict[str, str | int | float]
     command: str | None = None
+    alert: Alert | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,8 @@ class Card:
     day: tuple[Answered, ...] = ()
     performance: Performance | None = None
     buckets: tuple[Bucket, ...] = ()
+    drift: Drift | None = None
+    retraining: Retraining | None = None
     failure: TimonelError | None = None
 
     @property
@@ -111,6 +138,7 @@ class Loop:
     n_production: int
     n_predictions: int
     n_labels: int
+    watched: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +200,19 @@ def read_overview(app: "App") -> Overview:
         parked = count_parked(connection, app.name)
     cards = tuple(_card(app, row.model, row.manifest, now_us) for row in declarations)
     health = check_health(app.engine, app.name, clock)
-    needs = [need for card in cards for need in _needs(card, parked.get(card.name, 0))]
-    needs += [_of_health(check) for check in health.checks if _is_urgent(check)]
+    firing = read_firing(app)
+    needs = _of_alerts(firing)
+    needs += [
+        need
+        for card in cards
+        for need in _needs(card, parked.get(card.name, 0))
+        if not _said_by_alert(need, firing)
+    ]
+    needs += [
+        _of_health(check)
+        for check in health.checks
+        if _is_urgent(check) and not _is_alerted(check, firing)
+    ]
     return Overview(
         project=app.name,
         zone=ZoneInfo(app.config.timezone),
@@ -182,7 +221,7 @@ def read_overview(app: "App") -> Overview:
         health=health,
         cards=cards,
         needs=tuple(needs),
-        loop=_loop(app, cards),
+        loop=_loop(app, cards, read_counts(app, firing, now_us)),
         steps=_steps(app, cards),
     )
 
@@ -238,6 +277,8 @@ def _read_card(app: "App", manifest: ServingManifest, policy: Policy | None, now
         day=tuple(day),
         performance=performance,
         buckets=tuple(_buckets(performance, champion, manifest.task)),
+        drift=None if champion is None else read_drift(app, model, champion.version, now_us),
+        retraining=read_retraining(app, model),
     )
 
 
@@ -262,6 +303,10 @@ def _needs(card: Card, n_parked: int) -> list[Need]:
         needs += _of_versions(card, card.champion)
         needs += _of_answers(card)
         needs += _of_quality(card)
+    retraining = card.retraining
+    if retraining is not None and retraining.job.state is JobState.FAILED:
+        facts: dict[str, str | int | float] = {"job": retraining.job.job_id}
+        needs.append(Need(NeedKind.RETRAINING, card.name, facts, f"timonel retrain {card.name}"))
     if n_parked >= PARKED_ALARM:
         needs.append(Need(NeedKind.PARKED, card.name, {"n": n_parked}))
     return needs
@@ -308,6 +353,33 @@ def _of_quality(card: Card) -> list[Need]:
     return [Need(NeedKind.QUALITY, card.name, facts, f"timonel rollback {card.name}")]
 
 
+def _of_alerts(firing: Sequence[Alert]) -> list[Need]:
+    """List the most urgent alerts; the rest as a number."""
+    needs = [
+        Need(
+            NeedKind.ALERT,
+            alert.model,
+            {"id": alert.alert_id},
+            f"timonel alerts show {alert.alert_id}",
+            alert,
+        )
+        for alert in firing[:SHOWN_ALERTS]
+    ]
+    n_more = len(firing) - len(needs)
+    if n_more:
+        needs.append(Need(NeedKind.ALERTS_MORE, "", {"n": n_more}, "timonel alerts"))
+    return needs
+
+
+def _said_by_alert(need: Need, firing: Sequence[Alert]) -> bool:
+    kind = _ALERTED.get(need.kind)
+    return any(alert.kind is kind and alert.model == need.model for alert in firing)
+
+
+def _is_alerted(check: Check, firing: Sequence[Alert]) -> bool:
+    return any(alert.monitor == "health" and alert.column == check.name for alert in firing)
+
+
 def _is_urgent(check: Check) -> bool:
     # what a card already says for its model is not said twice
     said = check.name == "fallback" or check.reason == "without_version"
@@ -319,8 +391,9 @@ def _of_health(check: Check) -> Need:
     return Need(NeedKind.HEALTH, "", facts, "timonel doctor")
 
 
-def _loop(app: "App", cards: Sequence[Card]) -> Loop:
+def _loop(app: "App", cards: Sequence[Card], watched: Counts) -> Loop:
     return Loop(
+        watched=watched,
         n_versions=len(app.registry.versions()),
         n_production=sum(card.champion is not None for card in cards),
         n_predictions=sum(row.n for card in cards for row in card.day),

@@ -6,15 +6,28 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from timonel.alerts.texts import describe, severity_word
 from timonel.dashboard import figures, formats
 from timonel.dashboard.language import Language
 from timonel.dashboard.overview import Card, Need, NeedKind, Overview, Steps
 from timonel.dashboard.texts import TEXTS, say
 from timonel.monitoring.health import State
 from timonel.monitoring.performance import Quality, fallback
+from timonel.monitoring.verdicts import VerdictState
+from timonel.project.model import Policy
 from timonel.registry.catalogue import ModelVersion
+from timonel.retraining.report import outcome_sentence
 
 SIGNS = {State.HEALTHY: "✓", State.DEGRADED: "!", State.UNHEALTHY: "✕", State.UNKNOWN: "?"}
+
+DRIFT_SIGNS = {
+    VerdictState.OK: ("✓", "healthy"),
+    VerdictState.WARNING: ("!", "degraded"),
+    VerdictState.ALERT: ("✕", "unhealthy"),
+    VerdictState.NOT_ENOUGH: ("?", "unknown"),
+    VerdictState.UNKNOWN: ("?", "unknown"),
+}
+SHOWN_COLUMNS = 3
 
 _VERSION_COLUMNS = ("col_version", "col_stage", "col_holdout", "col_created", "col_by")
 
@@ -77,10 +90,14 @@ def _need(need: Need, lang: Language) -> NeedView:
         name: formats.percent(value, lang) if isinstance(value, float) else value
         for name, value in need.facts.items()
     }
+    if need.alert is not None:
+        text = describe(need.alert, lang)
+        severity = severity_word(need.alert.severity, lang)
+        facts |= {"severity": severity, "title": text.title, "seen": text.seen}
     if need.kind is NeedKind.FIRST_VERSION:
         source = "need_first_rules" if need.facts["source"] == "rules" else "source_baseline"
         facts["source"] = say(lang, source)
-    elif need.kind is NeedKind.PARKED:
+    elif need.kind in (NeedKind.PARKED, NeedKind.ALERTS_MORE):
         facts["n"] = formats.number(int(need.facts["n"]), lang)
     elif need.kind is NeedKind.HEALTH:
         check, why = say(lang, f"check_{facts['check']}"), say(lang, f"why_{facts['reason']}")
@@ -132,6 +149,8 @@ def _card(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
         "minutes": figures.minutes_figure(card, lang),
         "minutes_note": say(lang, "per_minute_note", **figures.minute_facts(card, lang)),
         "fallback": _fallback(card, lang),
+        "drift": _drift(card, zone, lang),
+        "retraining": _retraining(card, zone, lang),
         "versions_header": _header(_VERSION_COLUMNS, lang),
         "versions": [
             (
@@ -207,6 +226,85 @@ def _fallback(card: Card, lang: Language) -> dict[str, Any]:
         "figure": figures.fallback_figure(card, lang),
         "note": say(lang, "fallback_none"),
     }
+
+
+def _drift(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
+    """Say what the newest judged window of the version in production showed."""
+    if card.champion is None:
+        why = say(lang, "drift_no_version")
+        return {"of": "", "state": None, "note": f"{say(lang, 'drift_unknown')}: {why}"}
+    drift, version = card.drift, card.champion.version
+    if drift is None:
+        why = say(lang, "drift_not_judged", version=version)
+        return {"of": "", "state": None, "note": f"{say(lang, 'drift_unknown')}: {why}"}
+    sign, tone = DRIFT_SIGNS[drift.state]
+    window = say(
+        lang,
+        "drift_window",
+        start=formats.moment(drift.start_us, zone, lang),
+        end=formats.moment(drift.end_us, zone, lang),
+        n=formats.number(drift.n, lang),
+    )
+    shown = [
+        say(
+            lang,
+            "drift_column",
+            column=verdict.subject,
+            effect=formats.number(verdict.effect or 0.0, lang, 2),
+        )
+        for verdict in drift.columns[:SHOWN_COLUMNS]
+    ]
+    n_more = len(drift.columns) - len(shown)
+    if n_more:
+        shown.append(say(lang, "drift_more", n=n_more))
+    return {
+        "of": say(lang, "drift_of", version=version),
+        "state": say(lang, f"drift_{drift.state}"),
+        "sign": sign,
+        "tone": tone,
+        "columns": shown,
+        "note": window,
+    }
+
+
+def _retraining(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
+    """Say how the newest retraining stands, and what starts one."""
+    policy = card.policy
+    starts = say(lang, "unknown") if policy is None else _starts(policy, lang)
+    view = {"starts": say(lang, "retraining_starts", causes=starts), "state": None, "note": ""}
+    found = card.retraining
+    if found is None:
+        return view | {"note": say(lang, "retraining_none")}
+    job = found.job
+    view["state"] = say(lang, f"job_{job.state}")
+    at = formats.moment(job.finished_at or job.started_at or job.created_at, zone, lang)
+    if found.active:
+        if found.step is None:
+            return view | {"note": say(lang, "retraining_waits", at=at)}
+        step = say(lang, f"retraining_{found.step}")
+        place = {"k": found.n_done + 1, "n": found.n_steps}
+        return view | {"note": say(lang, "retraining_at", step=step, at=at, **place)}
+    if job.error is not None:
+        detail = job.error.get(f"detail_{lang}") or job.error.get("detail") or ""
+        return view | {"note": f"{at}: {detail}"}
+    if isinstance(job.result, dict) and "state" in job.result:
+        told = outcome_sentence(job.result, lang).replace("**", "").replace("`", "")
+        return view | {"note": f"{at}: {told}"}
+    return view | {"note": at}
+
+
+def _starts(policy: Policy, lang: Language) -> str:
+    causes = []
+    if policy.retrain_on_loss:
+        causes.append(say(lang, "cause_loss"))
+    if policy.retrain is not None:
+        causes.append(say(lang, "cause_cron", cron=policy.retrain))
+    if policy.retrain_on_labels is not None:
+        n = formats.number(policy.retrain_on_labels, lang)
+        causes.append(say(lang, "cause_labels", n=n))
+    if policy.max_age is not None:
+        causes.append(say(lang, "cause_age", age=policy.max_age))
+    return "; ".join(causes) or say(lang, "cause_hand")
 
 
 def _groups_header(card: Card, lang: Language) -> tuple[str, ...]:

@@ -69,7 +69,9 @@ class DemoOptions:
     ready_wait_s: float = 30.0
     settle_s: float = 30.0
     lang: Language = "en"
-    traffic: TrafficOptions = field(default_factory=lambda: TrafficOptions(attempts=16))
+    traffic: TrafficOptions = field(
+        default_factory=lambda: TrafficOptions(attempts=24, timeout_s=2.5)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +302,7 @@ async def _befall(city: City, clock: AffineClock, timeline: Timeline, halt: asyn
 async def _days(traffic: Traffic, timeline: Timeline, day_s: float, halt: asyncio.Event) -> None:
     """Say a line each day of the city, of that day's calls."""
     record, day, before = traffic.record, 0, 0
+    traffic.phase = "day-0"
     while not await _halted(halt, max(day_s, 5.0)):
         label = f"day-{day}"
         right = accuracy(record, Choice("model", phases=(label,)))

@@ -17,6 +17,7 @@ from timonel.wire.ids import IdSource, id_text
 
 _OUTCOMES_A_REQUEST = 100
 _PAGE = 1000
+_LATE_US = 6 * 3_600_000_000
 _CONTROL_WAIT_S = 20.0
 _CONTROL_POLL_S = 0.1
 
@@ -207,7 +208,8 @@ class Traffic:
             await self._tell(batch)
 
     async def _tell(self, batch: list[_Due]) -> None:
-        entries = [_outcome(due) for due in batch]
+        now_us = None if self._clock is None else self._clock.now_us()
+        entries = [_outcome(due, now_us) for due in batch]
         response = await self._post("outcomes", {"outcomes": entries})
         if response is None:
             # Told again later, with the same value: an outcome that did arrive is not revised.
@@ -221,9 +223,14 @@ class Traffic:
             self.record.told(due.prediction_id, due.value, outcome_id)
 
 
-def _outcome(due: _Due) -> dict[str, Any]:
-    """Name the prediction by its id or, every other time, by the dispatch's own key."""
-    if due.known_at_us % 2:
+def _outcome(due: _Due, now_us: int | None) -> dict[str, Any]:
+    """Name the prediction by its id or, every other time, by the dispatch's own key.
+
+    A key is looked for among the predictions of the model's horizon alone: what is told late,
+    after an outage on a quick clock, is named by the id.
+    """
+    late = now_us is not None and now_us - due.known_at_us > _LATE_US
+    if late or due.known_at_us % 2:
         return {"prediction_id": due.prediction_id, "value": due.value}
     return {"key": due.key, "value": due.value}
 

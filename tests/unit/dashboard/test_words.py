@@ -11,10 +11,13 @@ from timonel.dashboard import formats
 from timonel.dashboard.language import Language, choose_language, preferred
 from timonel.dashboard.overview import NeedKind
 from timonel.dashboard.texts import TEXTS, say
+from timonel.jobs.job import JobState
 from timonel.monitoring.health import State
 from timonel.monitoring.performance import Unknown
+from timonel.monitoring.verdicts import VerdictState
 from timonel.project.model import Task
 from timonel.registry.versions import Stage
+from timonel.retraining.pipeline import STEPS
 from timonel.wire.answer import Reason, Source
 
 SANTIAGO = ZoneInfo("America/Santiago")
@@ -41,6 +44,9 @@ def test_every_value_that_pages_name_has_its_words() -> None:
     wanted += [f"unknown_{unknown}" for unknown in Unknown]
     wanted += [f"task_{task}" for task in Task]
     wanted += [f"need_{kind}" for kind in NeedKind]
+    wanted += [f"drift_{state}" for state in VerdictState]
+    wanted += [f"job_{state}" for state in JobState]
+    wanted += [f"retraining_{step}" for step in STEPS]
     assert [key for key in wanted if key not in TEXTS] == []
 
 
