@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from timonel.alerts.book import AlertBook
 from timonel.alerts.channels import Channels
 from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
 from timonel.clock import AffineClock
+from timonel.errors import Phrase
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
 from timonel.events.errors import UnknownOutcome
@@ -31,6 +33,7 @@ from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
 from timonel.monitoring.checks import Checks
 from timonel.project.config import ProjectConfig, read_config
+from timonel.project.errors import InvalidSetting
 from timonel.project.model import Model
 from timonel.project.project import Project, load_project
 from timonel.project.scaffold import source_for
@@ -51,6 +54,7 @@ from timonel.store.engine import make_engine, reading
 from timonel.store.migrate import require_current, upgrade
 from timonel.training.publish import declaration_manifest, first_baseline, publish
 from timonel.training.train import TrainedVersion, train
+from timonel.wire.checks import expected_by
 from timonel.wire.ids import parse_uuid
 
 Progress = Callable[[str, float], None]
@@ -62,7 +66,7 @@ class Published(NamedTuple):
     trained: TrainedVersion
     version: ModelVersion
     promoted: bool
-    reason: str
+    reason: Phrase
 
 
 class App:
@@ -215,13 +219,13 @@ class App:
         for model in project.models.values():
             rules = project.rules_source(model)
             zone = self.config.timezone
-            alone = rules is None and model.name not in trained
+            untrained = model.name not in trained
             manifest = declaration_manifest(
                 model,
                 project=self.name,
                 timezone=zone,
                 rules=rules,
-                baseline=first_baseline(model, timezone=zone) if alone else None,
+                baseline=first_baseline(model, timezone=zone) if untrained else None,
             )
             if self.registry.declare(manifest):
                 changed.append(model.name)
@@ -259,7 +263,7 @@ class App:
         version = publish(trained, self.registry, self.artifacts, who=who)
         allowed, reason = self._may_promote(trained, version)
         if promote and allowed:
-            version = self.registry.promote(name, version.version, who=who, reason=reason)
+            version = self.registry.promote(name, version.version, who=who, reason=str(reason))
         return Published(trained, version, promote and allowed, reason)
 
     def champion_profile(self, model: Model) -> Profile | None:
@@ -270,16 +274,30 @@ class App:
         profile_id = self.registry.manifest(model.name, champion.version).profile
         return None if profile_id is None else self.registry.profile(profile_id)
 
-    def _may_promote(self, trained: TrainedVersion, version: ModelVersion) -> tuple[bool, str]:
+    def _may_promote(self, trained: TrainedVersion, version: ModelVersion) -> tuple[bool, Phrase]:
         champion = self.registry.champion(version.model)
         if champion is not None and champion.version == version.version:
-            return False, "it is already in production: same data, code, recipe and seed"
+            return False, Phrase(
+                "it is already in production: same data, code, recipe and seed",
+                "ya está en producción: mismos datos, código, receta y semilla",
+            )
         failed = trained.failed_gates
         if failed:
-            return False, "gates not passed: " + "; ".join(failed)
+            return False, Phrase(
+                "gates not passed: {failed}",
+                "condiciones no cumplidas: {failed}",
+                failed="; ".join(failed),
+            )
         if champion is not None:
-            return False, f"{champion} is in production; compare them and promote by hand"
-        return True, "first version, better than the baseline on its holdout"
+            return False, Phrase(
+                "{champion} is in production; compare them and promote by hand",
+                "{champion} está en producción; compárelas y promueva a mano",
+                champion=champion,
+            )
+        return True, Phrase(
+            "first version, better than the baseline on its holdout",
+            "primera versión, mejor que la línea base en su prueba",
+        )
 
     def await_generation(self, timeout_s: float = 5.0) -> tuple[int, int]:
         """Wait until every live server runs the present generation; give (current, live)."""
@@ -368,8 +386,22 @@ def open_app(folder: Path, **overrides: Any) -> App:
     """
     config = read_config(folder)
     given = {name: value for name, value in overrides.items() if value is not None}
-    settings = Settings(**(config.settings | Settings().model_dump(exclude_unset=True) | given))
+    try:
+        settings = Settings(**(config.settings | Settings().model_dump(exclude_unset=True) | given))
+    except ValidationError as error:
+        raise _unusable_setting(error) from None
     return App(folder, config, settings)
+
+
+def _unusable_setting(error: ValidationError) -> InvalidSetting:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "?"
+    return InvalidSetting(
+        name=name,
+        variable=f"TIMONEL_{name.upper()}",
+        found="***" if name in ("admin_key", "database_url") else repr(first["input"])[:100],
+        expected=expected_by(first),
+    )
 
 
 def _outcome_table(file: Path, columns: Columns, manifest: ServingManifest) -> pl.DataFrame:

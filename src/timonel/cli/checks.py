@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from timonel import __version__
 from timonel.cli.output import language
-from timonel.errors import TimonelError
+from timonel.errors import Phrase, TimonelError, in_language
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -38,7 +38,8 @@ class Finding:
 
     def document(self) -> dict[str, Any]:
         """Give the JSON form."""
-        return asdict(self)
+        said: dict[str, Any] = in_language(asdict(self), language())
+        return said
 
 
 def diagnose(folder: Path) -> list[Finding]:
@@ -72,7 +73,10 @@ def _installation() -> Finding:
             missing.append(package)
     if missing:
         return Finding(
-            "install", "failed", f"missing: {', '.join(missing)}", "pip install --upgrade timonel"
+            "install",
+            "failed",
+            Phrase("missing: {names}", "falta: {names}", names=", ".join(missing)),
+            "pip install --upgrade timonel",
         )
     return Finding("install", "ok", ", ".join(found))
 
@@ -80,7 +84,14 @@ def _installation() -> Finding:
 def _project(app: "App") -> Iterator[Finding]:
     app.project.check()
     names = ", ".join(app.project.models)
-    yield Finding("project", "ok", f"{app.name}: {names}; time zone {app.config.timezone}")
+    detail = Phrase(
+        "{project}: {names}; time zone {zone}",
+        "{project}: {names}; zona horaria {zone}",
+        project=app.name,
+        names=names,
+        zone=app.config.timezone,
+    )
+    yield Finding("project", "ok", detail)
 
 
 def _database(app: "App") -> Iterator[Finding]:
@@ -92,35 +103,88 @@ def _versions(app: "App") -> Iterator[Finding]:
     for name in app.registry.models():
         champion = app.registry.champion(name)
         if champion is None:
-            yield Finding(
-                "versions", "warning", f"{name}: no version in production", f"timonel train {name}"
+            detail = Phrase(
+                "{model}: no version in production",
+                "{model}: ninguna versión en producción",
+                model=name,
             )
+            yield Finding("versions", "warning", detail, f"timonel train {name}")
             continue
         for reference in app.registry.manifest(name, champion.version).artifacts.values():
             app.artifacts.get(reference.sha256)
-        yield Finding("versions", "ok", f"{champion} in production, its artifacts verified")
+        detail = Phrase(
+            "{version} in production, its artifacts verified",
+            "{version} en producción, sus artefactos verificados",
+            version=champion,
+        )
+        yield Finding("versions", "ok", detail)
 
 
 def _history(app: "App") -> Iterator[Finding]:
     app.registry.verify_history()
-    yield Finding("history", "ok", "the chain of transitions is unbroken")
+    detail = Phrase(
+        "the chain of transitions is unbroken", "la cadena de transiciones está íntegra"
+    )
+    yield Finding("history", "ok", detail)
 
 
 def _spool(app: "App") -> Iterator[Finding]:
+    from timonel.events.drain import undrained_bytes
+
     spool = app.state / "spool"
-    size = sum(file.stat().st_size for file in spool.rglob("*.spool")) if spool.exists() else 0
-    bad = len(list(spool.rglob("rejected/*"))) if spool.exists() else 0
+    slots = [folder for folder in spool.iterdir() if folder.is_dir()] if spool.is_dir() else []
+    bad = sum(len(list(folder.glob("rejected/*"))) for folder in slots)
     if bad:
-        yield Finding(
-            "spool",
-            "warning",
-            f"{bad} files of events that could not be stored",
-            f"see {spool}/*/rejected",
+        detail = Phrase(
+            "{n} files of events that could not be stored",
+            "{n} archivos de eventos que no se pudieron guardar",
+            n=bad,
         )
-    yield Finding("spool", "ok", f"{size} bytes not yet drained")
+        see = Phrase("see {folder}/*/rejected", "vea {folder}/*/rejected", folder=spool)
+        yield Finding("spool", "warning", detail, see)
+    detail = Phrase(
+        "{n} bytes not yet in the database",
+        "{n} bytes aún fuera de la base de datos",
+        n=undrained_bytes(app.engine, app.name, slots),
+    )
+    yield Finding("spool", "ok", detail)
+
+
+def _disk(app: "App") -> Iterator[Finding]:
     free_gb = shutil.disk_usage(app.folder).free / 1e9
     state: Literal["ok", "warning"] = "ok" if free_gb >= _DISK_WARNING_GB else "warning"
-    yield Finding("disk", state, f"{free_gb:.1f} GB free")
+    detail = Phrase("{n:.1f} GB free", "{n:.1f} GB libres", n=free_gb)
+    yield Finding("disk", state, detail)
+
+
+def _port(app: "App") -> Iterator[Finding]:
+    from timonel.serving.processes.ports import next_free, owner_of
+    from timonel.serving.processes.slots import owner_pid
+
+    host, port = app.settings.host, app.settings.port
+    free = next_free(host, port - 1)
+    if port == 0 or free == port:
+        detail = Phrase("{port} is free", "{port} está libre", port=port)
+        yield Finding("port", "ok", detail)
+        return
+    owner = owner_of(port)
+    if owner.pid == str(owner_pid(app.state)):
+        detail = Phrase(
+            "{port}: this project's server, process {pid}",
+            "{port}: el servidor de este proyecto, proceso {pid}",
+            port=port,
+            pid=owner.pid,
+        )
+        yield Finding("port", "ok", detail)
+        return
+    detail = Phrase(
+        "{port} is taken by process {pid} ({command})",
+        "{port} lo ocupa el proceso {pid} ({command})",
+        port=port,
+        pid=owner.pid,
+        command=owner.command,
+    )
+    yield Finding("port", "warning", detail, f"timonel up --port {free}")
 
 
 _CHECKS: dict[str, Callable[["App"], Iterator[Finding]]] = {
@@ -129,4 +193,6 @@ _CHECKS: dict[str, Callable[["App"], Iterator[Finding]]] = {
     "versions": _versions,
     "history": _history,
     "spool": _spool,
+    "disk": _disk,
+    "port": _port,
 }

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,8 +14,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from timonel.cli.errors import SystemRefused, UnreadableRequest
 from timonel.cli.options import HERE, Folder, Json
 from timonel.cli.output import explained, language, out, out_json, say, text
+from timonel.errors import Phrase
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 _ROWS_A_REQUEST = 500
 _ANSWER = ("prediction", "score", "source", "reason", "version", "prediction_id", "error")
 
-Pairs = Annotated[list[str] | None, typer.Option(metavar="COLUMN=FORMAT")]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=FORMAT", help="How a date is written, such as alta=%d/%m/%Y."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -180,9 +186,10 @@ def predict(
             if file.suffix.lower() == ".json":
                 out_json(_answer_request(client, model, file))
                 return
+            target = output or file.with_name(f"{file.name}.predictions.csv")
+            require_folder(target)
             rows = _rows_for(app, model, file)
             answers = _answer_all(client, model, [row for row, _ in rows], quiet=as_json)
-        target = output or file.with_name(f"{file.name}.predictions.csv")
         _write(target, [original for _, original in rows], answers)
         summary = _summary(answers) | {"file": str(target)}
         if as_json:
@@ -192,8 +199,6 @@ def predict(
 
 
 def _answer_request(client: "Client", model: str, file: Path) -> Any:
-    from timonel.cli.errors import UnreadableRequest
-
     try:
         request = json.loads(file.read_text("utf-8-sig"))
         inputs = request["inputs"]
@@ -299,6 +304,7 @@ def outcome_import(
 
         app = open_app(folder)
         app.require_prepared()
+        require_folder(rejected)
         columns = Columns(value=value or "", key=key, prediction_id=prediction_id, time=time)
         report = app.import_outcomes(file, columns, model=model, rejected=rejected, lang=language())
         if as_json:
@@ -309,6 +315,17 @@ def outcome_import(
             )
         else:
             out(report.render(language()))
+
+
+def require_folder(file: Path) -> None:
+    """Refuse a file that cannot be written, before anything is done that it is to tell of."""
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        found = Phrase("no such folder", "una carpeta que no existe")
+        raise SystemRefused(path=str(folder), found=found)
+    if not os.access(folder, os.W_OK):
+        found = Phrase("a folder that is not writable", "una carpeta sin permiso de escritura")
+        raise SystemRefused(path=str(folder), found=found)
 
 
 def _fate(row: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What can be wrong with what a command was given."""
 
-from timonel.errors import MalformedInput, Text
+from timonel.errors import MalformedInput, ProjectFault, Text, Unavailable
 
 
 class UnreadableRequest(MalformedInput):
@@ -17,5 +17,55 @@ class UnreadableRequest(MalformedInput):
             "No se puede enviar {path}: {found}.",
             'Debe contener JSON de la forma {{"inputs": {{...}}}} o {{"inputs": [...]}}, como '
             "sample_request.json del proyecto.",
+        ),
+    }
+
+
+class InvalidUsage(MalformedInput):
+    """Arguments that a command does not have or understand."""
+
+    code = "invalid_usage"
+    texts = {
+        "en": Text(
+            "Cannot run {command}: {found}",
+            "`{command} --help` shows its arguments and options.",
+        ),
+        "es": Text(
+            "No se puede ejecutar {command}: {found}",
+            "`{command} --help` muestra sus argumentos y opciones.",
+        ),
+    }
+
+
+class SystemRefused(ProjectFault):
+    """The operating system did not let a command read or write what it has to."""
+
+    code = "system_refused"
+    texts = {
+        "en": Text(
+            "Cannot use {path}: found {found}.",
+            "Check that it may be read and written there and that the disk has room; then run the "
+            "command again.",
+        ),
+        "es": Text(
+            "No se puede usar {path}: hay {found}.",
+            "Revise que ahí se pueda leer y escribir, y que el disco tenga espacio; luego repita "
+            "el comando.",
+        ),
+    }
+
+
+class UnexpectedStop(Unavailable):
+    """A defect of ours in a command: its traceback is printed beside it."""
+
+    code = "unexpected_stop"
+    texts = {
+        "en": Text(
+            "Cannot finish the command: an unexpected failure, {found}.",
+            "Run it again; if it fails again, report the traceback printed above.",
+        ),
+        "es": Text(
+            "No se puede terminar el comando: una falla inesperada, {found}.",
+            "Repítalo; si vuelve a fallar, informe la traza impresa arriba.",
         ),
     }

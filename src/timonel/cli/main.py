@@ -7,6 +7,10 @@ import typer
 
 from timonel import __version__
 from timonel.cli import alerts, data, demo, drift, lifecycle, process, retrain
+from timonel.cli.errors import InvalidUsage
+from timonel.cli.output import tell
+
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has no public name for it
 
 app = typer.Typer(
     name="timonel",
@@ -41,8 +45,25 @@ def main() -> None:
         sys.stderr.write("Timonel runs on Linux and macOS; on Windows use WSL2.\n")
         raise SystemExit(2)
     try:
-        app()
+        if "--json" in sys.argv:
+            _run_for_scripts()
+        else:
+            app()
     except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _run_for_scripts() -> None:
+    """Run a command that prints one JSON document, also when its arguments are wrong (exit 2)."""
+    try:
+        raise SystemExit(app(standalone_mode=False))
+    except _UsageError as error:
+        context, words = getattr(error, "ctx", None), getattr(error, "format_message", None)
+        command = context.command_path if context is not None else "timonel"
+        found = words() if words is not None else str(error)
+        tell(InvalidUsage(command=command, found=found), as_json=True)
+        raise SystemExit(2) from None
+    except typer.Abort:
         raise SystemExit(130) from None
 
 

@@ -4,15 +4,18 @@ import json
 import locale
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from timonel.cli.errors import SystemRefused, UnexpectedStop
 from timonel.cli.texts import TEXTS
-from timonel.errors import TimonelError
+from timonel.errors import TimonelError, in_language
 from timonel.wire.problem import problem
 
 
@@ -27,7 +30,8 @@ def language() -> str:
 
 def text(key: str, **values: Any) -> str:
     """Give a sentence of the catalogue in the reader's language."""
-    return TEXTS[key][language()].format(**values)
+    lang = language()
+    return TEXTS[key][lang].format(**in_language(values, lang))
 
 
 def say(key: str, **values: Any) -> None:
@@ -63,13 +67,27 @@ def print_error(error: TimonelError) -> None:
 
 @contextmanager
 def explained(as_json: bool = False) -> Iterator[None]:
-    """Turn a Timonel error into its message and remedy (or problem document), and exit code 1."""
+    """Turn an error into its message and remedy (or problem document), and exit code 1."""
     try:
         yield
+    except (typer.BadParameter, typer.Exit, typer.Abort):
+        raise
     except TimonelError as error:
-        lang = language()
-        if as_json:
-            out_json(problem(error, lang=lang))
-        else:
-            print_error(error)
+        tell(error, as_json=as_json)
         raise SystemExit(1) from error
+    except OSError as error:
+        path, found = error.filename or "?", error.strerror or str(error)
+        tell(SystemRefused(path=str(path), found=found), as_json=as_json)
+        raise SystemExit(1) from error
+    except Exception as error:
+        traceback.print_exc()
+        tell(UnexpectedStop(found=f"{type(error).__name__}: {error}"[:300]), as_json=as_json)
+        raise SystemExit(1) from error
+
+
+def tell(error: TimonelError, *, as_json: bool) -> None:
+    """Print an error: for scripts as the one JSON document on standard output."""
+    if as_json:
+        out_json(problem(error, lang=language()))
+    else:
+        print_error(error)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from timonel.app import App
     from timonel.jobs.job import Job
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.")]
-Workers = Annotated[int | None, typer.Option(help="Predict workers.")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; default 8000, 0: any free one.")]
+Workers = Annotated[int | None, typer.Option(help="Predict workers; default 1.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -176,8 +176,9 @@ def doctor(folder: Folder = HERE, as_json: Json = False) -> None:
             out_json([finding.document() for finding in findings])
         else:
             for finding in findings:
-                out(f"{text('doctor_' + finding.state):>8}  {finding.name:<12} {finding.detail}")
+                said = finding.document()
+                out(f"{text('doctor_' + finding.state):>8}  {finding.name:<12} {said['detail']}")
                 if finding.remedy:
-                    out(f"{'':>8}  {'':<12} -> {finding.remedy}")
+                    out(f"{'':>8}  {'':<12} -> {said['remedy']}")
         if any(finding.state == "failed" for finding in findings):
             raise SystemExit(1)

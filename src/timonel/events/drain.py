@@ -429,6 +429,21 @@ class Drainer:
             self._batch_frames = min(MAX_FRAMES, self._batch_frames * 2)
 
 
+def undrained_bytes(engine: Engine, project: str, folders: Sequence[Path]) -> int:
+    """Add up the bytes of frames in some slot folders that no transaction holds yet.
+
+    Raises
+    ------
+    StoreUnavailable
+        If the database, which says how far they are read, cannot be reached.
+    """
+    s = spools.c
+    query = select(s.spool_id, s.segment, s.offset).where(s.project == project)
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return lag_bytes(folders, {spool_id: Position(n, at) for spool_id, n, at in rows})
+
+
 def _is_transient(error: Raced | DBAPIError) -> bool:
     if isinstance(error, Raced):
         return True

@@ -39,6 +39,24 @@ class InvalidConfig(ProjectFault):
     }
 
 
+class InvalidSetting(ProjectFault):
+    """A setting of the environment or the command line that cannot be used."""
+
+    code = "invalid_setting"
+    texts = {
+        "en": Text(
+            "Cannot use the setting {name}: found {found}, expected {expected}.",
+            "Correct the option, the variable {variable} or the line in timonel.toml that gives "
+            "it, and run the command again.",
+        ),
+        "es": Text(
+            "No se puede usar el ajuste {name}: hay {found}, se esperaba {expected}.",
+            "Corrija la opción, la variable {variable} o la línea de timonel.toml que lo da, y "
+            "repita el comando.",
+        ),
+    }
+
+
 class UnknownSetting(ProjectFault):
     """``timonel.toml`` has an entry that does not exist."""
 

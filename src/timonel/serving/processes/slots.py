@@ -121,3 +121,11 @@ class Ownership:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def owner_pid(root: Path) -> int | None:
+    """Give the process that last owned a state folder, by its note; it may have ended since."""
+    try:
+        return int((StateFolder(root).spool / "owner.lock").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
