@@ -38,7 +38,7 @@ from timonel.stats.profiles.distances import (
 from timonel.stats.profiles.packing import FloatArray, IntArray
 from timonel.stats.profiles.profile import ColumnProfile, Profile, counts_add
 from timonel.stats.profiles.rows import RowCounter
-from timonel.stats.two_sample import chi2, jensen_shannon, ks, psi, wasserstein
+from timonel.stats.profiles.two_sample import chi2, jensen_shannon, ks, psi, wasserstein
 
 __all__ = [
     "ColumnDrift",

@@ -1,0 +1,80 @@
+"""How many units an experiment needs."""
+
+from enum import StrEnum
+from math import ceil, inf
+
+from scipy.special import ndtri
+
+
+class Engine(StrEnum):
+    """How an experiment is looked at, which sets what it costs beside a single look."""
+
+    SINGLE_LOOK = "single_look"
+    GROUP_SEQUENTIAL = "group_sequential"
+    CONFIDENCE_SEQUENCE = "confidence_sequence"
+
+
+ENGINE_FACTOR = {
+    Engine.SINGLE_LOOK: 1.0,
+    Engine.GROUP_SEQUENTIAL: 1.06,
+    Engine.CONFIDENCE_SEQUENCE: 1.75,
+}
+"""Units needed beside a single look, for the same power.
+
+``GROUP_SEQUENTIAL``: Lan-DeMets with O'Brien-Fleming spending, five to thirty looks.
+``CONFIDENCE_SEQUENCE``: ``asymptotic_cs`` tuned at a quarter of the planned units and looked at as
+often as one likes; at a factor of 1 its power is .52 instead of .80.
+"""
+
+
+def sample_size_per_arm(
+    variance_a: float,
+    variance_b: float,
+    mde: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    engine: Engine | str = Engine.SINGLE_LOOK,
+) -> int:
+    """Count the units that each of two equal arms needs to find an effect.
+
+    Parameters
+    ----------
+    variance_a, variance_b : float
+        Of one unit in control and treatment; of a share ``p (1 - p)``.
+    mde : float
+        The smallest effect that should be found, absolute; its sign does not matter.
+    alpha : float
+        Two-sided.
+    power : float
+        The chance of finding it.
+    engine : Engine
+        How the experiment will be looked at; the size is multiplied by ``ENGINE_FACTOR``.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If a variance is negative, ``mde`` is 0, or ``alpha`` or ``power`` is outside (0, 1).
+
+    Notes
+    -----
+    ``(z_{a/2} + z_b)^2 (v_a + v_b) / mde^2``, rounded up.
+
+    Examples
+    --------
+    >>> sample_size_per_arm(0.09, 0.0979, 0.01)
+    14749
+    """
+    if not 0.0 < alpha < 1.0 or not 0.0 < power < 1.0:
+        message = f"alpha {alpha} and power {power}, both must lie between 0 and 1"
+        raise ValueError(message)
+    if not 0.0 <= variance_a < inf or not 0.0 <= variance_b < inf or not 0.0 < abs(mde) < inf:
+        message = f"variances {variance_a} and {variance_b}, effect {mde}"
+        raise ValueError(message)
+    z = float(ndtri(1.0 - alpha / 2.0) + ndtri(power))
+    factor = ENGINE_FACTOR[Engine(engine)]
+    return ceil(factor * z * z * (variance_a + variance_b) / mde**2)
