@@ -1,10 +1,12 @@
 """What a process is told from outside: environment variables and the project's ``timonel.toml``."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
 
 
 class Settings(BaseSettings):
@@ -60,6 +62,25 @@ class Settings(BaseSettings):
     language: Literal["en", "es"] | None = Field(
         None, description="Language of texts; none: by the reader's browser or locale."
     )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (),
+        description="Sites whose pages may read answers and send requests, as "
+        "`https://app.example`; `*`: any, with a key. In the environment separated by commas.",
+    )
+    api_title: str | None = Field(
+        None, description="Title of the OpenAPI document; none: the project's name."
+    )
+    api_version: str | None = Field(
+        None, description="Version of the OpenAPI document; none: Timonel's."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Log level."
     )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _separated(cls, sent: Any) -> Any:
+        """Read the environment's text as a list."""
+        if not isinstance(sent, str):
+            return sent
+        return [origin.strip() for origin in sent.split(",") if origin.strip()]

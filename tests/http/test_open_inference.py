@@ -436,7 +436,7 @@ async def test_bytes_that_do_not_fill_their_tensor_are_refused(
     client: httpx.AsyncClient, config: WorkerConfig, datatype: str, data: bytes, said: str
 ) -> None:
     name = {"BYTES": "port", "BOOL": "open"}.get(datatype, "visits")
-    head = {"inputs": inputs(**{name: binary(name, datatype, 2, data)})}
+    head = {"inputs": inputs(2, **{name: binary(name, datatype, 2, data)})}
     refused(await client.post(INFER, **as_bytes(head, data)), 400, name, said)
     assert protocols.predictions(config) == []
 

@@ -55,9 +55,10 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         All routes but predict, outcomes and metrics, which the workers answer.
     """
     settings = app.settings
+    title = settings.api_title or f"Timonel: {app.name}"
     api = FastAPI(
-        title=f"Timonel: {app.name}",
-        version=__version__,
+        title=title,
+        version=settings.api_version or __version__,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -72,7 +73,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_alert_routes(app),
         create_retraining_routes(app),
         create_pages(app),
-        create_docs(f"Timonel: {app.name}"),
+        create_docs(title),
     ):
         api.include_router(router)
 
@@ -89,6 +90,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         max_body_bytes=settings.max_body_kb << 10,
         language=settings.language,
         root_path=urlsplit(settings.public_url or "").path.rstrip("/"),
+        cors_origins=settings.cors_origins,
     )
     return api
 

@@ -4,15 +4,18 @@ Who may ask, checks of body and address, headers, and the last net under what no
 """
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from uuid import uuid4
+
+from starlette.responses import Response
 
 from timonel.dashboard.language import choose_language
 from timonel.errors import Phrase, TimonelError
 from timonel.http.errors import MalformedUrl
 from timonel.http.problems import problem_response
 from timonel.serving.access import refusal
+from timonel.serving.routes.cors import Cors, Pairs
 from timonel.wire.errors import BodyTooLarge, UnexpectedFailure, UnsupportedMediaType
 
 Scope = MutableMapping[str, Any]
@@ -52,6 +55,8 @@ class Guard:
         The setting; None: by the reader.
     root_path : str
         The path under which a proxy shows this server, where the server was not told.
+    cors_origins : sequence of str
+        Sites whose pages may read answers; behind a worker, that one sees to it.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Guard:
         max_body_bytes: int,
         language: str | None,
         root_path: str = "",
+        cors_origins: Sequence[str] = (),
     ) -> None:
         self._app = app
         self._behind_worker = behind_worker
@@ -70,6 +76,7 @@ class Guard:
         self._limit = max_body_bytes
         self._language = language
         self._root_path = root_path
+        self._cors = Cors(cors_origins) if cors_origins and not behind_worker else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -78,7 +85,11 @@ class Guard:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         scope["root_path"] = scope.get("root_path") or self._root_path
-        answer = _Answer(send)
+        answer = _Answer(send, () if self._cors is None else self._cors.granted(headers))
+        preflight = self._cors and self._cors.preflight(scope["method"], headers)
+        if preflight:
+            await Response(status_code=204, headers=_named(preflight))(scope, receive, send)
+            return
         try:
             self._check(scope, headers)
             await self._app(scope, await self._replayed(scope, receive), answer)
@@ -100,6 +111,7 @@ class Guard:
                 method=scope["method"],
                 path=scope["path"],
                 key_sha256=self._key_sha256,
+                origins=() if self._cors is None else self._cors.origins,
             )
             if denied is not None:
                 raise denied
@@ -147,10 +159,11 @@ class Guard:
 class _Answer:
     """A ``send`` that adds the headers every answer has."""
 
-    __slots__ = ("_send", "started")
+    __slots__ = ("_extra", "_send", "started")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, extra: Pairs) -> None:
         self._send = send
+        self._extra = extra
         self.started = False
 
     async def __call__(self, message: Message) -> None:
@@ -159,10 +172,15 @@ class _Answer:
             given = {name.lower() for name, _ in message["headers"]}
             message["headers"] = [
                 *message["headers"],
+                *self._extra,
                 *((name, value) for name, value in _HEADERS.items() if name not in given),
                 *(() if b"cache-control" in given else ((b"cache-control", b"no-store"),)),
             ]
         await self._send(message)
+
+
+def _named(pairs: Pairs) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in pairs}
 
 
 async def _nothing() -> Message:

@@ -5,7 +5,7 @@ machine (a page that resolves its own name to 127.0.0.1 does not), and nothing s
 forwarded. Pure: a function of what the request says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from hashlib import sha256
 from hmac import compare_digest
 
@@ -25,6 +25,7 @@ def refusal(
     method: str,
     path: str,
     key_sha256: str | None,
+    origins: Container[bytes] = (),
 ) -> TimonelError | None:
     """Say why a request is not to be answered; None: it is.
 
@@ -37,6 +38,8 @@ def refusal(
     method, path : str
     key_sha256 : str or None
         sha256 (hex) of the server's key; None: it has none.
+    origins : container of bytes
+        Other sites whose pages may ask for changes, in lower case.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def refusal(
     if found is not None:
         return NoKeySet(found=found) if key_sha256 is None else KeyRequired(found=found)
     if method not in _READING:
-        return _foreign_origin(headers)
+        return _foreign_origin(headers, origins)
     return None
 
 
@@ -71,9 +74,11 @@ def not_local(peer: str | None, headers: Mapping[bytes, bytes]) -> str | None:
     return None
 
 
-def _foreign_origin(headers: Mapping[bytes, bytes]) -> TimonelError | None:
+def _foreign_origin(
+    headers: Mapping[bytes, bytes], origins: Container[bytes]
+) -> TimonelError | None:
     origin = headers.get(b"origin")
-    if origin is None:
+    if origin is None or origin.lower() in origins:
         return None
     host = headers.get(b"host", b"").lower()
     if origin.lower().rpartition(b"://")[2] == host:

@@ -26,6 +26,7 @@ from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots
 from timonel.serving.native_pool import NativeClient
 from timonel.serving.protocols import lines, open_inference, scoring
 from timonel.serving.protocols.forms import form_of
+from timonel.serving.routes.cors import Cors
 from timonel.serving.proxy import ControlProxy
 from timonel.serving.routes.exchange import Disconnected, Exchange, Receive, Scope, Send
 from timonel.serving.routes.journal import Journal
@@ -70,6 +71,8 @@ class ServingApplication:
         self._config = config
         self._forward = forward
         self._native = native
+        self._cors = Cors(config.cors_origins) if config.cors_origins else None
+        self._origins = frozenset() if self._cors is None else self._cors.origins
         self._slot = MetricsSlot(config.slot, config.slot_index)
         self._reloader = Reloader(
             LeanStore(config.database_url),
@@ -168,6 +171,13 @@ class ServingApplication:
         if scope["type"] != "http":
             return
         exchange = Exchange(scope, receive, send, self._config.language)
+        if self._cors is not None:
+            exchange.extra = self._cors.granted(exchange.headers)
+            preflight = self._cors.preflight(exchange.method, exchange.headers)
+            if preflight is not None:
+                exchange.extra = preflight
+                await exchange.reply(b"", status=204)
+                return
         try:
             await self._route(exchange, started_ns)
         except TimonelError as error:
@@ -187,6 +197,7 @@ class ServingApplication:
             method=exchange.method,
             path=path,
             key_sha256=self._config.admin_key_sha256,
+            origins=self._origins,
         )
         if refused is not None:
             raise refused

@@ -37,6 +37,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_rows: int = 10_000
     admin_key_sha256: str | None = None
     language: str | None = None
+    cors_origins: tuple[str, ...] = ()
 
 
 class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ def worker_command(
         max_rows=settings.max_rows,
         admin_key_sha256=None if key is None else sha256(key.encode()).hexdigest(),
         language=settings.language,
+        cors_origins=settings.cors_origins,
     )
     heartbeat = places.heartbeat(index)
     return Command(

@@ -10,7 +10,7 @@ from timonel.schema.features import Number, Text
 from timonel.schema.validation import NOTHING, ONCE, TWICE, RowDecoder, read_key
 from timonel.schema.validation_fields import Fault
 from timonel.serving.protocols.errors import InvalidTable
-from timonel.serving.protocols.tables import records_of, request_of, tidy_record
+from timonel.serving.protocols.tables import records_of, request_of, tidy_records
 from timonel.serving.routes.requests import PredictRequest
 from timonel.serving.versions.snapshot import ServedVersion
 from timonel.wire.errors import TooManyRows
@@ -179,7 +179,7 @@ def _rows(decoder: RowDecoder, form: str, sent: Any, max_rows: int) -> Sequence[
     rows = _counted(form, sent, max_rows)
     if form != RECORDS and all(isinstance(row, list) for row in rows):
         return _positional(decoder, decoder.names, rows, form)
-    return [tidy_record(decoder, row) if isinstance(row, JsonObject) else row for row in rows]
+    return tidy_records(decoder, rows)
 
 
 def _positional(

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from timonel.schema.features import Text
+from timonel.schema.features import Feature, Text, Timestamp
 from timonel.schema.validation import FieldError, Row, RowDecoder
 from timonel.serving.protocols.tensors import is_nan
 from timonel.serving.routes.requests import PredictRequest
@@ -40,17 +40,30 @@ def tidy(decoder: RowDecoder, name: str, values: list[Any]) -> list[Any]:
     feature = decoder.schema[name] if name in decoder.names else None
     if feature is not None and feature.required:
         return values
-    empty = not isinstance(feature, Text)
-    return [None if is_nan(one) or (empty and one == "") else one for one in values]
+    return [None if _is_missing(feature, one) else one for one in values]
 
 
-def tidy_record(decoder: RowDecoder, record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give a record with None for NaN where the feature may be missing."""
-    astray = [name for name, value in record.items() if is_nan(value)]
-    if not astray or _twice(record):
-        return record
-    may = {feature.name for feature in decoder.schema if not feature.required}
-    return {**record, **{name: None for name in astray if name in may}}
+def tidy_records(decoder: RowDecoder, records: Sequence[Any]) -> list[Any]:
+    """Give records with None for what is missing; what is no record stays as it is."""
+    may = {feature.name: feature for feature in decoder.schema if not feature.required}
+    return [
+        _tidy_record(may, one) if isinstance(one, Mapping) and not _twice(one) else one
+        for one in records
+    ]
+
+
+def _tidy_record(may: Mapping[str, Feature], record: Mapping[str, Any]) -> Mapping[str, Any]:
+    astray = [
+        name for name, value in record.items() if name in may and _is_missing(may[name], value)
+    ]
+    return {**record, **dict.fromkeys(astray)} if astray else record
+
+
+def _is_missing(feature: Feature | None, value: Any) -> bool:
+    if isinstance(value, str):
+        no_text = value == "" and not isinstance(feature, Text)
+        return no_text or (value == "NaT" and isinstance(feature, Timestamp))  # as pandas says it
+    return is_nan(value)
 
 
 def _twice(record: Mapping[str, Any]) -> bool:

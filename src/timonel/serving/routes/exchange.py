@@ -60,6 +60,7 @@ class Exchange:
     __slots__ = (
         "_language",
         "_send",
+        "extra",
         "headers",
         "method",
         "path",
@@ -78,6 +79,7 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.method: str = scope["method"]
         self.status = 0
+        self.extra: tuple[tuple[bytes, bytes], ...] = ()  # headers of every answer
         self.route = ""  # as it is counted; "" is not
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
@@ -172,6 +174,7 @@ class Exchange:
                 headers = list(message.get("headers", ()))
                 if not any(name.lower() == _REQUEST_ID for name, _ in headers):
                     headers.append((_REQUEST_ID, self.request_id))
+                headers += self.extra
                 message = {**message, "headers": headers}
             await self._send(message)
 
@@ -192,6 +195,7 @@ class Exchange:
             (b"content-length", b"%d" % len(body)),
             (_REQUEST_ID, self.request_id),
             *_ALWAYS,
+            *self.extra,
             *extra,
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -208,7 +212,12 @@ class Exchange:
     async def begin(self, media_type: bytes) -> None:
         """Begin an answer that is sent piece by piece, by ``piece``."""
         self.status = 200
-        headers = [(b"content-type", media_type), (_REQUEST_ID, self.request_id), *_ALWAYS]
+        headers = [
+            (b"content-type", media_type),
+            (_REQUEST_ID, self.request_id),
+            *_ALWAYS,
+            *self.extra,
+        ]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def piece(self, data: bytes, *, last: bool = False) -> None:
