@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 SEED = os.environ.get("TIMONEL_DEMO_SEED", "7")
+# It lives by an accelerated clock: beside other tests it would measure their load.
+pytestmark = pytest.mark.interop
 
 
 @pytest.fixture(scope="module")
