@@ -333,8 +333,6 @@ async def _ready(
     while time.monotonic() < deadline and not halt.is_set():
         try:
             response = await http.get("/readyz")
-            if response.is_success:  # the control routes come up after the predict workers
-                response = await http.get("/v1")
         except httpx.TransportError as error:
             found = type(error).__name__
         else:
