@@ -33,7 +33,7 @@ from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
 from timonel.monitoring.checks import Checks
 from timonel.project.config import ProjectConfig, read_config
-from timonel.project.errors import InvalidSetting
+from timonel.project.errors import InvalidSetting, NoModel, UndeclaredModel
 from timonel.project.model import Model
 from timonel.project.project import Project, load_project
 from timonel.project.scaffold import source_for
@@ -52,6 +52,7 @@ from timonel.stats.profiles.profile import Profile
 from timonel.store.control import await_generation, ensure_project, read_clock
 from timonel.store.engine import make_engine, reading
 from timonel.store.migrate import require_current, upgrade
+from timonel.training.bring.bring import Bring, bring, declaration_for
 from timonel.training.publish import declaration_manifest, first_baseline, publish
 from timonel.training.train import TrainedVersion, train
 from timonel.wire.checks import expected_by
@@ -265,6 +266,32 @@ class App:
         if promote and allowed:
             version = self.registry.promote(name, version.version, who=who, reason=str(reason))
         return Published(trained, version, promote and allowed, reason)
+
+    def bring(self, name: str, given: Bring, *, who: str) -> tuple[TrainedVersion, ModelVersion]:
+        """Enter a model that was fitted elsewhere as a version; it is in stage validation.
+
+        Raises
+        ------
+        NotDeclaredYet
+            If the project does not declare the model, with the declaration that it needs.
+        """
+        try:
+            model = self.model(name)
+        except (UndeclaredModel, NoModel) as error:
+            known = error.context.get("known", "-")
+            raise declaration_for(name, given, known=known, folder=self.folder) from error
+        self.declare()
+        trained = bring(
+            model,
+            given,
+            project=self.name,
+            folder=self.folder.resolve(),
+            timezone=self.config.timezone,
+            rules=self.project.rules_source(model),
+            champion=self.champion_profile(model),
+        )
+        version = publish(trained, self.registry, self.artifacts, who=who, reason="brought fitted")
+        return trained, version
 
     def champion_profile(self, model: Model) -> Profile | None:
         """Give the champion's reference profile, if it has the declared schema."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from timonel import __version__
-from timonel.cli import alerts, data, demo, drift, lifecycle, process, retrain
+from timonel.cli import alerts, data, demo, drift, lifecycle, process, register, retrain
 from timonel.cli.errors import InvalidUsage
 from timonel.cli.output import tell
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     help="Run machine-learning models in production as one honest closed loop.",
 )
 
-for module in (data, process, lifecycle, retrain, alerts, drift, demo):
+for module in (data, process, lifecycle, register, retrain, alerts, drift, demo):
     module.register(app)
 
 

@@ -2,6 +2,7 @@
 
 from timonel.cli.phrases.alerts import ALERT_TEXTS
 from timonel.cli.phrases.drift import DRIFT_TEXTS
+from timonel.cli.phrases.register import REGISTER_TEXTS
 from timonel.cli.phrases.retrain import RETRAIN_TEXTS
 
 TEXTS: dict[str, dict[str, str]] = {
@@ -141,4 +142,5 @@ TEXTS: dict[str, dict[str, str]] = {
     **ALERT_TEXTS,
     **RETRAIN_TEXTS,
     **DRIFT_TEXTS,
+    **REGISTER_TEXTS,
 }

@@ -36,6 +36,8 @@ def read_ensemble(estimator: Any) -> Ensemble:
 
 
 def _xgboost(estimator: Any) -> Ensemble:
+    if not np.isnan(estimator.missing):
+        raise NotCompilable(f"XGBoost with missing={estimator.missing}")
     booster = estimator.get_booster()
     best = getattr(estimator, "best_iteration", None) if estimator.early_stopping_rounds else None
     if best is not None:

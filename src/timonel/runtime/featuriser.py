@@ -20,6 +20,9 @@ onehot      values, fold, missing, unseen (a column of its own for each, or none
 ordinal     values, fold, other (what missing and unseen become; None: NaN)         1
 calendar    parts, onehot, fill                                                     1 or n a part
 tfidf       vocabulary, idf, n_max, sublinear                                       vocabulary
+chain       ops (of models fitted elsewhere: `timonel.runtime.columns`)             1
+map         base, values, set, missing                                              base
+refuse      missing, values, name, model                                            none
 =========== ======================================================================= ============
 """
 
@@ -32,6 +35,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from timonel.runtime.columns import Chain, Mapped, Refuse
 from timonel.runtime.errors import UnreadablePlan
 from timonel.runtime.text import TfIdf
 
@@ -218,6 +222,9 @@ _KINDS: dict[str, Callable[[dict[str, Any], ZoneInfo], _Step]] = {
     "ordinal": _Ordinal,
     "calendar": _Calendar,
     "tfidf": _Text,
+    "chain": Chain,
+    "map": Mapped,
+    "refuse": Refuse,
 }
 
 

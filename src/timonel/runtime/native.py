@@ -5,6 +5,7 @@ only where the model was declared with ``allow_pickle``. Nothing in serving impo
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -108,12 +109,62 @@ def dump(estimator: Any, *, model: str, allow_pickle: bool) -> dict[str, bytes]:
     return {PICKLE_ARTIFACT: cloudpickle.dumps(estimator)}
 
 
+def frame_of(frame: dict[str, Any], table: Sequence[Sequence[Value]]) -> Any:
+    """Make what a pipeline fitted elsewhere is asked with, of rows in schema order.
+
+    Numbers and flags are float64, words are objects, and what is missing is NaN, as
+    ``pandas.read_csv`` gives them. Without pandas it is a polars frame, which scikit-learn reads
+    too.
+
+    Parameters
+    ----------
+    frame : dict
+        ``names`` of the columns (None: it was fitted on an array), their ``kinds`` ("number" or
+        "word"), and ``inputs``: where each stands in a row (-1: nowhere, it is not looked at).
+    table : sequence of rows
+    """
+    names, kinds = frame["names"], frame["kinds"]
+    dtypes = [np.float64 if kind == "number" else object for kind in kinds]
+    columns = []
+    for at, dtype in zip(frame["inputs"], dtypes, strict=True):
+        values = [np.nan if at < 0 or row[at] is None else row[at] for row in table]
+        columns.append(np.array(values, dtype=dtype))
+    if names is None:
+        matrix = np.empty((len(table), len(columns)), object if object in dtypes else np.float64)
+        for at, column in enumerate(columns):
+            matrix[:, at] = column
+        return matrix
+    try:
+        pd = import_module("pandas")
+    except ImportError:
+        import polars as pl
+
+        kinds_of = [pl.Float64 if dtype is np.float64 else pl.Object for dtype in dtypes]
+        return pl.DataFrame(
+            [pl.Series(*given) for given in zip(names, columns, kinds_of, strict=True)]
+        )
+    return pd.DataFrame(
+        {n: pd.Series(c, dtype=d) for n, c, d in zip(names, columns, dtypes, strict=True)}
+    )
+
+
 class NativePredictor:
-    """An estimator behind the same featuriser and the same checks as a compiled model."""
+    """An estimator behind the same featuriser and the same checks as a compiled model.
+
+    A whole pipeline that was fitted elsewhere has no plan of its own: it gets a DataFrame
+    (``frame``, of `frame_of`).
+    """
 
     def __init__(
-        self, featuriser: Featuriser, estimator: Any, answer: AnswerMaker, *, classifier: bool
+        self,
+        featuriser: Featuriser,
+        estimator: Any,
+        answer: AnswerMaker,
+        *,
+        classifier: bool,
+        frame: dict[str, Any] | None = None,
     ) -> None:
+        self._frame = frame
         self._featuriser = featuriser
         self._estimator = estimator
         self._answer = answer
@@ -144,6 +195,7 @@ class NativePredictor:
             _load(data, native, manifest.model),
             AnswerMaker.of(manifest),
             classifier=manifest.task != "regression",
+            frame=native.get("frame"),
         )
 
     def predict_row(self, values: Sequence[Value]) -> Answer:
@@ -154,10 +206,15 @@ class NativePredictor:
         """Answer for many rows, in order."""
         if not table:
             return []
-        matrix = np.clip(self._featuriser.rows(table), -_LARGEST_F32, _LARGEST_F32)
+        matrix: Any
+        if self._frame is None:
+            matrix = np.clip(self._featuriser.rows(table), -_LARGEST_F32, _LARGEST_F32)
+        else:
+            self._featuriser.rows(table)  # refuses what the pipeline cannot answer
+            matrix = frame_of(self._frame, table)
         return [self._answer(outputs) for outputs in self._outputs(matrix).tolist()]
 
-    def _outputs(self, matrix: FloatMatrix) -> FloatMatrix:
+    def _outputs(self, matrix: Any) -> FloatMatrix:
         if self._classifier:
             return np.asarray(self._estimator.predict_proba(matrix), dtype=np.float64)
         return np.asarray(self._estimator.predict(matrix), dtype=np.float64).reshape(-1, 1)

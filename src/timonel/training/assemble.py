@@ -62,34 +62,15 @@ def assemble(
             "libraries": library_versions(),
         }
         plan = {**plan, "native": native}
-    plan = {**plan, "model": model.name}
-    encoded = msgspec.json.encode(plan, order="deterministic")
-    inline = plan
-    if len(encoded) > _LARGEST_INLINE_PLAN:
-        artifacts[PLAN_ARTIFACT] = encoded
-        inline = {"artifact": PLAN_ARTIFACT}
-    manifest = ServingManifest(
-        project=project,
-        model=model.name,
-        version="",
-        task=str(model.task),
-        target=model.target,
-        schema=model.schema.to_json(),
-        timezone=timezone,
+    manifest, artifacts = manifest_of(
+        model,
+        Compiled(compiled.kind, plan, artifacts, compiled.verdict),
         classes=fitted.classes,
         positive=fitted.positive,
-        predictor=compiled.kind,
-        plan=inline,
-        artifacts={
-            name: ArtifactRef(sha256(data).hexdigest(), len(data))
-            for name, data in artifacts.items()
-        },
         baseline=fitted.baseline,
+        project=project,
+        timezone=timezone,
         rules=rules,
-        policy=serving_policy(model),
-        outcome=outcome_plan(model),
-        watch=watch_plan(model),
-        parity=compiled.verdict,
     )
     predictor: Predictor
     if compiled.scores is None:
@@ -102,6 +83,53 @@ def assemble(
     else:
         predictor = compiled_predictor(manifest, plan, compiled.scores)
     return manifest, artifacts, predictor
+
+
+def manifest_of(
+    model: Model,
+    served: Compiled,
+    *,
+    classes: list[Label] | None,
+    positive: Label | None,
+    baseline: Baseline | None,
+    project: str,
+    timezone: str,
+    rules: RulesSource | None,
+) -> tuple[ServingManifest, dict[str, bytes]]:
+    """Give the manifest (without self-test) of what serves, and its artifacts.
+
+    A large plan (text vocabularies) becomes an artifact of its own.
+    """
+    artifacts = dict(served.artifacts)
+    inline = {**served.plan, "model": model.name}
+    encoded = msgspec.json.encode(inline, order="deterministic")
+    if len(encoded) > _LARGEST_INLINE_PLAN:
+        artifacts[PLAN_ARTIFACT] = encoded
+        inline = {"artifact": PLAN_ARTIFACT}
+    manifest = ServingManifest(
+        project=project,
+        model=model.name,
+        version="",
+        task=str(model.task),
+        target=model.target,
+        schema=model.schema.to_json(),
+        timezone=timezone,
+        classes=classes,
+        positive=positive,
+        predictor=served.kind,
+        plan=inline,
+        artifacts={
+            name: ArtifactRef(sha256(data).hexdigest(), len(data))
+            for name, data in artifacts.items()
+        },
+        baseline=baseline,
+        rules=rules,
+        policy=serving_policy(model),
+        outcome=outcome_plan(model),
+        watch=watch_plan(model),
+        parity=served.verdict,
+    )
+    return manifest, artifacts
 
 
 def serving_policy(model: Model) -> ServingPolicy:

@@ -62,7 +62,12 @@ def declaration_manifest(
 
 
 def publish(
-    trained: TrainedVersion, registry: Registry, artifacts: Artifacts, *, who: str
+    trained: TrainedVersion,
+    registry: Registry,
+    artifacts: Artifacts,
+    *,
+    who: str,
+    reason: str = "trained",
 ) -> ModelVersion:
     """Store a training's artifacts and enter it into the registry under its next number.
 
@@ -83,6 +88,7 @@ def publish(
         lineage=trained.lineage,
         gates=[gate.document() for gate in trained.checks],
         who=who,
+        reason=reason,
         stage=Stage.VALIDATION,
     )
 

@@ -1,0 +1,156 @@
+"""Steps that repeat, bit for bit, what transformers fitted elsewhere do to one column.
+
+``chain`` is elementwise arithmetic on a number, in the order of the pipeline it was read from.
+``map`` looks a value up: one-hot, ordinal and target encodings, indicators, in any combination,
+with what later steps made of their numbers already worked out. ``refuse`` gives no column: it
+says which values the original model cannot answer for, so that none is answered here either.
+"""
+
+from collections.abc import Sequence
+from math import inf, isnan, nan
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from timonel.runtime.errors import InvalidOutput
+
+FloatMatrix = NDArray[np.float64]
+Operation = tuple[str, float]
+
+
+def apply_operations(operations: Sequence[Sequence[Any]], number: float) -> float:
+    """Do fill, sub, add, mul, div, floor and cap (limits), in float64, on one number."""
+    for name, operand in operations:
+        if name == "fill":
+            number = operand if isnan(number) else number
+        elif name == "sub":
+            number -= operand
+        elif name == "add":
+            number += operand
+        elif name == "mul":
+            number *= operand
+        elif name == "div":
+            number /= operand
+        elif name == "floor":
+            number = operand if number < operand else number
+        elif name == "cap":
+            number = operand if number > operand else number
+        elif name == "log1p":
+            number = float(np.log1p(number)) if number > -1.0 else -inf if number == -1.0 else nan
+        else:
+            message = f"no operation {name!r}"
+            raise ValueError(message)
+    return number
+
+
+class Chain:
+    """``value`` (missing: NaN), then ``ops`` in order: one column."""
+
+    width = 1
+
+    def __init__(self, step: dict[str, Any], _zone: ZoneInfo) -> None:
+        self._operations = [(str(name), float(operand)) for name, operand in step["ops"]]
+        apply_operations(self._operations, 0.0)  # an unknown operation is refused at once
+
+    def extend(self, value: float | None, row: list[float]) -> None:
+        """Add the column of one value."""
+        row.append(apply_operations(self._operations, nan if value is None else float(value)))
+
+    def columns(self, values: Sequence[float | None]) -> FloatMatrix:
+        """Give the column of many values."""
+        numbers = np.array([nan if v is None else v for v in values], dtype=np.float64)
+        with np.errstate(all="ignore"):
+            for name, operand in self._operations:
+                numbers = _OF_ARRAYS[name](numbers, operand)
+        return numbers[:, None]
+
+
+_OF_ARRAYS: dict[str, Any] = {
+    "fill": lambda x, c: np.where(np.isnan(x), c, x),
+    "sub": lambda x, c: x - c,
+    "add": lambda x, c: x + c,
+    "mul": lambda x, c: x * c,
+    "div": lambda x, c: x / c,
+    "floor": lambda x, c: np.where(x < c, c, x),
+    "cap": lambda x, c: np.where(x > c, c, x),
+    "log1p": lambda x, _c: np.log1p(x),
+}
+
+
+class Mapped:
+    """A look-up: ``base`` for what is not listed, changed at some columns for what is.
+
+    Fields: ``base`` (width numbers; null: NaN), ``values``, ``set`` (for each value a list of
+    [column, number]), ``missing`` (the same for a missing value).
+    """
+
+    def __init__(self, step: dict[str, Any], _zone: ZoneInfo) -> None:
+        self._base = [_number(number) for number in step["base"]]
+        self.width = len(self._base)
+        self._set: dict[Any, list[tuple[int, float]]] = {
+            value: [(int(at), _number(number)) for at, number in changes]
+            for value, changes in zip(step["values"], step["set"], strict=True)
+        }
+        self._set[None] = [(int(at), _number(number)) for at, number in step["missing"]]
+
+    def _vector(self, value: Any) -> list[float]:
+        vector = self._base.copy()
+        for at, number in self._set.get(value, ()):
+            vector[at] = number
+        return vector
+
+    def extend(self, value: Any, row: list[float]) -> None:
+        """Add the columns of one value."""
+        row.extend(self._vector(value))
+
+    def columns(self, values: Sequence[Any]) -> FloatMatrix:
+        """Give the columns of many values."""
+        known = {value: self._vector(value) for value in set(values)}
+        matrix = np.array([known[value] for value in values], dtype=np.float64)
+        return matrix.reshape(len(values), self.width)
+
+
+class Refuse:
+    """No column; raises for what the original cannot answer.
+
+    Fields: ``missing`` (whether a missing value is refused), ``values`` (the words it knows;
+    null: any), ``name`` of the feature, ``model``.
+    """
+
+    width = 0
+
+    def __init__(self, step: dict[str, Any], _zone: ZoneInfo) -> None:
+        self._missing = bool(step["missing"])
+        self._values = None if step["values"] is None else frozenset(step["values"])
+        self._name, self._model = step["name"], step["model"]
+
+    def _check(self, value: Any) -> None:
+        if value is None:
+            if self._missing:
+                raise InvalidOutput(
+                    model=self._model,
+                    found=f"no value for {self._name}, which the model cannot do without",
+                    expected="a value",
+                )
+        elif self._values is not None and value not in self._values:
+            raise InvalidOutput(
+                model=self._model,
+                found=f"{self._name} = {str(value)[:80]!r}, which the model was not taught",
+                expected="a value that it knows",
+            )
+
+    def extend(self, value: Any, row: list[float]) -> None:
+        """Check one value."""
+        self._check(value)
+
+    def columns(self, values: Sequence[Any]) -> FloatMatrix:
+        """Check many values."""
+        for value in set(values):
+            self._check(value)
+        return np.zeros((len(values), 0))
+
+
+def _number(number: float | None) -> float:
+    return nan if number is None else float(number)
