@@ -200,3 +200,12 @@ def test_mlflows_client_scores_with_its_defaults(tmp_path: Path) -> None:
             rows = frame.drop(columns=["port"])
             with pytest.raises(Exception, match=r"error code 400.*INVALID_PARAMETER_VALUE.*port"):
                 client.invoke(rows)
+
+
+def test_the_example_of_the_documentation_runs(
+    triton: Any, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "protocols.md"
+    code = page.read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    exec(code.replace("127.0.0.1:8000", f"127.0.0.1:{port}"), {})
+    assert "b'model'" in capsys.readouterr().out

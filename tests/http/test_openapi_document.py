@@ -19,6 +19,9 @@ from schemathesis.specs.openapi.checks import (
 from tests.http import world
 
 from timonel.http.api import create_api, describe
+from timonel.serving.protocols import documents
+
+PROTOCOLS = {tag["name"] for tag in documents.TAGS}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,8 @@ def test_every_reference_leads_somewhere_and_ids_are_unique(document: dict[str, 
     assert len(ids) == len(set(ids))
     for operation in operations:
         content = operation["responses"]["default"]["content"]
-        assert list(content) == ["application/problem+json"]
+        own = "application/json" if PROTOCOLS & {*operation["tags"]} else "application/problem+json"
+        assert list(content) == [own]
         assert operation["summary"]
 
 
@@ -74,6 +78,14 @@ def test_models_own_rows(document: dict[str, Any]) -> None:
     ):
         assert not validator.is_valid({"inputs": wrong}), wrong
     assert validator.is_valid({"inputs": {**row, "note": None, "n_calls": None}})
+
+
+def test_examples_of_the_protocols_fit_their_schemas(document: dict[str, Any]) -> None:
+    for path in ("/v2/models/dispatch/infer", "/invocations/dispatch"):
+        content = _body(document, path)
+        validator = validator_for(content["schema"])
+        assert validator.is_valid(content["example"])
+        assert not validator.is_valid({})
 
 
 def test_outcomes_by_id_key_or_list(document: dict[str, Any]) -> None:
@@ -113,9 +125,10 @@ def test_control_routes_keep_to_the_document(
     operations: dict[str, Any], mode: schemathesis.GenerationMode
 ) -> None:
     fuzzed = 0
-    for name, operation in operations.items():
-        if name.endswith(("predict", "outcomes")):
-            continue  # the workers answer these
+    for operation in operations.values():
+        answered_by_workers = {"predict", *PROTOCOLS}
+        if answered_by_workers & {*operation.definition.raw["tags"]}:
+            continue
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=ALL)

@@ -21,6 +21,7 @@ from timonel.http.openapi import complete
 from timonel.http.retraining_routes import create_retraining_routes
 from timonel.http.state_routes import create_state_routes
 from timonel.registry.manifest import decode_manifest
+from timonel.serving.protocols.documents import TAGS as PROTOCOL_TAGS
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -32,6 +33,7 @@ _DESCRIPTION = (
 
 _TAGS = [
     {"name": "predict", "description": "Each model's own routes, answered by predict workers."},
+    *PROTOCOL_TAGS,
     {"name": "models", "description": "Declared models, their versions and their history."},
     {"name": "predictions", "description": "What was logged, and how good it was."},
     {"name": "jobs", "description": "Work that lasts: retrainings, and what became of them."},

@@ -7,6 +7,7 @@ from timonel.project.model import Task
 from timonel.registry.manifest import ServingManifest
 from timonel.schema.features import Category, Feature, Flag, Number, Text, Timestamp
 from timonel.schema.schema import Schema
+from timonel.serving.protocols import documents as protocols
 from timonel.wire.answer import Reason, Source
 from timonel.wire.problem import MEDIA_TYPE
 
@@ -29,6 +30,11 @@ _PROBLEM_ANSWER: Document = {
     "description": "Refused: a problem document (RFC 9457) with a remedy.",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
+_LINES: Document = {
+    "application/x-ndjson": {
+        "schema": {"type": "string", "description": "A row a line; answered a line each, in order."}
+    }
+}
 _JSON_TYPES = ((bool, "boolean"), (int, "integer"), (float, "number"))
 
 
@@ -42,8 +48,10 @@ def complete(document: Document, manifests: list[ServingManifest]) -> Document:
         for operation in path.values():
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = _PROBLEM_ANSWER
+    document["paths"] |= protocols.server_paths()
     for manifest in manifests:
         document["paths"] |= model_paths(manifest)
+        document["paths"] |= protocols.model_paths(manifest, row_schema(manifest))
     return document
 
 
@@ -170,11 +178,14 @@ def _predict(manifest: ServingManifest) -> Document:
         "tags": ["predict"],
         "summary": f"Predict {manifest.target} ({manifest.task}) with {manifest.model}",
         "operationId": f"predict_{manifest.model}",
-        "requestBody": _body(body, example_request(manifest)),
+        "requestBody": {
+            "required": True,
+            "content": {**_body(body, example_request(manifest))["content"], **_LINES},
+        },
         "responses": {
             "200": {
                 "description": "One answer for one row, a list for a list.",
-                "content": {"application/json": {"schema": {"anyOf": [answer, many]}}},
+                "content": {"application/json": {"schema": {"anyOf": [answer, many]}}, **_LINES},
             },
             "default": _PROBLEM_ANSWER,
         },

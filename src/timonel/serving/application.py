@@ -26,8 +26,8 @@ from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots
 from timonel.serving.native_pool import NativeClient
 from timonel.serving.protocols import lines, open_inference, scoring
 from timonel.serving.protocols.forms import form_of
-from timonel.serving.routes.cors import Cors
 from timonel.serving.proxy import ControlProxy
+from timonel.serving.routes.cors import Cors
 from timonel.serving.routes.exchange import Disconnected, Exchange, Receive, Scope, Send
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.outcomes import Outcomes

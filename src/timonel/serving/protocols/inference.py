@@ -5,6 +5,7 @@ from typing import Any
 
 from timonel.errors import Phrase, closest
 from timonel.schema.features import Category, Feature, Flag, Number, Text, Timestamp
+from timonel.schema.schema import Schema
 from timonel.schema.validation import NOTHING, ONCE, TWICE, RowDecoder, read_key
 from timonel.schema.validation_fields import Fault
 from timonel.serving.protocols.errors import InvalidTensor
@@ -272,12 +273,10 @@ class _Rest:
             )
 
 
-def inputs_of(version: ServedVersion) -> list[dict[str, Any]]:
+def inputs_of(schema: Schema, key: str | None) -> list[dict[str, Any]]:
     """Describe the input tensors: one a feature, and the key where the model has one."""
-    inputs = [described(one.name, datatype_of(one)) for one in version.decoder.schema]
-    if version.decoder.key is not None:
-        inputs.append(described(version.decoder.key, BYTES))
-    return inputs
+    inputs = [described(feature.name, datatype_of(feature)) for feature in schema]
+    return inputs if key is None else [*inputs, described(key, BYTES)]
 
 
 def datatype_of(feature: Feature) -> str:

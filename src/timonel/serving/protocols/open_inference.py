@@ -106,7 +106,7 @@ class OpenInference:
                 "name": name,
                 "versions": list(loaded_of(model)),
                 "platform": f"timonel_{version.manifest.predictor}",
-                "inputs": inputs_of(version),
+                "inputs": inputs_of(version.decoder.schema, version.decoder.key),
                 "outputs": [
                     described(one.name, one.datatype, one.width)
                     for one in outputs_of(version.manifest)
