@@ -309,14 +309,11 @@ async def _days(traffic: Traffic, timeline: Timeline, day_s: float, halt: asynci
         n, day = record.n_predictions - before, day + 1
         before = record.n_predictions
         traffic.phase = f"day-{day}"
-        timeline.say(
-            "day",
-            n=n,
-            rules=record.answered_by("rules"),
-            accuracy="–"
-            if right is None
-            else f"{right['value']:.1%} [{right['low']:.1%}, {right['high']:.1%}]",
-        )
+        if right is None:
+            timeline.say("day_unknown", n=n)
+        else:
+            found = {name: right[name] for name in ("value", "low", "high")}
+            timeline.say("day", n=n, **found)
 
 
 async def _halted(halt: asyncio.Event, seconds: float) -> bool:

@@ -438,7 +438,7 @@ class Story:
         ):
             found = accuracy(self._scene.record, choice)
             if found is not None:
-                bar = "█" * round((found["value"] - 0.5) * 60)
+                bar = "█" * round(found["value"] * 40)
                 timeline.say(key, bar=bar, **found)
 
 

@@ -146,9 +146,14 @@ TEXTS: dict[str, dict[Language, str]] = {
     },
     # a living city
     "day": {
-        "en": "A day has passed: {n} calls, accuracy {accuracy}; {rules} answers by rules so far.",
-        "es": "Pasó un día: {n} llamadas, exactitud {accuracy}; {rules} respuestas de las reglas "
-        "hasta ahora.",
+        "en": "A day has passed: {n} calls; the model was right in {value:.1%} [{low:.1%}, "
+        "{high:.1%}] of those whose outcome is known.",
+        "es": "Pasó un día: {n} llamadas; el modelo acertó en {value:.1%} [{low:.1%}, {high:.1%}] "
+        "de aquellas cuyo resultado se conoce.",
+    },
+    "day_unknown": {
+        "en": "A day has passed: {n} calls; of no answer by a model is the outcome known.",
+        "es": "Pasó un día: {n} llamadas; de ninguna respuesta del modelo se conoce el resultado.",
     },
     "miles_begin": {
         "en": "A supplier's update: distances now come in miles, under their old name.",
@@ -167,6 +172,15 @@ TEXTS: dict[str, dict[Language, str]] = {
 }
 
 
+class _Comma(float):
+    """A number as it is written in Spanish."""
+
+    def __format__(self, how: str) -> str:
+        return super().__format__(how).replace(".", ",").replace("%", "\u202f%")
+
+
 def line(key: str, lang: Language, **facts: object) -> str:
-    """Give one line with its facts filled in."""
+    """Give one line with its facts filled in, its numbers as the language writes them."""
+    if lang == "es":
+        facts = {n: _Comma(f) if isinstance(f, float) else f for n, f in facts.items()}
     return TEXTS[key][lang].format(**facts)

@@ -38,7 +38,10 @@ def test_days_are_seven_in_both_languages() -> None:
 
 def test_a_line_rounds_shares_and_times() -> None:
     said = line("accuracy_before", "es", value=0.9123, low=0.88, high=0.94, n=400)
-    assert said == "En días comunes el modelo acierta en 91.2% [88.0%, 94.0%] de 400 llamadas."
+    assert said == (
+        "En días comunes el modelo acierta en 91,2\u202f% [88,0\u202f%, 94,0\u202f%] de 400 "
+        "llamadas."
+    )
 
 
 @pytest.fixture
