@@ -215,7 +215,7 @@ def _fit(
     started = perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        estimator = _fitted_estimator(model, recipe, matrix, y, seed)
+        estimator = fitted_estimator(model, recipe, matrix, y, seed)
         _require_outputs(model, recipe, estimator, matrix, classes)
     said = list(dict.fromkeys(f"{w.category.__name__}: {w.message}"[:300] for w in caught))
     return Fitted(
@@ -230,7 +230,8 @@ def _fit(
     )
 
 
-def _fitted_estimator(model: Model, recipe: Recipe, matrix: Any, y: Any, seed: int) -> Any:
+def fitted_estimator(model: Model, recipe: Recipe, matrix: Any, y: Any, seed: int) -> Any:
+    """Fit a recipe's estimator on a matrix; raises ``RecipeFailed``."""
     try:
         if recipe.build is None:
             return build(recipe, model, seed).fit(matrix, y)

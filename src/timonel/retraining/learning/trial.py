@@ -1,21 +1,17 @@
 """A quick fit, to see which rows to learn from: no compilation, no intervals, nothing kept."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from timonel.project.model import Model, Task
-from timonel.project.recipes import Recipe
 from timonel.retraining.learning.frames import Rows
 from timonel.runtime.compile import estimator_outputs
 from timonel.runtime.featuriser import Featuriser
-from timonel.training.estimators import build, resolve
+from timonel.training.estimators import resolve
 from timonel.training.features import fit_plan, matrix_of
 from timonel.training.table import class_list
+from timonel.training.train import fitted_estimator
 
 
 def losses_of(model: Model, learn: Rows, held: Rows, timezone: str) -> NDArray[np.float64] | None:
@@ -41,26 +37,17 @@ def _losses(model: Model, learn: Rows, held: Rows, timezone: str) -> NDArray[np.
     matrix, held_matrix = matrix_of(featuriser, learn.values), matrix_of(featuriser, held.values)
     if model.task == Task.REGRESSION:
         y = np.array(learn.target, dtype=np.float64)
-        said = estimator_outputs(_fit(recipe, model, matrix, y), held_matrix, classifier=False)
+        said = estimator_outputs(
+            fitted_estimator(model, recipe, matrix, y, model.seed), held_matrix, classifier=False
+        )
         errors = np.abs(said[:, 0] - np.array(held.target, dtype=np.float64))
         return np.asarray(errors, dtype=np.float64)
     classes = class_list(learn.target)
     index = {label: at for at, label in enumerate(classes)}
     y = np.array([index[label] for label in learn.target], dtype=np.int64)
-    said = estimator_outputs(_fit(recipe, model, matrix, y), held_matrix, classifier=True)
+    said = estimator_outputs(
+        fitted_estimator(model, recipe, matrix, y, model.seed), held_matrix, classifier=True
+    )
     truth = np.array([index.get(label, -1) for label in held.target], dtype=np.int64)
     wrong = np.argmax(said, axis=1) != truth
     return np.asarray(wrong, dtype=np.float64)
-
-
-def _fit(recipe: Recipe, model: Model, matrix: Any, y: Any) -> Any:
-    if recipe.build is None:
-        return build(recipe, model, model.seed).fit(matrix, y)
-    estimator = recipe.build(matrix, y, model.seed)
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return estimator.fit(matrix, y)
-    except TypeError:  # no scikit-learn estimator: taken as it is
-        return estimator
-    return estimator
