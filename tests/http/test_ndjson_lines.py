@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -197,3 +198,79 @@ async def test_a_client_that_goes_away_or_does_not_read_stops_the_work(
         await asyncio.sleep(0)
     answered = len(protocols.predictions(config))
     assert 0 < answered < sent
+
+
+async def test_memory_does_not_grow_with_the_stream(config: WorkerConfig) -> None:
+    piece = lines(*[ROW] * 500)
+    pieces = iter([piece] * 30)
+    answered = 0
+
+    async def receive() -> dict[str, Any]:
+        following = next(pieces, None)
+        return {"type": "http.request", "body": following or b"", "more_body": bool(following)}
+
+    async def send(message: dict[str, Any]) -> None:
+        nonlocal answered
+        answered += message.get("body", b"").count(b"\n")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": PREDICT,
+        "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/x-ndjson")],
+    }
+    async with protocols.serving(config) as (app, _):
+        tracemalloc.start()
+        try:
+            await app(scope, receive, send)  # type: ignore[arg-type]
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert answered == 30 * 500
+    assert peak < 2 << 20
+
+
+async def test_lines_that_wait_for_the_disk_wait_together_and_keep_their_order(
+    base: ServingWorld, config: WorkerConfig
+) -> None:
+    synced = base.config(spool=config.spool, slot=config.slot, durability="synced")
+    rows = [ROW | {"visits": n % 100} for n in range(503)]
+    body = lines(*rows, b"{")
+    async with protocols.serving(synced) as (_, client):
+        response = await client.post(PREDICT, content=body, headers=LINES)
+        alone = [
+            (await client.post(PREDICT, json={"inputs": row})).json()["score"] for row in rows[:100]
+        ]
+    found = answers(response)
+    assert [one["score"] for one in found[:503]] == [alone[n % 100] for n in range(503)]
+    assert found[503]["error"]["line"] == 504
+    assert len(protocols.predictions(synced)) == 603
+
+
+@pytest.mark.parametrize("policy", ["refuse", "answer"])
+async def test_a_full_spool_is_told_in_every_form(
+    base: ServingWorld, config: WorkerConfig, policy: str
+) -> None:
+    small = base.config(
+        spool=config.spool, slot=config.slot, spool_max_bytes=2000, spool_full=policy
+    )
+    tensors = [
+        {"name": "visits", "datatype": "FP64", "shape": [1], "data": [3.5]},
+        {"name": "calls", "datatype": "INT64", "shape": [1], "data": [2]},
+        {"name": "port", "datatype": "BYTES", "shape": [1], "data": ["Arica"]},
+    ]
+    async with protocols.serving(small) as (_, client):
+        response = await client.post(PREDICT, content=lines(*[ROW] * 30), headers=LINES)
+        last = answers(response)[-1]
+        by_tensors = await client.post("/v2/models/churn/infer", json={"inputs": tensors})
+        by_table = await client.post("/invocations/churn", json={"instances": [ROW]})
+    if policy == "answer":
+        assert last["logged"] is False
+        for other in (by_tensors, by_table):
+            assert (other.status_code, other.headers["x-timonel-logged"]) == (200, "false")
+    else:
+        assert last["error"]["code"] == "spool_full"
+        assert (by_tensors.status_code, list(by_tensors.json())) == (503, ["error"])
+        assert by_table.json()["error_code"] == "TEMPORARILY_UNAVAILABLE"
+        assert by_table.headers["retry-after"]

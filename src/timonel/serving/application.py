@@ -137,7 +137,8 @@ class ServingApplication:
 
     def _open_protocols(self, predictions: Predictions) -> None:
         limit = self._config.max_body_bytes
-        self._lines = lines.Lines(self, predictions, limit)
+        waits = self._config.durability == "synced"
+        self._lines = lines.Lines(self, predictions, limit, waits=waits)
         inference = open_inference.OpenInference(self, predictions, limit)
         mlflow = scoring.Scoring(self, predictions, limit)
         self._protocols = {open_inference.ROOT: inference.answer, scoring.ROOT: mlflow.answer}

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from timonel.errors import Phrase, TimonelError
 from timonel.serving.protocols.models import Served
 from timonel.serving.routes.exchange import BODY_S, Disconnected, Exchange
-from timonel.serving.routes.predict import Predictions
+from timonel.serving.routes.predict import MAX_IN_FLIGHT, Predictions
 from timonel.serving.routes.requests import PredictRequest
 from timonel.serving.versions.snapshot import ServedModel, ServedVersion
 from timonel.wire.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
@@ -26,6 +26,8 @@ MEDIA_TYPES = (b"application/x-ndjson", b"application/ndjson", b"application/jso
 _PIECE = 32 << 10  # bytes of answers that are sent together while lines keep coming
 _INFLATED = 64 << 10  # bytes that are inflated at a time
 _TURN_S = 0.005
+_FULL_S = 0.002
+_TOGETHER = 16  # lines in flight, where each has to wait for something
 _FRAME = re.compile(rb'"inputs"\s*:')  # a row is flat: only the frame has a field of this name
 
 
@@ -43,38 +45,58 @@ class Lines:
     predictions : Predictions
     max_line_bytes : int
         A longer line is answered by an error, and passed over.
+    waits : bool
+        An answer waits for the disk: several lines wait together.
     """
 
-    def __init__(self, served: Served, predictions: Predictions, max_line_bytes: int) -> None:
+    def __init__(
+        self, served: Served, predictions: Predictions, max_line_bytes: int, *, waits: bool
+    ) -> None:
         self._served = served
         self._predictions = predictions
         self._limit = max_line_bytes
+        self._waits = waits
 
     async def answer(self, exchange: Exchange, name: str) -> None:
         """Answer a stream of rows line by line; raises ``TimonelError`` before the first."""
         exchange.route = "predict-lines"
-        self._served.model(name)
+        _, model = self._served.model(name)
+        at_once = _TOGETHER if self._waits or (model.shown and model.shown.native) else 1
         chunks = _inflated(exchange)
         await exchange.begin(MEDIA_TYPES[0])
         out = bytearray()
+        waiting: list[Line] = []
         until = time.monotonic() + _TURN_S
         try:
             async for line in _Splitter(chunks, self._limit):
-                if line is None:  # nothing more has come yet: what is done goes out
-                    if out:
-                        await exchange.piece(bytes(out))
-                        out.clear()
-                    continue
-                out += await self._one(name, line, exchange.language)
-                if len(out) > _PIECE:
+                if line is not None:
+                    waiting.append(line)
+                    if len(waiting) < at_once:
+                        continue
+                out += await self._together(name, waiting, exchange.language)
+                waiting.clear()
+                # what is done goes out before more is waited for
+                if len(out) > _PIECE or (out and line is None):
                     await exchange.piece(bytes(out))
                     out.clear()
                 if time.monotonic() > until:
                     await asyncio.sleep(0)
                     until = time.monotonic() + _TURN_S
+            out += await self._together(name, waiting, exchange.language)
         except TimonelError as error:  # the body itself breaks off: the last line says how
+            out += await self._together(name, waiting, exchange.language)
             out += _told(error, exchange.language, None)
         await exchange.piece(bytes(out), last=True)
+
+    async def _together(self, name: str, lines: list["Line"], language: str) -> bytes:
+        """Answer lines in their order; a worker that is full is waited for, not failed."""
+        if not lines:
+            return b""
+        while self._predictions.in_flight > MAX_IN_FLIGHT - len(lines):
+            await asyncio.sleep(_FULL_S)
+        if len(lines) == 1:
+            return await self._one(name, lines[0], language)
+        return b"".join(await asyncio.gather(*(self._one(name, line, language) for line in lines)))
 
     async def _one(self, name: str, line: "Line", language: str) -> bytes:
         started_ns = time.monotonic_ns()
