@@ -81,9 +81,8 @@ def test_isotonic_is_scikit_learns() -> None:
     score, label = draw(1500, 1, 2, 2)
     score = score.round(2)
     at, inverse = np.unique(score, return_inverse=True)
-    ours = fit_curve(
-        at, np.bincount(inverse).astype(float), np.bincount(inverse, label), Method.ISOTONIC
-    )
+    n, hits = (np.bincount(inverse, each).astype(float) for each in (np.ones(1500), label))
+    ours = fit_curve(at, n, hits, Method.ISOTONIC)
     theirs = IsotonicRegression(out_of_bounds="clip").fit(score, label)
     grid = np.linspace(0, 1, 501)
     assert isinstance(ours, Steps)
