@@ -168,11 +168,16 @@ def _trees(estimator: Any, plan: dict[str, Any], n_columns: int) -> _Candidate:
     for at, (weight, member) in enumerate(_members(estimator, 1.0)):
         ensemble = read_ensemble(member)
         name = f"member-{at}.onnx"
+        entry = {"artifact": name, "weight": weight, "link": ensemble.link, "output": "y"}
+        # inputs that were rounded to float32, in training too, need no ranks
+        double = ensemble.double and plan["precision"] == "float64"
+        points.append(ensemble.split_points(double=double))
+        if double:
+            ensemble, entry["cuts"] = ensemble.ranked(n_columns)
         artifacts[name] = graph(ensemble, n_columns)
         if len(artifacts[name]) > _MAX_GRAPH_BYTES:
             raise NotCompilable(f"the graph of {full_name(member)} is over 256 MiB")
-        members.append({"artifact": name, "weight": weight, "link": ensemble.link, "output": "y"})
-        points.append(ensemble.split_points())
+        members.append(entry)
     scores = OnnxScores(members, list(artifacts.values()))
     return _Candidate(
         "trees", "onnx", {**plan, "members": members}, artifacts, scores, np.vstack(points)

@@ -125,7 +125,7 @@ def _lightgbm(estimator: Any) -> Ensemble:
         _lightgbm_tree(entry["tree_structure"], at % n_outputs)
         for at, entry in enumerate(dump["tree_info"])
     ]
-    return Ensemble(trees, [0.0] * n_outputs, link)
+    return Ensemble(trees, [0.0] * n_outputs, link, double=True)
 
 
 def _lightgbm_tree(root: dict[str, Any], output: int) -> Tree:
@@ -254,7 +254,7 @@ def _hist_gradient_boosting(estimator: Any) -> Ensemble:
             )
     base = np.ravel(estimator._baseline_prediction).tolist()
     link = "identity" if classes is None else "sigmoid" if len(base) == 1 else "softmax"
-    return Ensemble(trees, base, link)
+    return Ensemble(trees, base, link, double=True)
 
 
 _LIBRARIES = frozenset({"sklearn", "xgboost", "lightgbm"})

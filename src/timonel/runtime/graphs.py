@@ -1,5 +1,11 @@
-"""ONNX graphs in service: one session a member, float32 in, margins or probabilities out."""
+"""ONNX graphs in service: one session a member, float32 in, margins or probabilities out.
 
+`OnnxScores` runs the graphs that we write; `FedGraph` runs one that a user brought, with inputs of
+its own names and types.
+"""
+
+from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,14 +37,16 @@ class OnnxScores:
     Parameters
     ----------
     members : list of dict
-        ``weight`` (they sum to 1), ``link`` (identity, sigmoid, softmax, exp), ``output`` (name).
+        ``weight`` (they sum to 1), ``link`` (identity, sigmoid, softmax, exp), ``output`` (name);
+        ``cuts`` where the graph counts ranks (`timonel.runtime.trees.Ensemble.ranked`).
     graphs : list of bytes
         The members' graphs; input ``x`` float32, shape (n_rows, n_columns).
     """
 
-    __slots__ = ("_members",)
+    __slots__ = ("_members", "_wide")
 
     def __init__(self, members: Sequence[dict[str, Any]], graphs: Sequence[bytes]) -> None:
+        self._wide = any("cuts" in member for member in members)
         self._members = []
         for member, graph in zip(members, graphs, strict=True):
             opened = session(graph)
@@ -49,14 +57,17 @@ class OnnxScores:
                     opened.get_inputs()[0].name,
                     member["link"],
                     float(member["weight"]),
+                    member.get("cuts"),
                 )
             )
 
     def row(self, featuriser: Featuriser, values: Sequence[Value]) -> list[float]:
         """Give the outputs of one row."""
+        if self._wide:
+            return self._row_of_ranks(featuriser.row(values))
         matrix = np.frombuffer(featuriser.row32(values), dtype=np.float32).reshape(1, -1)
         if len(self._members) == 1:
-            run, names, feed, link, _ = self._members[0]
+            run, names, feed, link, _, _ = self._members[0]
             return apply_link(link, run(names, {feed: matrix})[0][0].tolist())
         return self._mixed(matrix)[0]
 
@@ -64,18 +75,29 @@ class OnnxScores:
         """Give the outputs of many rows."""
         found: list[list[float]] = []
         for start in range(0, len(table), _CHUNK):
-            matrix = featuriser.rows(table[start : start + _CHUNK]).astype(np.float32)
-            found.extend(self._mixed(matrix))
+            found.extend(self._mixed(featuriser.rows(table[start : start + _CHUNK])))
         return found
 
     def outputs(self, matrix: FloatMatrix) -> FloatMatrix:
         """Give the outputs of rows that are featurised already, shape (n_rows, n_outputs)."""
-        return np.array(self._mixed(matrix.astype(np.float32)))
+        return np.array(self._mixed(matrix))
 
-    def _mixed(self, matrix: NDArray[np.float32]) -> list[list[float]]:
+    def _row_of_ranks(self, row: list[float]) -> list[float]:
+        cuts = self._members[0][-1]
+        if len(self._members) > 1 or cuts is None:
+            return self._mixed(np.array([row]))[0]
+        run, names, feed, link, _, _ = self._members[0]
+        ranks = array(
+            "f", [x if x != x else bisect_left(own, x) for own, x in zip(cuts, row, strict=True)]
+        )
+        matrix = np.frombuffer(ranks, dtype=np.float32).reshape(1, -1)
+        return apply_link(link, run(names, {feed: matrix})[0][0].tolist())
+
+    def _mixed(self, matrix: FloatMatrix | NDArray[np.float32]) -> list[list[float]]:
         mixed: list[list[float]] = []
-        for run, names, feed, link, weight in self._members:
-            outputs = [apply_link(link, row) for row in run(names, {feed: matrix})[0].tolist()]
+        for run, names, feed, link, weight, cuts in self._members:
+            fed = _float32(matrix) if cuts is None else _ranks(matrix, cuts)
+            outputs = [apply_link(link, row) for row in run(names, {feed: fed})[0].tolist()]
             if len(self._members) == 1:
                 return outputs
             if not mixed:
@@ -85,3 +107,74 @@ class OnnxScores:
                     for at, value in enumerate(row):
                         total[at] += weight * value
         return mixed
+
+
+def _float32(matrix: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # beyond float32's range: infinite, as for a row alone
+        return matrix.astype(np.float32)
+
+
+def _ranks(matrix: NDArray[Any], cuts: list[list[float]]) -> NDArray[np.float32]:
+    ranks = np.empty(matrix.shape, dtype=np.float32)
+    for at, own in enumerate(cuts):
+        column = matrix[:, at]
+        ranks[:, at] = np.where(np.isnan(column), np.nan, np.searchsorted(own, column))
+    return ranks
+
+
+class FedGraph:
+    """A graph that was made elsewhere, fed with the values of the schema themselves.
+
+    Parameters
+    ----------
+    feeds : list of dict
+        For each input of the graph its ``name``, its ``type`` (float32, float64, int64, bool or
+        string) and ``inputs``, the positions in the schema of its columns. A missing number is
+        NaN, a missing word is "".
+    member : dict
+        ``output`` (name) and ``single``: one column that is the probability of the second class.
+    graph : bytes
+    """
+
+    __slots__ = ("_feeds", "_output", "_run", "_single")
+
+    def __init__(
+        self, feeds: Sequence[dict[str, Any]], member: dict[str, Any], graph: bytes
+    ) -> None:
+        self._run = session(graph).run
+        self._feeds = [
+            (feed["name"], feed["type"], list(feed["inputs"]), bool(feed["flat"])) for feed in feeds
+        ]
+        self._output = [member["output"]]
+        self._single = bool(member.get("single"))
+
+    def row(self, featuriser: Featuriser, values: Sequence[Value]) -> list[float]:
+        """Give the outputs of one row."""
+        return self.rows(featuriser, [values])[0]
+
+    def rows(self, featuriser: Featuriser, table: Sequence[Sequence[Value]]) -> list[list[float]]:
+        """Give the outputs of many rows."""
+        found: list[list[float]] = []
+        for start in range(0, len(table), _CHUNK):
+            part = table[start : start + _CHUNK]
+            featuriser.rows(part)  # refuses what the graph cannot answer
+            fed = {
+                name: _fed(kind, [[row[at] for at in places] for row in part], flat=flat)
+                for name, kind, places, flat in self._feeds
+            }
+            outputs = np.asarray(self._run(self._output, fed)[0], dtype=np.float64)
+            outputs = outputs.reshape(len(part), -1)
+            if self._single:
+                outputs = np.hstack([1.0 - outputs, outputs])
+            found.extend(outputs.tolist())
+        return found
+
+
+def _fed(kind: str, values: list[list[Any]], *, flat: bool) -> NDArray[Any]:
+    if kind == "string":
+        matrix = np.array([["" if v is None else str(v) for v in row] for row in values], object)
+    else:
+        dtype = np.dtype(kind)
+        missing = float("nan") if dtype.kind == "f" else 0
+        matrix = np.array([[missing if v is None else v for v in row] for row in values], dtype)
+    return matrix[:, 0] if flat else matrix

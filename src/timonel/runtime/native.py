@@ -27,10 +27,13 @@ _LIBRARIES = ("scikit-learn", "xgboost-cpu", "xgboost", "lightgbm")
 # skops trusts most of scikit-learn by itself; these are the inner types it does not know.
 REVIEWED = frozenset(
     {
+        "builtins.object",
         "collections.OrderedDict",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "lightgbm.sklearn.LGBMRegressor",
+        "numpy.dtype",
+        "scipy.interpolate._bsplines.BSpline",
         "sklearn._loss._loss.CyAbsoluteError",
         "sklearn._loss._loss.CyHalfBinomialLoss",
         "sklearn._loss._loss.CyHalfMultinomialLoss",
@@ -51,8 +54,12 @@ REVIEWED = frozenset(
         "sklearn._loss.loss.PinballLoss",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
+        "sklearn.compose._column_transformer.make_column_selector",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.feature_selection._univariate_selection.chi2",
+        "sklearn.feature_selection._univariate_selection.f_classif",
+        "sklearn.feature_selection._univariate_selection.f_regression",
         "sklearn.metrics._dist_metrics.EuclideanDistance64",
         "sklearn.neighbors._kd_tree.KDTree",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",

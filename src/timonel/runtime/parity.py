@@ -142,16 +142,20 @@ def judge(
 
 
 def beside_splits(matrix: FloatMatrix, split_points: FloatMatrix) -> FloatMatrix:
-    """Move rows to lie on, just below and just above split points (in float32 steps)."""
+    """Move rows to lie on, just below and just above split points.
+
+    Steps are those of float32 where a point is a float32 number, else of float64.
+    """
     at = np.unique(
         np.linspace(0, len(split_points) - 1, min(_SPLIT_ROWS, len(split_points)), dtype=int)
     )
     made = []
     for i, index in enumerate(at):
         column, threshold = split_points[index]
-        point = np.float32(threshold)
         with np.errstate(over="ignore"):
-            beside = [np.nextafter(point, np.float32(side)) for side in (-np.inf, np.inf)]
+            kind = np.float32 if np.float32(threshold) == threshold else np.float64
+            point = kind(threshold)
+            beside = [np.nextafter(point, kind(side)) for side in (-np.inf, np.inf)]
         for value in (point, *beside):
             if not np.isfinite(value):
                 continue

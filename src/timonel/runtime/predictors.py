@@ -141,9 +141,12 @@ def load_predictor(manifest: ServingManifest, artifact: ArtifactGetter) -> Predi
     if manifest.predictor == "linear":
         return compiled_predictor(manifest, plan, LinearForm.from_plan(plan["linear"]))
     if manifest.predictor == "onnx":
-        from timonel.runtime.graphs import OnnxScores
+        from timonel.runtime.graphs import FedGraph, OnnxScores
 
         graphs = [read_artifact(manifest, m["artifact"], artifact) for m in plan["members"]]
+        if "feeds" in plan:
+            fed = FedGraph(plan["feeds"], plan["members"][0], graphs[0])
+            return compiled_predictor(manifest, plan, fed)
         return compiled_predictor(manifest, plan, OnnxScores(plan["members"], graphs))
     raise UnreadablePlan(
         object="manifest",

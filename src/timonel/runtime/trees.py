@@ -6,8 +6,10 @@ branch that keeps every float32 input on its side, so that a graph decides exact
 estimator does on the same float32 numbers; only the sums of leaves differ, by rounding.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -54,21 +56,54 @@ class Ensemble:
     link : {"identity", "sigmoid", "softmax", "exp"}
     strict : bool
         XGBoost's ``<`` instead of ``<=``.
+    double : bool
+        The estimator compares in float64, as LightGBM and histogram boosting do; the others
+        round their inputs to float32 first.
     """
 
     trees: Sequence[Tree]
     base: Sequence[float]
     link: str
     strict: bool = False
+    double: bool = False
 
-    def split_points(self) -> NDArray[np.float64]:
-        """Give (column, threshold as the graph holds it) of every inner node, shape (n, 2)."""
+    def ranked(self, n_columns: int) -> tuple["Ensemble", list[list[float]]]:
+        """Give the same trees over ranks, and the cuts of each column that ranks count.
+
+        With ``rank(x)`` the number of cuts below ``x``, ``x <= cut[k]`` is ``rank(x) <= k``: small
+        whole numbers, so that a graph in float32 decides as float64 does.
+        """
+        found: list[set[float]] = [set() for _ in range(n_columns)]
+        for tree in self.trees:
+            for column, threshold in zip(tree.feature, tree.threshold, strict=True):
+                if column >= 0 and isfinite(threshold):
+                    found[column].add(float(threshold))
+        cuts = [sorted(column) for column in found]
+        trees = [
+            replace(
+                tree,
+                threshold=[
+                    float(bisect_left(cuts[column], threshold)) if column >= 0 else 0.0
+                    for column, threshold in zip(tree.feature, tree.threshold, strict=True)
+                ],
+            )
+            for tree in self.trees
+        ]
+        return replace(self, trees=trees), cuts
+
+    def split_points(self, *, double: bool = False) -> NDArray[np.float64]:
+        """Give (column, threshold) of every inner node, shape (n, 2).
+
+        The threshold is that of the estimator (``double``), or as a float32 graph holds it.
+        """
         found = [np.zeros((0, 2))]
         for tree in self.trees:
             feature = np.asarray(tree.feature)
             inner = feature >= 0
-            rounded = thresholds_f32(np.asarray(tree.threshold)[inner], strict=self.strict)
-            found.append(np.column_stack([feature[inner], rounded]))
+            points = np.asarray(tree.threshold, dtype=np.float64)[inner]
+            if not double:
+                points = thresholds_f32(points, strict=self.strict).astype(np.float64)
+            found.append(np.column_stack([feature[inner], points]))
         return np.vstack(found)
 
 

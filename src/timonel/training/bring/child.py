@@ -27,7 +27,8 @@ from timonel.training.bring.classes import classes_of, describe, is_classifier, 
 from timonel.training.bring.errors import CannotAnswer, CannotServe, NotAModel
 from timonel.training.bring.inputs import Original, inputs_of
 from timonel.training.bring.loading import libraries, load
-from timonel.training.bring.orders import Orders, Reply, Said, Table, fault_of
+from timonel.training.bring.onnx_graphs import compiled_graph, feeds_of, open_graph, read_graph
+from timonel.training.bring.orders import Description, Orders, Reply, Said, Table, fault_of
 from timonel.training.bring.probing import Refusals, refusals_of
 from timonel.training.bring.symbols import KindClash, NotTranslatable
 from timonel.training.bring.translate import Translated, plan_of, translate
@@ -55,6 +56,8 @@ def bring(orders: Orders) -> Reply:
     TimonelError
         One of `timonel.training.bring.errors`.
     """
+    if orders.form == "onnx":
+        return _bring_graph(orders)
     estimator = load(orders)
     classifier = is_classifier(estimator, orders)
     if orders.schema is None:
@@ -90,6 +93,43 @@ def bring(orders: Orders) -> Reply:
     )
 
 
+def _bring_graph(orders: Orders) -> Reply:
+    graph = read_graph(load(orders), orders)
+    if orders.schema is None:
+        names = [name for name, _, n, _ in graph.inputs if n == 1]
+        kinds = {name: kind for name, kind, _, _ in graph.inputs}
+        said: list[tuple[str, str, list[str]]] = [
+            (n, "category" if kinds[n] == "string" else "number", []) for n in names
+        ]
+        task = "regression" if not graph.has_labels else "binary"
+        return Reply(description=Description("ONNX", task, said, graph.labels))
+    schema = Schema.from_json(orders.schema)
+    feeds, inputs = feeds_of(graph, schema, orders)
+    asked, member, classes = open_graph(orders, schema, graph, feeds, inputs)
+    refusals = refusals_of(asked, schema, [*orders.clean], orders)
+    rows = _rows(orders, refusals)
+    steps = refusals.steps(schema, orders.model)
+    plan = plan_of(steps, schema, timezone=orders.timezone)
+    table = rows.clean + rows.dirty
+    compiled = compiled_graph(asked, graph, member, feeds, plan, table)
+    answerable = [row for row in orders.sample if refusals.allow(row)]
+    return Reply(
+        kind="onnx",
+        plan=compiled.plan,
+        verdict=compiled.verdict,
+        artifacts=_written(compiled.artifacts, Path(orders.folder)),
+        classes=classes,
+        estimator="ONNX",
+        libraries=libraries(),
+        clean=rows.clean,
+        dirty=rows.dirty,
+        outputs=asked(table).tolist(),
+        answerable=[refusals.allow(row) for row in orders.sample],
+        sample_outputs=asked(answerable).tolist() if answerable else [],
+        findings=[*_unused(inputs.unused), *_refused(refusals, schema)],
+    )
+
+
 class _Served:
     """The ways from a model to what serves it, each held against the model itself."""
 
@@ -111,7 +151,7 @@ class _Served:
         """Compile, else run the estimator behind our featuriser, else run the whole as it is."""
         if translated is None:
             return self._whole([{"way": "translation", "why": why}])
-        plan = self._plan(translated.steps, "float32")
+        plan = self._plan(translated.steps)
         compiled = compile_estimator(
             translated.estimator,
             plan,
@@ -122,7 +162,6 @@ class _Served:
         if compiled.scores is not None:
             return compiled
         refused = list(compiled.verdict["refused"])
-        plan = self._plan(translated.steps, "float64")
         verdict = judge(
             Featuriser.from_plan(plan),
             _Estimator(translated.estimator, self._original.classifier),
@@ -137,13 +176,8 @@ class _Served:
             translated.estimator, plan, verdict.to_json(way="native", refused=refused), None
         )
 
-    def _plan(self, steps: list[dict[str, Any]], precision: str) -> dict[str, Any]:
-        return plan_of(
-            [*self._refused, *steps],
-            self._schema,
-            timezone=self._orders.timezone,
-            precision=precision,
-        )
+    def _plan(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
+        return plan_of([*self._refused, *steps], self._schema, timezone=self._orders.timezone)
 
     def _whole(self, refused: list[dict[str, str]]) -> Compiled:
         """Serve the model as it came: its own library sees the rows as a DataFrame."""
@@ -159,7 +193,7 @@ class _Served:
             "ties": 0,
             "refused": refused,
         }
-        return self._native(self._original.estimator, self._plan([], "float64"), verdict, frame)
+        return self._native(self._original.estimator, self._plan([]), verdict, frame)
 
     def _native(
         self, estimator: Any, plan: dict[str, Any], verdict: dict[str, Any], frame: Any

@@ -31,7 +31,16 @@ _PACKAGES = {
     "skopt": "scikit-optimize",
     "category_encoders": "category-encoders",
 }
-_LIBRARIES = ("scikit-learn", "xgboost-cpu", "xgboost", "lightgbm", "numpy", "pandas", "skops")
+_LIBRARIES = (
+    "scikit-learn",
+    "xgboost-cpu",
+    "xgboost",
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "skops",
+    "onnx",
+)
 _SEARCHES = frozenset(
     {"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"}
 )
@@ -197,4 +206,18 @@ def lightgbm_estimator(booster: Any) -> Any:
     return estimator
 
 
-_READERS = {"skops": _skops, "pickle": _pickle, "xgboost": _xgboost, "lightgbm": _lightgbm}
+def _onnx(orders: Orders) -> Any:
+    import onnx
+
+    model = onnx.load(orders.path)  # with its data beside it, where it has such files
+    onnx.checker.check_model(model)
+    return model
+
+
+_READERS = {
+    "skops": _skops,
+    "pickle": _pickle,
+    "xgboost": _xgboost,
+    "lightgbm": _lightgbm,
+    "onnx": _onnx,
+}

@@ -5,16 +5,16 @@ refuses it must refuse in service too, and is not asked of it in the parity rows
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from timonel.errors import Phrase
-from timonel.runtime.featuriser import Value
+from timonel.runtime.featuriser import FloatMatrix, Value
 from timonel.schema.features import Category
 from timonel.schema.schema import Schema
 from timonel.training.bring.errors import CannotAnswer
-from timonel.training.bring.inputs import Original
+from timonel.training.bring.inputs import Inputs
 from timonel.training.bring.orders import Orders, Table
 from timonel.training.bring.transformers import UNSEEN
 
@@ -73,7 +73,20 @@ class Refusals(NamedTuple):
         return rows
 
 
-def refusals_of(original: Original, schema: Schema, rows: Table, orders: Orders) -> Refusals:
+class Asked(Protocol):
+    """A brought model that can be asked: an `Original`, or a graph."""
+
+    @property
+    def inputs(self) -> Inputs:
+        """What it takes."""
+        ...
+
+    def __call__(self, table: Sequence[Sequence[Value]]) -> FloatMatrix:
+        """Give its outputs."""
+        ...
+
+
+def refusals_of(original: Asked, schema: Schema, rows: Table, orders: Orders) -> Refusals:
     """Find what a model refuses.
 
     Raises
@@ -97,7 +110,7 @@ def refusals_of(original: Original, schema: Schema, rows: Table, orders: Orders)
     return Refusals(missing, words)
 
 
-def answers(original: Original, table: Table) -> bool:
+def answers(original: Asked, table: Table) -> bool:
     """Say whether the model gives finite numbers for rows."""
     try:
         return bool(np.isfinite(original(table)).all())
@@ -105,7 +118,7 @@ def answers(original: Original, table: Table) -> bool:
         return False
 
 
-def _answered(original: Original, rows: Table, orders: Orders) -> list[Value]:
+def _answered(original: Asked, rows: Table, orders: Orders) -> list[Value]:
     fullest = sorted(rows, key=lambda row: sum(value is None for value in row))[:_TRIED]
     said: object = Phrase("no numbers", "ningún número")
     for row in fullest:

@@ -45,15 +45,13 @@ def translate(estimator: Any, inputs: Inputs, schema: Schema) -> Translated:
     return Translated(steps_of(columns), final)
 
 
-def plan_of(
-    steps: list[dict[str, Any]], schema: Schema, *, timezone: str, precision: str
-) -> dict[str, Any]:
-    """Make a plan of steps."""
+def plan_of(steps: list[dict[str, Any]], schema: Schema, *, timezone: str) -> dict[str, Any]:
+    """Make a plan of steps; in float64, as the pipeline itself computes."""
     return {
         "format": FORMAT,
         "timezone": timezone,
         "n_inputs": len(schema),
-        "precision": precision,
+        "precision": "float64",
         "steps": steps,
     }
 
