@@ -32,9 +32,10 @@ from timonel.simulate.result import (
     latency_ms,
     version_document,
 )
-from timonel.simulate.story import Herald, Scene, Story, Timeline, spare
-from timonel.simulate.texts import Language
+from timonel.simulate.story import Scene, Story, spare
+from timonel.simulate.texts import Language, Timeline
 from timonel.simulate.traffic import Traffic, TrafficOptions, connect, fetch, reported_predictions
+from timonel.simulate.witness import Herald
 
 Say = Callable[[str], None]
 Value = TypeVar("Value")
@@ -227,7 +228,8 @@ def _result(
     timeline: Timeline,
 ) -> DemoResult:
     retrainings = [job for job in herald.sight.jobs if job.kind == "retrain"]
-    decisive = next((job for job in retrainings if job.outcome == "promoted"), None)
+    of_it = [job for job in retrainings if job.result.get("version") == told.promoted]
+    decisive = (of_it or retrainings)[-1:]
     seconds = time.monotonic() - timeline.began
     return DemoResult(
         versions=[version_document(version) for version in versions],
@@ -241,9 +243,7 @@ def _result(
         outcomes_joined=n_joined,
         drift_detected_at=iso(told.drift_detected_at),
         alerts=[alert_document(alert) for alert in herald.sight.alerts],
-        retraining=job_document(
-            decisive or (retrainings[-1] if retrainings else None), timeline.clock.rate
-        ),
+        retraining=job_document(decisive[0], timeline.clock.rate) if decisive else None,
         promoted=told.promoted,
         accuracy_before=accuracy(record, told.before),
         accuracy_during_drift=accuracy(record, told.during),

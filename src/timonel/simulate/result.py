@@ -121,10 +121,8 @@ def alert_document(alert: Alert) -> dict[str, Any]:
     }
 
 
-def job_document(job: JobSeen | None, rate: float) -> dict[str, Any] | None:
+def job_document(job: JobSeen, rate: float) -> dict[str, Any]:
     """Describe a retraining for JSON; seconds are real ones, by the event clock's rate."""
-    if job is None:
-        return None
     return {
         "job_id": job.job_id,
         "state": job.state,

@@ -1,6 +1,12 @@
 """The lines that a demo prints, in English and Spanish."""
 
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal
+from zoneinfo import ZoneInfo
+
+from timonel.clock import AffineClock
 
 Language = Literal["en", "es"]
 
@@ -73,6 +79,11 @@ TEXTS: dict[str, dict[Language, str]] = {
         "{high:.1%}] of {n} calls.",
         "es": "Las obras siguen, y la versión nueva acierta en {value:.1%} [{low:.1%}, "
         "{high:.1%}] de {n} llamadas.",
+    },
+    "not_repaired": {
+        "en": "That is not good enough yet: it learned from too few days of the works. The loop "
+        "goes on.",
+        "es": "Todavía no alcanza: aprendió de muy pocos días de obras. El ciclo sigue.",
     },
     "rolled_back": {
         "en": "A drill: roll back to {version}. {n_current} of {n_live} workers answer by it; the "
@@ -184,3 +195,26 @@ def line(key: str, lang: Language, **facts: object) -> str:
     if lang == "es":
         facts = {n: _Comma(f) if isinstance(f, float) else f for n, f in facts.items()}
     return TEXTS[key][lang].format(**facts)
+
+
+class Timeline:
+    """Lines said so far, each with the second and the city's hour at which it was said."""
+
+    def __init__(
+        self, lang: Language, clock: AffineClock, zone: ZoneInfo, say: Callable[[str], None]
+    ) -> None:
+        self.began = time.monotonic()
+        self.lines: list[str] = []
+        self.lang = lang
+        self.clock = clock
+        self._zone = zone
+        self._say = say
+
+    def say(self, key: str, **facts: object) -> None:
+        """Say a line of the catalogue, now."""
+        local = datetime.fromtimestamp(self.clock.now_us() / 1e6, UTC).astimezone(self._zone)
+        day = DAYS[self.lang][local.weekday()]
+        when = f"{time.monotonic() - self.began:6.1f} s  {day} {local:%d/%m %H:%M}"
+        text = f"{when}  {line(key, self.lang, **facts)}"
+        self.lines.append(text)
+        self._say(text)

@@ -5,8 +5,10 @@ changes nothing, and what is new since the last look is found by comparing two l
 story can be told as it happens.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,13 +19,16 @@ from timonel.alerts.rows import Choice
 from timonel.alerts.texts import describe, severity_word
 from timonel.app import App
 from timonel.retraining.report import outcome_sentence
+from timonel.simulate.texts import Timeline
 from timonel.store.engine import reading
+from timonel.store.errors import StoreUnavailable
 from timonel.store.tables import transitions
 from timonel.store.tables_loop import job_steps, jobs, verdicts
 
 DRIFT_MONITORS = ("feature_drift", "prediction_drift")
 _US = 1_000_000
 _MOST_ALERTS = 500
+_LOOK_S = 0.25
 
 
 class StepSeen(NamedTuple):
@@ -273,3 +278,32 @@ def _said(job: JobSeen, lang: str) -> str:
         return outcome_sentence(job.result, lang).replace("**", "")
     detail = job.error.get(f"detail_{lang}") or job.error.get("detail") or job.state
     return str(detail)
+
+
+class Herald:
+    """Looks at what the system does, again and again, and says what is new."""
+
+    def __init__(self, app: App, model: str, timeline: Timeline) -> None:
+        self._app = app
+        self._model = model
+        self._timeline = timeline
+        self.sight = Sight()
+
+    async def watch(self, halt: asyncio.Event) -> None:
+        """Look until told to stop, and once more then; a busy database is asked again."""
+        while True:
+            last = halt.is_set()
+            with suppress(StoreUnavailable):
+                await self.look()
+            if last:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(halt.wait(), _LOOK_S)
+
+    async def look(self) -> None:
+        """Look once."""
+        found = await asyncio.to_thread(look, self._app, self._model)
+        timeline = self._timeline
+        for item in news(self.sight, found, lang=timeline.lang, rate=timeline.clock.rate):
+            timeline.say(item.key, **item.facts)
+        self.sight = found
