@@ -33,6 +33,7 @@ ROAD_WORKS = Drift(road_works=0.3)
 _POLL_S = 0.1
 _LONGEST_S = 240.0
 _ANSWERS_SEEN = 30
+_DAY_US = 86_400_000_000
 Found = TypeVar("Found")
 
 
@@ -385,10 +386,14 @@ class Story:
         return len(self._scene.record.chosen(Choice(source, phases=(phase,))))
 
     def _alert(self, kind: str, since_us: int) -> Alert | None:
-        found = self._scene.herald.sight.alerts
-        return next(
-            (a for a in found if a.kind == kind and a.fired_at and a.fired_at >= since_us), None
-        )
+        """Find an alert that fired since a moment, or that was firing and has been seen again."""
+        for alert in self._scene.herald.sight.alerts:
+            if alert.kind != kind or alert.fired_at is None:
+                continue
+            again = alert.active and alert.last_seen_at >= since_us + _DAY_US
+            if alert.fired_at >= since_us or again:
+                return alert
+        return None
 
     def _is_over(self, alert_id: int) -> bool:
         found = self._scene.herald.sight.alerts

@@ -144,8 +144,8 @@ TEXTS: dict[str, dict[Language, str]] = {
         "es": "La alerta {id} fue resuelta a mano: {title}.",
     },
     "job": {
-        "en": "A retraining begins by itself (trigger: {trigger}).",
-        "es": "Comienza un reentrenamiento por sí solo (motivo: {trigger}).",
+        "en": "A retraining begins; its cause: {trigger}.",
+        "es": "Comienza un reentrenamiento; su causa: {trigger}.",
     },
     "job_over": {
         "en": "The retraining took {seconds:.1f} s. {said}",

@@ -19,6 +19,7 @@ from timonel.alerts.rows import Choice
 from timonel.alerts.texts import describe, severity_word
 from timonel.app import App
 from timonel.retraining.report import outcome_sentence
+from timonel.retraining.texts import TRIGGERS
 from timonel.simulate.texts import Timeline
 from timonel.store.engine import reading
 from timonel.store.errors import StoreUnavailable
@@ -261,7 +262,8 @@ def _of_jobs(before: Sight, now: Sight, lang: str, rate: float) -> Iterator[News
     for job in now.jobs:
         old = known.get(job.job_id)
         if old is None:
-            yield News("job", {"trigger": job.trigger or "hand"})
+            cause = TRIGGERS.get(job.trigger, TRIGGERS["hand"])[lang]
+            yield News("job", {"trigger": cause})
         if _ended(job) and (old is None or not _ended(old)):
             seconds = job.seconds(rate) or 0.0
             said = _said(job, lang)
