@@ -95,7 +95,8 @@ def test_a_table_is_read_back_identical(rows: list[Any], dialect: dict[str, Any]
     assert frame["fecha"].to_list() == [row[2] for row in rows]
     assert frame["activo"].to_list() == [row[3] for row in rows]
     truth = pl.Series([" ".join(row[4]).strip() for row in rows]).str.normalize("NFC")
-    assert frame["texto"].to_list() == truth.to_list()
+    # A text of which nothing is left, once blanks are cut, is missing.
+    assert frame["texto"].to_list() == [text or None for text in truth]
 
 
 @settings(max_examples=150, deadline=None)
