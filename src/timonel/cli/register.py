@@ -1,5 +1,6 @@
 """The command ``timonel register``: a model that was fitted elsewhere becomes a version."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,8 @@ from timonel.cli.output import explained, language, out, out_json, say, text
 if TYPE_CHECKING:
     from timonel.registry.registry import ModelVersion
     from timonel.training.train import TrainedVersion
+
+_REASON = "by hand; no holdout was measured"
 
 
 def register(app: typer.Typer) -> None:
@@ -65,9 +68,10 @@ def register_model(
             say("register_pickle")
         brought, version = app.bring(model, given, who=who or host_name())
         if promote:
-            version = app.registry.promote(
-                model, version.version, who=who or host_name(), reason=text("register_reason")
+            done = app.registry.promote(
+                model, version.version, who=who or host_name(), reason=_REASON
             )
+            version = replace(done, already_registered=version.already_registered)
         if as_json:
             out_json(_document(brought, version))
         else:

@@ -208,8 +208,8 @@ def _run(orders: Orders, arguments: list[str], limit_s: float) -> None:
             stdin=subprocess.DEVNULL,
             timeout=limit_s,
             check=True,
-            env={
-                **os.environ,
+            env={  # addresses and keys of the project are nothing to the maker of a pickle
+                **{name: v for name, v in os.environ.items() if not name.startswith("TIMONEL_")},
                 "PYTHONPATH": str(Path(timonel.__file__).parents[1]),
                 "OMP_NUM_THREADS": "1",
             },

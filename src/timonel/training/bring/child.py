@@ -29,8 +29,8 @@ from timonel.training.bring.inputs import Original, inputs_of
 from timonel.training.bring.loading import libraries, load
 from timonel.training.bring.onnx_graphs import compiled_graph, feeds_of, open_graph, read_graph
 from timonel.training.bring.orders import Description, Orders, Reply, Said, Table, fault_of
-from timonel.training.bring.probing import Refusals, refusals_of
-from timonel.training.bring.symbols import KindClash, NotTranslatable
+from timonel.training.bring.probing import Refusals, answers, refusals_of
+from timonel.training.bring.symbols import KindClash, NotTranslatable, Unencoded
 from timonel.training.bring.translate import Translated, plan_of, translate
 
 
@@ -240,6 +240,8 @@ def _translated(
     except NotTranslatable as error:
         return None, str(error)
     except KindClash as clash:
+        if isinstance(clash, Unencoded) and any(answers(original, [r]) for r in orders.clean[:20]):
+            return None, f"{type(original.estimator).__name__} encodes words itself"
         feature = list(schema)[clash.input]
         kind = type(feature).__name__
         if clash.words:

@@ -83,7 +83,7 @@ def _explained(orders: Orders) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise _needs(orders, error.name or str(error)) from error
     except Exception as error:
-        said = " ".join(str(error).split())[:200]
+        said = " ".join(str(error).partition("Stack trace:")[0].split())[:200]
         raise UnreadableModel(
             path=orders.given, form=orders.form, found=f"{type(error).__name__}: {said}"
         ) from error

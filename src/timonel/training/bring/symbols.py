@@ -29,6 +29,10 @@ class KindClash(Exception):
         self.words = words
 
 
+class Unencoded(KindClash):
+    """Words that no encoder turned into numbers before the estimator."""
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     """A feature as it came: a number, a word or a text.
@@ -108,13 +112,13 @@ def steps_of(columns: Sequence[Column]) -> list[dict[str, Any]]:
     ------
     NotTranslatable
         If only some of a text's terms are left.
-    KindClash
+    Unencoded
         If a word is left that no encoder turned into a number.
     """
     steps: list[dict[str, Any]] = []
     for (kind, at), group in groupby(columns, key=lambda c: (type(c), c.input)):
         if kind is Raw:
-            raise KindClash(at, "an estimator that takes numbers", words=False)
+            raise Unencoded(at, "an estimator that takes numbers", words=False)
         if kind is Arithmetic:
             steps += [_arithmetic(column) for column in group if isinstance(column, Arithmetic)]
         elif kind is Lookup:

@@ -168,6 +168,8 @@ def _imputer(imputer: Any, columns: Columns) -> Columns:
 def _filled(column: Column, fill: Any) -> Column:
     if isinstance(column, Raw):
         return column if column.fill is not None else Raw(column.input, _plain(fill))
+    if isinstance(fill, str):
+        raise KindClash(column.input, repr(fill), words=True)
     return changed(column, [("fill", float(fill))], "SimpleImputer")
 
 

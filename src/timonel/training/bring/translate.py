@@ -13,6 +13,8 @@ from timonel.training.bring.inputs import Inputs
 from timonel.training.bring.symbols import Arithmetic, Column, NotTranslatable, Raw, Term, steps_of
 from timonel.training.bring.transformers import transformed
 
+_THRESHOLDS = frozenset({"FixedThresholdClassifier", "TunedThresholdClassifierCV"})
+
 
 class Translated(NamedTuple):
     """What a pipeline is made of: the steps of a plan, and the estimator that sees its columns."""
@@ -33,16 +35,23 @@ def translate(estimator: Any, inputs: Inputs, schema: Schema) -> Translated:
     """
     features = list(schema)
     columns: list[Column] = [_start(at, features[at]) for at in inputs.positions]
-    final = estimator
+    final = _inner(estimator)
     while type(final).__name__ == "Pipeline" and full_name(final).startswith("sklearn."):
         for _, part in final.steps[:-1]:
             columns = transformed(part, columns)
-        final = final.steps[-1][1]
+        final = _inner(final.steps[-1][1])
     order = sorted(range(len(columns)), key=lambda at: isinstance(columns[at], Term))
     if order != list(range(len(columns))):
         final = _reordered(final, order)
         columns = [columns[at] for at in order]
     return Translated(steps_of(columns), final)
+
+
+def _inner(estimator: Any) -> Any:
+    """Look through what only moves the threshold of a decision: probabilities stay the same."""
+    while type(estimator).__name__ in _THRESHOLDS and hasattr(estimator, "estimator_"):
+        estimator = estimator.estimator_
+    return estimator
 
 
 def plan_of(steps: list[dict[str, Any]], schema: Schema, *, timezone: str) -> dict[str, Any]:

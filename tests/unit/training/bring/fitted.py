@@ -8,7 +8,6 @@ from typing import Any
 
 import cloudpickle
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -30,6 +29,7 @@ from timonel.training.bring.formats import look_at
 from timonel.training.bring.orders import Orders, Reply
 from timonel.training.train import TrainedVersion
 
+pd: Any = pytest.importorskip("pandas")
 NUMBERS, WORDS = ["tenure", "monthly"], ["contract", "pay"]
 FEATURES: tuple[Feature, ...] = (
     Number("tenure", ge=0, le=100, required=False),
@@ -40,7 +40,7 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
-def churn_table(n: int = 500, seed: int = 7) -> pd.DataFrame:
+def churn_table(n: int = 500, seed: int = 7) -> Any:
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
@@ -77,14 +77,14 @@ def preprocessing(**parts: Any) -> ColumnTransformer:
     )
 
 
-def fitted(estimator: Any, frame: pd.DataFrame, target: Any = None, **parts: Any) -> Pipeline:
+def fitted(estimator: Any, frame: Any, target: Any = None, **parts: Any) -> Pipeline:
     y = frame["churn"] if target is None else target
     pipeline = Pipeline([("prepare", preprocessing(**parts)), ("model", estimator)])
     return pipeline.fit(frame.drop(columns="churn"), y)
 
 
 def churn_model(**changes: Any) -> Model:
-    given = {
+    given: dict[str, Any] = {
         "name": "churn",
         "task": "binary",
         "target": "churn",
@@ -138,7 +138,7 @@ def dirty_rows(model: Model, n: int = 150) -> list[list[Any]]:
     return rows.clean + rows.dirty
 
 
-def frame_of_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+def frame_of_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
     """The same rows as pandas reads them from a file: what the original is asked with."""
     frame = pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows])
     for name in frame.columns:

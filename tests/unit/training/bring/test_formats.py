@@ -5,7 +5,6 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import joblib
 import lightgbm
 import numpy as np
 import pytest
@@ -17,7 +16,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-pd = pytest.importorskip("pandas")
+pd: Any = pytest.importorskip("pandas")
+joblib: Any = pytest.importorskip("joblib")
 
 from tests.conftest import DATA  # noqa: E402
 from tests.unit.training.bring.fitted import (  # noqa: E402
@@ -47,7 +47,7 @@ X.loc[::9, "b"] = np.nan
 Y2 = (X["a"] + X["c d"] > 0).astype(int)
 Y3 = np.digitize(X["a"], [-0.5, 0.5])
 ROWS = X.astype(object).where(X.notna(), None).to_numpy().tolist()
-QUICK = {"n_estimators": 8, "random_state": 0}
+QUICK: dict[str, Any] = {"n_estimators": 8, "random_state": 0}
 
 
 def same(found: Served, truth: Any, rows: Any = ROWS) -> None:
@@ -129,7 +129,7 @@ def test_onnx_of_one_matrix_without_its_library(tmp_path: Path) -> None:
     file.write_bytes(to_onnx(ridge, clean[:1].astype(np.float64)).SerializeToString())
     regression = churn_model(task="regression", schema=NUMBERS.schema)
     answered = converted_file(regression, file, tmp_path, clean.tolist()).predictor
-    said = [answer.prediction for answer in answered.predict_rows(clean.tolist())]
+    said: Any = [answer.prediction for answer in answered.predict_rows(clean.tolist())]
     np.testing.assert_allclose(said, ridge.predict(clean), rtol=1e-5, atol=1e-5)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pd = pytest.importorskip("pandas")
+pd: Any = pytest.importorskip("pandas")
 
 from lightgbm import LGBMClassifier, LGBMRegressor  # noqa: E402
 from sklearn.calibration import CalibratedClassifierCV  # noqa: E402
@@ -55,7 +55,7 @@ from xgboost import XGBClassifier, XGBRegressor  # noqa: E402
 TABLE = churn_table()
 LABELS = TABLE["churn"]
 CODES = (LABELS == "yes").astype(int)
-SMALL = {"n_estimators": 12, "random_state": 0}
+SMALL: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
 
 ESTIMATORS: dict[str, tuple[Callable[[], Any], Any, str]] = {
     "logistic": (lambda: LogisticRegression(max_iter=5000), LABELS, "linear"),
@@ -193,7 +193,7 @@ def test_a_regression_and_a_model_of_numbers_alone(tmp_path: Path) -> None:
         inside.mkdir()
         found = converted(model, pipeline, inside, rows)
         assert found.kind == ("linear" if at == 0 else "onnx"), found.why
-        said = [answer.prediction for answer in found.predictor.predict_rows(rows)]
+        said: Any = [answer.prediction for answer in found.predictor.predict_rows(rows)]
         truth = pipeline.predict(frame_of_rows(model.schema.names, rows))
         np.testing.assert_allclose(said, truth, rtol=1e-5)
     # fitted on an array: the order of the schema is taken for the order of its columns
