@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.manifest import Baseline, ServingManifest, ServingPolicy
-from timonel.runtime.errors import InvalidOutput
+from timonel.runtime.errors import InvalidOutput, RowRefused
 from timonel.runtime.native import PICKLE_ARTIFACT, dump, library_versions
 from timonel.serving.native_pool import NativeClient
 from timonel.serving.processes.children import Child
@@ -61,12 +61,13 @@ def temperamental() -> Any:
 def native_manifest(artifacts: ArtifactStore) -> ServingManifest:
     files = dump(temperamental(), model="price", allow_pickle=True)
     number = {"kind": "number", "input": 0, "fill": 0.0, "mean": 0.0, "scale": 1.0}
+    asked = {"missing": True, "values": None, "name": "visits", "model": "price"}
     plan = {
         "format": 1,
         "timezone": "UTC",
         "n_inputs": 1,
         "precision": "float64",
-        "steps": [number],
+        "steps": [{"kind": "refuse", "input": 0, **asked}, number],
         "native": {
             "libraries": library_versions(),
             "artifact": PICKLE_ARTIFACT,
@@ -163,6 +164,13 @@ async def test_rows_are_answered_in_order_under_concurrency(
     )
     for table, said in zip(tables, answers, strict=True):
         assert [one.prediction for one in said] == [2 * row[0] for row in table]
+
+
+@in_module_loop
+async def test_a_row_that_the_model_refuses_is_told_apart(client: NativeClient, host: Host) -> None:
+    with pytest.raises(RowRefused, match="visits"):
+        await client.predict(host.digest, [[None]], PATIENT_S)
+    assert (await client.predict(host.digest, [[7.0]], PATIENT_S))[0].prediction == 14.0
 
 
 @in_module_loop

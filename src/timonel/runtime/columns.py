@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from timonel.runtime.errors import InvalidOutput
+from timonel.errors import Phrase
+from timonel.runtime.errors import RowRefused
 
 FloatMatrix = NDArray[np.float64]
 Operation = tuple[str, float]
@@ -129,16 +130,16 @@ class Refuse:
     def _check(self, value: Any) -> None:
         if value is None:
             if self._missing:
-                raise InvalidOutput(
+                raise RowRefused(
                     model=self._model,
-                    found=f"no value for {self._name}, which the model cannot do without",
-                    expected="a value",
+                    found=Phrase("no value for {name}", "ningún valor de {name}", name=self._name),
+                    expected=Phrase("a value", "un valor"),
                 )
         elif self._values is not None and value not in self._values:
-            raise InvalidOutput(
+            raise RowRefused(
                 model=self._model,
-                found=f"{self._name} = {str(value)[:80]!r}, which the model was not taught",
-                expected="a value that it knows",
+                found=f"{self._name} = {str(value)[:80]!r}",
+                expected=Phrase("a word that it was taught", "una palabra que conozca"),
             )
 
     def extend(self, value: Any, row: list[float]) -> None:

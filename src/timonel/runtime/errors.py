@@ -21,6 +21,25 @@ class InvalidOutput(TimonelError):
     }
 
 
+class RowRefused(InvalidOutput):
+    """A row that the model cannot answer by its nature; the next one it may: no broken model."""
+
+    code = "row_refused_by_model"
+    texts = {
+        "en": Text(
+            "Model {model} cannot answer this row: found {found}, expected {expected}.",
+            "The fallback answers such rows. Declare the feature `required=True` (or its words, "
+            'with unseen="reject") to refuse them at the door, or fit the model with an imputer.',
+        ),
+        "es": Text(
+            "El modelo {model} no puede responder esta fila: hay {found}, se esperaba {expected}.",
+            "El respaldo responde esas filas. Declare la variable con `required=True` (o sus "
+            'palabras, con unseen="reject") para rechazarlas en la entrada, o ajuste el modelo '
+            "con un imputador.",
+        ),
+    }
+
+
 class ArtifactMismatch(Corrupt):
     """An artifact's bytes do not have the hash that the manifest names."""
 

@@ -10,7 +10,7 @@ import msgspec
 
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.manifest import decode_manifest
-from timonel.runtime.errors import InvalidOutput
+from timonel.runtime.errors import InvalidOutput, RowRefused
 from timonel.runtime.predictors import Predictor
 from timonel.serving.config import PoolConfig, decode
 from timonel.serving.native_pool import Ask, Reply
@@ -61,7 +61,11 @@ def answer(models: Models, ask: Ask) -> Reply:
     try:
         return Reply(ask.id, "ok", predictor.predict_rows(ask.rows))
     except InvalidOutput as error:
-        return Reply(ask.id, "invalid", facts=error.context)
+        facts = {
+            name: str(fact) if isinstance(fact, str) else fact
+            for name, fact in error.context.items()
+        }
+        return Reply(ask.id, "refused" if isinstance(error, RowRefused) else "invalid", facts=facts)
     except Exception as error:  # noqa: BLE001 - a user's estimator may raise anything
         return Reply(ask.id, "failed", detail=_say(error))
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from timonel.runtime.errors import InvalidOutput
+from timonel.runtime.errors import InvalidOutput, RowRefused
 from timonel.serving.config import PoolConfig, decode
 from timonel.serving.processes.errors import NativeFailed, NativeTimeout, NativeUnavailable
 from timonel.serving.processes.liveness import end_with_parent, receive_orders
@@ -43,7 +43,7 @@ class Ask(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """What came of it: ok, timeout, unavailable (no such model), failed (it raised) or invalid."""
+    """What came of it: ok, timeout, unavailable (no such model), failed, invalid or refused."""
 
     id: int
     status: str
@@ -112,6 +112,8 @@ class NativeClient:
             return reply
         if reply.status == "invalid":
             raise InvalidOutput(**reply.facts)
+        if reply.status == "refused":
+            raise RowRefused(**reply.facts)
         kinds = {"timeout": NativeTimeout, "failed": NativeFailed}
         raise kinds.get(reply.status, NativeUnavailable)(**facts, detail=reply.detail)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from timonel.errors import TimonelError
-from timonel.runtime.errors import InvalidOutput
+from timonel.runtime.errors import InvalidOutput, RowRefused
 from timonel.schema.validation import Values
 from timonel.serving.errors import NotServable, RulesFailed
 from timonel.serving.processes.errors import NativeTimeout
@@ -65,6 +65,8 @@ def by_model(version: ServedVersion, values: Values, now: Monotonic = time.monot
         return instead(version, values, Reason.BREAKER_OPEN)
     try:
         answer = predictor.predict_row(values)
+    except RowRefused as error:  # the row's doing: the breaker judges models
+        return instead(version, values, failure(version, error))
     except Exception as error:  # noqa: BLE001 - whatever a model raises, the client gets an answer
         breaker.failed(now())
         return instead(version, values, failure(version, error))

@@ -11,6 +11,7 @@ import msgspec
 from timonel.errors import TimonelError
 from timonel.events.errors import SpoolFull
 from timonel.events.frames import PredictionFrame
+from timonel.runtime.errors import RowRefused
 from timonel.schema.errors import InvalidRow
 from timonel.schema.validation import MOST_ERRORS, FieldError, Row, Values
 from timonel.serving.errors import NotServable, Overloaded
@@ -263,6 +264,10 @@ class Predictions:
                 version.digest, table, _limit_s(version, len(table))
             )
             pairs = list(zip(table, answers, strict=True))
+        except RowRefused as error:  # the row's doing: the breaker judges models
+            if len(table) == 1:
+                return await _instead(version, table, failure(version, error))
+            return [given for row in table for given in await self._by_native(version, [row])]
         except Exception as error:  # noqa: BLE001 - whatever fails there, the client gets an answer
             breaker.failed(time.monotonic())
             return await _instead(version, table, failure(version, error))

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from timonel.registry.manifest import ServingManifest, ServingPolicy
-from timonel.runtime.errors import InvalidOutput
+from timonel.runtime.errors import InvalidOutput, RowRefused
 from timonel.serving.errors import NotServable
 from timonel.serving.routes.fallback import Given, by_model, checked, instead, many_by_model
 from timonel.serving.versions.snapshot import ServedVersion, load_version
@@ -53,6 +53,14 @@ def test_a_model_that_raises_is_answered_for(
     values: Any, source: str, error: Exception, reason: str
 ) -> None:
     assert told(by_model(served(predictor=FailingPredictor(error)), values)) == (source, reason)
+
+
+def test_rows_that_a_model_refuses_never_open_its_breaker() -> None:
+    error = RowRefused(model="m", found="no value for age", expected="a value")
+    version = served(predictor=FailingPredictor(error))
+    for _ in range(20):
+        assert told(by_model(version, VALUES)) == ("rules", "invalid_output")
+    assert version.breaker.closed
 
 
 def test_a_real_overflow_is_invalid_output() -> None:

@@ -30,7 +30,7 @@ from tests.unit.training.bring.fitted import (
 )
 
 from timonel.errors import TimonelError
-from timonel.runtime.errors import InvalidOutput
+from timonel.runtime.errors import RowRefused
 from timonel.schema.features import Category, Number
 from timonel.schema.schema import Schema
 from timonel.training.bring.bring import Bring, declaration_for
@@ -256,7 +256,7 @@ def test_what_the_model_refuses_is_refused_in_service_and_said(tmp_path: Path) -
     assert found.kind == "onnx"
     said: Any = found.came
     assert any("monthly" in finding.en and "rules" in finding.en for finding in said.findings)
-    with pytest.raises(InvalidOutput, match="monthly"):
+    with pytest.raises(RowRefused, match="monthly"):
         found.predictor.predict_row([1.0, None])
     assert found.predictor.predict_row([1.0, 60.0]).prediction in ("no", "yes")
 
