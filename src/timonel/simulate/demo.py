@@ -85,8 +85,8 @@ class WorldEvent:
 
 
 WORLD_EVENTS = (
-    WorldEvent(3, Drift(road_works=0.3), "works_begin"),
-    WorldEvent(12, Drift(road_works=0.3, miles=True), "miles_begin"),
+    WorldEvent(3, Drift(road_works=0.4), "works_begin"),
+    WorldEvent(12, Drift(road_works=0.4, miles=True), "miles_begin"),
     WorldEvent(24, Drift(), "usual_again"),
     WorldEvent(36, Drift(road_works=0.4, fleet_share=0.7), "strike_begins"),
 )

@@ -38,7 +38,7 @@ dispatch = replace(
     dispatch,
     policy=Policy(
         min_accuracy=0.80,
-        min_samples=1000,
+        min_samples=600,
         approval="automatic",
         retrain_on_loss=True,
         cooldown="12h",

@@ -29,7 +29,7 @@ LABELS = 900
 """Labelled answers that each of the three accuracies is measured on, at least."""
 
 REACH_S = 1.0
-ROAD_WORKS = Drift(road_works=0.3)
+ROAD_WORKS = Drift(road_works=0.4)
 _POLL_S = 0.1
 _LONGEST_S = 240.0
 _ANSWERS_SEEN = 30
