@@ -46,14 +46,14 @@ class PickleNotAllowed(ProjectFault):
             "Cannot bring {path}: it is a pickle, and reading a pickle runs whatever code its "
             "maker put into it.",
             "If you trust who made it, repeat with --allow-pickle: it is read once, in a separate "
-            "process, and converted; no server ever reads it. Or save it as "
+            "process, and converted. Or save it as "
             "`skops.io.dump(model, 'model.skops')` and bring that.",
         ),
         "es": Text(
             "No se puede traer {path}: es un pickle, y leer un pickle ejecuta cualquier código "
             "que su autor haya puesto en él.",
             "Si confía en quien lo hizo, repita con --allow-pickle: se lee una vez, en un proceso "
-            "aparte, y se convierte; ningún servidor lo lee. O guárdelo con "
+            "aparte, y se convierte. O guárdelo con "
             "`skops.io.dump(model, 'model.skops')` y traiga ese archivo.",
         ),
     }
