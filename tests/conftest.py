@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast inputs are drawn says how busy the machine is, and nothing of our code.
+settings.register_profile("timonel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("timonel")
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = Path(os.environ.get("TIMONEL_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
