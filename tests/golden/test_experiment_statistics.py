@@ -235,7 +235,7 @@ def test_e_value_is_the_mixture_it_stands_for(side: str) -> None:
     k = n * (-2 * log(level) + log(1 - 2 * log(level))) / 5000
 
     def weighted(theta: float) -> float:
-        return exp(theta * z - theta**2 / 2) * stats.norm.pdf(theta, scale=sqrt(k))
+        return float(exp(theta * z - theta**2 / 2) * stats.norm.pdf(theta, scale=sqrt(k)))
 
     span = {"two": (-60.0, 60.0), "greater": (0.0, 60.0), "less": (-60.0, 0.0)}[side]
     mixed = integrate.quad(weighted, *span, limit=200)[0] * (1 if side == "two" else 2)
