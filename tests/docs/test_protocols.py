@@ -42,6 +42,10 @@ async def test_the_example_is_answered(
     config = world.config(spool=tmp_path / "spool", slot=tmp_path / "metrics")
     async with protocols.serving(config) as (_, client):
         response = await client.post(path, content=body, headers={"Content-Type": kind})
+    if path.endswith("/predictions"):
+        assert response.status_code == 202, response.text
+        assert len(protocols.predictions(config)) == len(response.json()["prediction_ids"]) == 1
+        return
     assert response.status_code == 200, response.text
     lines = response.text.splitlines() if "ndjson" in kind else [response.text]
     found = [one for line in lines for one in answers(path, json.loads(line))]
@@ -50,7 +54,7 @@ async def test_the_example_is_answered(
 
 
 def test_the_page_shows_every_protocol() -> None:
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9
     assert {path.split("/")[1].split("?")[0] for path, _, _ in EXAMPLES} == {
         "v1",
         "v2",

@@ -1,8 +1,10 @@
 """What came in and what was answered, column by column and hour by hour, as counts.
 
 Each stored prediction is counted in the cells of the profile of the version that answered; what
-rules or the baseline answered, in those of the champion, under version "". So a check compares a
-window with its reference without reading a single raw row.
+rules or the baseline answered, in those of the champion, under version ""; what was recorded of a
+model of the outside, in those of the champion too, under that model's own version. So a check
+compares a window with its reference without reading a single raw row. Recorded answers that came
+without their inputs are in no window: they are not rows of missing values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +14,14 @@ import msgspec
 from msgspec.structs import astuple
 from sqlalchemy import Connection, select
 
-from timonel.events.frames import PredictionFrame
+from timonel.events.frames import NO_INPUTS, PredictionFrame
 from timonel.stats.profiles.profile import Profile, counts_add
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.stats.profiles.rows import RowCounter
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables import aliases, model_versions
 from timonel.store.tables_loop import column_windows, profiles
+from timonel.wire.answer import is_outside
 
 HOUR_US = 3_600_000_000
 _N_KEY = 7
@@ -131,7 +134,7 @@ class ColumnWindows:
 
     def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
         """Take predictions; they are counted when their profile can be read."""
-        self._frames += frames
+        self._frames += [f for f in frames if f.features != NO_INPUTS or _registered(f.version)]
 
     def add_truths(self, changes: Sequence[object]) -> None:
         """Truths change nothing here."""
@@ -159,14 +162,16 @@ class ColumnWindows:
         self, connection: Connection
     ) -> dict[tuple[str, str, str, int], tuple[ProfiledRows, list[PredictionFrame]]]:
         champions: dict[str, str] = {}
-        if any(not frame.version for frame in self._frames):
+        if any(not _registered(frame.version) for frame in self._frames):
             champions = _champions(connection, self._project)
         groups: dict[tuple[str, str, str, int], tuple[ProfiledRows, list[PredictionFrame]]] = {}
         for frame in self._frames:
             key = (frame.model, frame.version, frame.variant, frame.at // HOUR_US)
             group = groups.get(key)
             if group is None:
-                version = frame.version or champions.get(frame.model, "")
+                version = frame.version
+                if not _registered(version):
+                    version = champions.get(frame.model, "")
                 rows = self._rows_of(connection, frame.model, version)
                 if rows is None:
                     continue
@@ -221,6 +226,10 @@ class ColumnWindows:
 def counts_text(counts: Mapping[str, Any]) -> str:
     """Write the counts of a window as its row keeps them: canonical JSON, without ``n``."""
     return _encode({"cells": counts["cells"], "ends": counts["ends"]}).decode()
+
+
+def _registered(version: str) -> bool:
+    return version != "" and not is_outside(version)
 
 
 def _champions(connection: Connection, project: str) -> dict[str, str]:

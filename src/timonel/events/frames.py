@@ -9,6 +9,8 @@ import msgspec
 from timonel.wire.answer import Label
 
 FORMAT = 1
+NO_INPUTS = b"{}"
+"""The features of a recorded prediction that came without its row (a schema is never empty)."""
 
 
 class PredictionFrame(
@@ -31,7 +33,7 @@ class PredictionFrame(
     score: float | None
     probabilities: dict[str, float] | None
     explanation: str | None
-    latency_us: int
+    latency_us: int  # 0: not known (a prediction recorded from outside)
     features: bytes  # the validated row as a JSON object
 
 

@@ -106,7 +106,7 @@ def prediction_document(row: PredictionRow) -> dict[str, Any]:
         "score": row.score,
         "probabilities": _decoded(row.probabilities),
         "explanation": row.explanation,
-        "latency_ms": row.latency_us / 1000,
+        "latency_ms": row.latency_us / 1000 if row.latency_us else None,  # 0: nobody measured it
         "inputs": msgspec.json.decode(row.features),
         "outcome": truth,
     }

@@ -8,7 +8,7 @@ from timonel.registry.manifest import ServingManifest
 from timonel.schema.features import Category, Feature, Flag, Number, Text, Timestamp
 from timonel.schema.schema import Schema
 from timonel.serving.protocols import documents as protocols
-from timonel.wire.answer import Reason, Source
+from timonel.wire.answer import LONGEST_OUTSIDE, Reason, Source
 from timonel.wire.problem import MEDIA_TYPE
 
 Document = dict[str, Any]
@@ -56,11 +56,12 @@ def complete(document: Document, manifests: list[ServingManifest]) -> Document:
 
 
 def model_paths(manifest: ServingManifest) -> Document:
-    """Describe a model's predict and outcome routes with its own schema."""
+    """Describe a model's routes of predictions and outcomes with its own schema."""
     here = f"/v1/models/{manifest.model}"
     return {
         f"{here}/predict": {"post": _predict(manifest)},
         f"{here}/outcomes": {"post": _outcomes(manifest)},
+        f"{here}/predictions": {"post": _records(manifest)},
     }
 
 
@@ -161,6 +162,11 @@ def _predict(manifest: ServingManifest) -> Document:
             "inputs": {"anyOf": [row, {"type": "array", "items": row, "minItems": 1}]},
             "unit_id": {"type": "string"},
             "prediction_id": {"type": "string", "format": "uuid", "description": "UUIDv7."},
+            "prediction_ids": {
+                "type": "array",
+                "items": {"type": "string", "format": "uuid"},
+                "description": "One UUIDv7 a row, where inputs is a list.",
+            },
             "partial": {"type": "boolean", "description": "Answer per row; refuse none for all."},
         },
     }
@@ -194,6 +200,7 @@ def _predict(manifest: ServingManifest) -> Document:
 
 def _outcomes(manifest: ServingManifest) -> Document:
     properties: Document = {
+        "outcome_id": {"type": "string", "format": "uuid", "description": "Your own UUIDv7."},
         "prediction_id": {"type": "string", "format": "uuid"},
         "value": _value(manifest),
         "at": {"type": "string", "description": "ISO 8601: the moment the truth belongs to."},
@@ -229,6 +236,55 @@ def _outcomes(manifest: ServingManifest) -> Document:
             "202": {
                 "description": "Taken; GET /v1/outcomes/{id} tells what became of it.",
                 "content": {"application/json": {"schema": accepted}},
+            },
+            "default": _PROBLEM_ANSWER,
+        },
+    }
+
+
+def _records(manifest: ServingManifest) -> Document:
+    properties: Document = {
+        "prediction": _label(manifest),
+        "inputs": row_schema(manifest),
+        "version": {"type": "string", "minLength": 1, "maxLength": LONGEST_OUTSIDE},
+        "source": {"enum": [Source.EXTERNAL.value, Source.RULES.value]},
+        "score": {"type": ["number", "null"]},
+        "probabilities": {"type": ["object", "null"], "additionalProperties": {"type": "number"}},
+        "explanation": {"type": ["string", "null"]},
+        "latency_ms": {"type": "number", "exclusiveMinimum": 0},
+        "at": {"type": "string", "description": "ISO 8601: when it was answered; default now."},
+        "unit_id": {"type": "string"},
+        "prediction_id": {"type": "string", "format": "uuid", "description": "Your own UUIDv7."},
+    }
+    if manifest.outcome.key is not None:
+        properties["key"] = {"type": ["string", "integer"]}
+    one = {"type": "object", "required": ["prediction"], "properties": properties}
+    many = {
+        "type": "object",
+        "required": ["predictions"],
+        "properties": {"predictions": {"type": "array", "items": one, "minItems": 1}},
+    }
+    recorded = {
+        "type": "object",
+        "required": ["prediction_ids"],
+        "properties": {
+            "prediction_ids": {"type": "array", "items": {"type": "string", "format": "uuid"}}
+        },
+    }
+    example = {
+        "prediction": manifest.classes[0] if manifest.classes else 1,
+        "version": "2026-03",
+        **example_request(manifest),
+    }
+    return {
+        "tags": ["predict"],
+        "summary": f"Record predictions of {manifest.target} that were made elsewhere",
+        "operationId": f"record_{manifest.model}",
+        "requestBody": _body({"anyOf": [one, many]}, example),
+        "responses": {
+            "202": {
+                "description": "Recorded under these ids; one sent twice counts once.",
+                "content": {"application/json": {"schema": recorded}},
             },
             "default": _PROBLEM_ANSWER,
         },

@@ -30,6 +30,7 @@ from timonel.stats.profiles.profile import ColumnProfile, Profile
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.engine import reading
 from timonel.store.reads_series import Counted, read_counted, read_counted_hours
+from timonel.wire.answer import is_outside
 
 FEATURES, ANSWERS = "feature_drift", "prediction_drift"
 MONITORS = (FEATURES, ANSWERS)
@@ -118,10 +119,13 @@ def _judge(watched: Watched, window: Window, version: str | None) -> list[Verdic
 
 
 def _answering(watched: Watched, rows: Sequence[Counted]) -> str:
-    """Give the version that answered most of a window; the champion where rules answered all."""
+    """Give the version that answered most of a window; the champion where none of ours did.
+
+    A model of the outside has no reference of its own: its inputs are compared with the champion's.
+    """
     answered: Counter[str] = Counter()
     for row in rows:
-        if row.version:
+        if row.version and not is_outside(row.version):
             answered[row.version] += row.n
     champion = watched.champion.version if watched.champion is not None else ""
     if not answered:

@@ -1,9 +1,9 @@
 """The predict worker's ASGI application: a few raw routes, and the rest forwarded.
 
-It answers ``POST /v1/models/{model}/predict``, ``POST /v1/models/{model}/outcomes``, ``/livez``,
-``/readyz``, ``/metrics`` and the routes of other protocols by itself; every other path goes to the
-control process, or is refused where there is none (role predict). Nothing here waits for a
-database or a disk but the spool's own write.
+It answers ``POST /v1/models/{model}/predict``, ``.../outcomes`` and ``.../predictions``,
+``/livez``, ``/readyz``, ``/metrics`` and the routes of other protocols by itself; every other path
+goes to the control process, or is refused where there is none (role predict). Nothing here waits
+for a database or a disk but the spool's own write.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from timonel.serving.routes.exchange import Disconnected, Exchange, Receive, Sco
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.outcomes import Outcomes
 from timonel.serving.routes.predict import Predictions
+from timonel.serving.routes.records import Records
 from timonel.serving.versions.reload import Reloader
 from timonel.serving.versions.snapshot import Loader, ServedModel, Snapshot
 from timonel.store.lean import LeanStore
@@ -41,6 +42,7 @@ FIRST_S = 5.0  # how long a start waits for the database before it answers "not 
 _ROUTES = (
     "POST /v1/models/{model}/predict",
     "POST /v1/models/{model}/outcomes",
+    "POST /v1/models/{model}/predictions",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",
@@ -89,6 +91,7 @@ class ServingApplication:
         self._spool: SpoolWriter | None = None
         self._predictions: Predictions | None = None
         self._outcomes: Outcomes | None = None
+        self._records: Records | None = None
         self._lines: lines.Lines | None = None
         self._protocols: dict[str, Answering] = {}  # by the first part of a path
 
@@ -106,9 +109,8 @@ class ServingApplication:
     @property
     def in_flight(self) -> int:
         """How many requests with a whole body are being answered."""
-        if self._predictions is None or self._outcomes is None:
-            return 0
-        return self._predictions.in_flight + self._outcomes.in_flight
+        takers = (self._predictions, self._outcomes, self._records)
+        return sum(taker.in_flight for taker in takers if taker is not None)
 
     async def start(self) -> None:
         """Open the spool and load what is to be served; a second call does nothing.
@@ -131,6 +133,7 @@ class ServingApplication:
         journal = Journal(self._spool, self._slot, may_skip=config.spool_full == "answer")
         self._predictions = Predictions(journal, self._native, max_rows=config.max_rows)
         self._outcomes = Outcomes(journal, max_rows=config.max_rows)
+        self._records = Records(journal, max_rows=config.max_rows)
         self._open_protocols(self._predictions)
         self._reloader.start()
         await asyncio.to_thread(self._reloader.wait_first, FIRST_S)
@@ -208,7 +211,11 @@ class ServingApplication:
                 await self._predict(exchange, name, started_ns)
                 return
             if action == "outcomes":
-                await self._accept_outcomes(exchange, name)
+                exchange.require("POST")
+                await self._accept(exchange, name, action, self._outcomes)
+                return
+            if action == "predictions" and exchange.method == "POST":  # GET lists them: control
+                await self._accept(exchange, name, action, self._records)
                 return
         answer = self._own.get(path)
         if answer is not None:
@@ -239,15 +246,15 @@ class ServingApplication:
         )
         await exchange.reply_prediction(reply)
 
-    async def _accept_outcomes(self, exchange: Exchange, name: str) -> None:
-        exchange.route = "outcomes"
-        exchange.require("POST")
+    async def _accept(
+        self, exchange: Exchange, name: str, route: str, taker: Outcomes | Records | None
+    ) -> None:
+        exchange.route = route
         self.model(name)
         body = await exchange.body(self._config.max_body_bytes)
         snapshot, model = self.model(name)
-        assert self._outcomes is not None  # noqa: S101 - there is a snapshot, so it was started
-        reply = await self._outcomes.accept(snapshot, model, body)
-        await exchange.reply_json(reply, status=202)
+        assert taker is not None  # noqa: S101 - there is a snapshot, so it was started
+        await exchange.reply_json(await taker.accept(snapshot, model, body), status=202)
 
     def snapshot(self) -> Snapshot:
         """Give what is served now; raises ``NotReady`` before there is something and at the end."""

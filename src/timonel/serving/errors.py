@@ -100,6 +100,26 @@ class InvalidOutcome(InvalidInput):
     }
 
 
+class InvalidRecord(InvalidInput):
+    """One or more predictions made elsewhere break the form; all faults are listed."""
+
+    code = "invalid_record"
+    texts = {
+        "en": Text(
+            "Cannot record the predictions of model {model}: {count} field(s) do not fit. "
+            "{summary}",
+            'Send {{"prediction": ..., "inputs": {{...}}, "version": "..."}}, and where known '
+            "`at`, in ISO 8601, and a `prediction_id` of your own.",
+        ),
+        "es": Text(
+            "No se pueden registrar las predicciones del modelo {model}: {count} campo(s) no "
+            "cumplen. {summary}",
+            'Envíe {{"prediction": ..., "inputs": {{...}}, "version": "..."}} y, si se conocen, '
+            "`at`, en ISO 8601, y un `prediction_id` propio.",
+        ),
+    }
+
+
 class RulesFailed(ProjectFault):
     """The rules raised an error, or answered what is no answer of the model."""
 

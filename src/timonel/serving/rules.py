@@ -155,6 +155,18 @@ class OutputCheck:
             _explained(answer.explanation),
         )
 
+    def fault(self, answer: Answer) -> tuple[str, str, str] | None:
+        """Name what is wrong with an answer: (field, found, expected); None where nothing is."""
+        for field, part in (
+            ("prediction", Answer(answer.prediction)),
+            ("score", Answer(answer.prediction, answer.score)),
+            ("probabilities", answer),
+        ):
+            tidy = self.checked(part)
+            if not isinstance(tidy, Answer):
+                return field, *tidy
+        return None
+
     def _prediction_fault(self, prediction: Any) -> tuple[str, str] | None:
         found = f"the prediction {_shown(prediction)}"
         if self._regression:

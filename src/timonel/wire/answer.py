@@ -12,6 +12,7 @@ class Source(StrEnum):
     MODEL = "model"
     RULES = "rules"
     BASELINE = "baseline"
+    EXTERNAL = "external"  # a model outside of Timonel, whose answer was recorded
 
 
 class Reason(StrEnum):
@@ -25,6 +26,27 @@ class Reason(StrEnum):
     OVERLOAD = "overload"
     LOW_CONFIDENCE = "low_confidence"
     INVALID_OUTPUT = "invalid_output"
+    SERVER_AWAY = "server_away"  # a client answered by its own copy of the rules
+
+
+OUTSIDE = "ext:"
+LONGEST_OUTSIDE = 28
+
+
+def outside_version(text: str) -> str:
+    """Give the version under which a model of the outside is counted: no registered one has it.
+
+    Examples
+    --------
+    >>> outside_version("2024-03")
+    'ext:2024-03'
+    """
+    return OUTSIDE + text
+
+
+def is_outside(version: str) -> bool:
+    """Say whether a stored version is of a model of the outside."""
+    return version.startswith(OUTSIDE)
 
 
 class Answer(NamedTuple):

@@ -42,4 +42,10 @@ class OutcomesReply(msgspec.Struct, frozen=True, gc=False):
     outcome_ids: list[str]
 
 
+class RecordsReply(msgspec.Struct, frozen=True, gc=False):
+    """The ids under which predictions of elsewhere were recorded, in the order sent."""
+
+    prediction_ids: list[str]
+
+
 encode_reply = msgspec.json.Encoder(enc_hook=str).encode

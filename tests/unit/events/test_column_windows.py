@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from timonel.events.column_windows import ProfiledRows, counts_text
-from timonel.events.frames import PredictionFrame
+from timonel.events.frames import NO_INPUTS, PredictionFrame
 from timonel.registry.registry import Registry
 from timonel.stats.profiles.profile import Profile, counts_add
 from timonel.stats.profiles.reference import profile_of
@@ -156,6 +156,24 @@ def test_rules_are_counted_on_the_champions_profile(profiled: tuple[Bench, Profi
     drainer.drain_once()
     same(total(bench), recount(profile, more))
     assert bench.rows("column_windows", "version", "profile_id") == [("", profile.digest())]
+
+
+def test_models_of_the_outside_are_counted_on_the_champions_profile_by_their_own_name(
+    profiled: tuple[Bench, Profile],
+) -> None:
+    bench, profile = profiled
+    with bench.engine.begin() as connection:
+        row = {"project": PROJECT, "model": "churn", "alias": "champion", "version": "1.0.0"}
+        connection.execute(insert(aliases), row)
+    told = frames(50, version="ext:b7")
+    without = [
+        msgspec.structs.replace(f, id=bytes(14) + bytes([i, 1]), features=NO_INPUTS)
+        for i, f in enumerate(told[:20])
+    ]
+    bench.write(*told, *without)
+    assert bench.drainer().drain_once().n_inserted == 70
+    same(total(bench), recount(profile, told))
+    assert bench.rows("column_windows", "version", "profile_id") == [("ext:b7", profile.digest())]
 
 
 def test_versions_without_a_profile_are_passed_over(profiled: tuple[Bench, Profile]) -> None:

@@ -34,6 +34,7 @@ _WHY = {
         "its version gave what is no answer",
         "su versión dio algo que no es respuesta",
     ),
+    Reason.SERVER_AWAY: ("its server was away", "su servidor no estaba"),
 }
 
 

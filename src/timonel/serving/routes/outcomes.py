@@ -10,26 +10,23 @@ from timonel.errors import Phrase, TimonelError, closest, summary_of
 from timonel.events.errors import SpoolFull
 from timonel.events.frames import OutcomeFrame
 from timonel.schema.validation import MOST_ERRORS, NOTHING, ONCE, TWICE, UNKNOWN_FIELD, read_key
-from timonel.schema.validation_fields import Fault, parse_moment
+from timonel.schema.validation_fields import Fault
 from timonel.serving.errors import InvalidOutcome
 from timonel.serving.metrics import Family
+from timonel.serving.routes.fields import field_error, moment, own_id, prediction_named
 from timonel.serving.routes.journal import Journal
 from timonel.serving.versions.snapshot import ServedModel, Snapshot
 from timonel.wire.answer import Label
 from timonel.wire.errors import TooManyRows
-from timonel.wire.ids import id_text, parse_uuid
+from timonel.wire.ids import id_text
 from timonel.wire.replies import OutcomesReply
 from timonel.wire.strict_json import JsonObject, Unusable, describe, read_json
 
 ORIGIN = "api"
-_FIELDS = ("prediction_id", "key", "value", "at")
+_FIELDS = ("outcome_id", "prediction_id", "key", "value", "at")
 INLINE_BYTES = 16 << 10  # more is read in a thread
 _LONGEST_VALUE = 256
 _VALUE = Phrase("true, false, a text, a number or null", "true, false, un texto, un número o null")
-_A_MOMENT = Phrase(
-    "a moment in ISO 8601: 2026-03-01T14:30:00-03:00",
-    "un momento en ISO 8601: 2026-03-01T14:30:00-03:00",
-)
 _BY_ID = Phrase(
     "prediction_id: the model declares no key (`outcome=Outcome(key=...)` declares one)",
     "prediction_id: el modelo no declara llave (`outcome=Outcome(key=...)` declara una)",
@@ -74,7 +71,7 @@ class OutcomeReader:
                     "by itself, a list of at least one outcome",
                     "sola, una lista de al menos un resultado",
                 )
-                raise self._invalid([_error(0, "outcomes", "wrong_type", found, expected)])
+                raise self._invalid([field_error(0, "outcomes", "wrong_type", found, expected)])
             sent = listed
         if len(sent) > max_rows:
             raise TooManyRows(found=len(sent), limit=max_rows)
@@ -98,24 +95,25 @@ class OutcomeReader:
                 "an object with prediction_id or key, and value",
                 "un objeto con prediction_id o key, y value",
             )
-            return [_error(row, "outcomes", "wrong_type", describe(sent), expected)]
+            return [field_error(row, "outcomes", "wrong_type", describe(sent), expected)]
         errors: list[dict[str, Any]] = []
         read: dict[str, Any] = {}
         for field, reader in (
-            ("prediction_id", _prediction_id),
+            ("outcome_id", own_id),
+            ("prediction_id", prediction_named),
             ("key", self._read_key),
             ("value", _value),
-            ("at", self._moment),
+            ("at", partial(moment, zone=self._zone)),
         ):
             try:
                 read[field] = reader(sent.get(field)) if field in sent else None
             except Fault as fault:
-                errors.append(_error(row, field, fault.code, fault.found, fault.expected))
+                errors.append(field_error(row, field, fault.code, fault.found, fault.expected))
         errors += self._frame_errors(sent, row)
         if errors:
             return errors
         return OutcomeFrame(
-            id=identifier,
+            id=read["outcome_id"] or identifier,
             at=at,
             model=self._model,
             prediction=read["prediction_id"],
@@ -131,15 +129,16 @@ class OutcomeReader:
         if len(named) != 1:
             found = Phrase("both", "ambos") if named else Phrase("neither", "ninguno")
             expected = Phrase("one of prediction_id and key", "uno de prediction_id y key")
-            errors.append(_error(row, "prediction_id", "wrong_name", found, expected))
+            errors.append(field_error(row, "prediction_id", "wrong_name", found, expected))
         if "value" not in sent:
-            errors.append(_error(row, "value", "missing", NOTHING, _VALUE))
+            errors.append(field_error(row, "value", "missing", NOTHING, _VALUE))
         for name in [name for name in sent if name not in _FIELDS][:20]:
             known = closest(name[:64], list(_FIELDS))
             expected = Phrase("one of {known}", "uno de {known}", known=known)
-            errors.append(_error(row, name[:64], "unknown_field", UNKNOWN_FIELD, expected))
+            errors.append(field_error(row, name[:64], "unknown_field", UNKNOWN_FIELD, expected))
         errors += [
-            _error(row, name[:64], "duplicate_field", TWICE, ONCE) for name in sent.duplicates[:20]
+            field_error(row, name[:64], "duplicate_field", TWICE, ONCE)
+            for name in sent.duplicates[:20]
         ]
         return errors
 
@@ -147,16 +146,6 @@ class OutcomeReader:
         if sent is not None and self._key is None:
             raise Fault("no_key_declared", describe(sent), _BY_ID)
         return read_key(sent)
-
-    def _moment(self, sent: Any) -> int | None:
-        if sent is None:
-            return None
-        if not isinstance(sent, str):
-            raise Fault("wrong_type", describe(sent), _A_MOMENT)
-        try:
-            return parse_moment(sent.strip(), self._zone)
-        except (ValueError, OverflowError):
-            raise Fault("not_a_time", describe(sent), _A_MOMENT) from None
 
     def _invalid(self, errors: list[dict[str, Any]]) -> InvalidOutcome:
         return InvalidOutcome(
@@ -211,19 +200,6 @@ class Outcomes:
         return await asyncio.to_thread(read)
 
 
-def _prediction_id(sent: Any) -> bytes | None:
-    if sent is None:
-        return None
-    identifier = parse_uuid(sent) if isinstance(sent, str) else None
-    if identifier is None:
-        expected = Phrase(
-            "the prediction_id of an answer: a UUID's text",
-            "el prediction_id de una respuesta: el texto de un UUID",
-        )
-        raise Fault("not_an_id", describe(sent), expected)
-    return identifier
-
-
 def _value(sent: Any) -> Label | None:
     if sent is None or isinstance(sent, bool):
         return sent
@@ -244,7 +220,3 @@ def _value(sent: Any) -> Label | None:
     if not isinstance(sent, str | int | float):
         raise Fault("wrong_type", describe(sent), _VALUE)
     return sent
-
-
-def _error(row: int, field: str, code: str, found: str, expected: str) -> dict[str, Any]:
-    return {"row": row, "field": field, "code": code, "found": found, "expected": expected}

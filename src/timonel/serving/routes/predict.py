@@ -143,7 +143,7 @@ class Predictions:
                 raise Overloaded(found=self.in_flight - 1, limit=MAX_IN_FLIGHT)
             shown = pinned or model.shown
             if shown is None:
-                raise _unreadable(model)
+                raise unreadable(model)
             if isinstance(body, bytes):
                 request = shown.requests.quick(body, self._max_rows)
                 if request is None:
@@ -198,9 +198,12 @@ class Predictions:
             answers.update((place, (choice, one)) for place, one in zip(places, given, strict=True))
         frames: dict[int, PredictionFrame] = {}
         logged = True
+        ids = asked.request.ids
         for turn in _turns(list(rows)):
             made = [
-                asked.frame(rows[place], *answers[place], self._journal.ids.next())
+                asked.frame(
+                    rows[place], *answers[place], ids[place] if ids else self._journal.ids.next()
+                )
                 for place in turn
             ]
             logged = await self._journal.predictions(made) and logged
@@ -235,7 +238,7 @@ class Predictions:
             return Choice(asked.pinned, "")
         choice = self._choose(asked.model, asked.request.unit_id, row.values, asked.at)
         if choice is None:
-            raise _unreadable(asked.model)
+            raise unreadable(asked.model)
         return choice
 
     async def _ask(self, version: ServedVersion, table: list[Values]) -> list[Given]:
@@ -350,7 +353,8 @@ def _limit_s(version: ServedVersion, n_rows: int) -> float:
     return version.manifest.policy.deadline_ms / 1000.0 * (1.0 + (n_rows - 1) / 1000.0)
 
 
-def _unreadable(model: ServedModel) -> NotServable:
+def unreadable(model: ServedModel) -> NotServable:
+    """Say that nothing of a model can be read."""
     return NotServable(
         model=model.name,
         why="what is published of it cannot be read",

@@ -20,7 +20,7 @@ from timonel.wire.errors import InvalidRequest, TooManyRows
 from timonel.wire.ids import parse_uuid7
 from timonel.wire.strict_json import JsonObject, describe, read_json
 
-_FIELDS = ("inputs", "unit_id", "prediction_id", "partial")
+_FIELDS = ("inputs", "unit_id", "prediction_id", "prediction_ids", "partial")
 _DECLINED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _UNSET = msgspec.UNSET
 EXAMPLE = '{"inputs": {"FIELD": VALUE, ...}}'
@@ -40,6 +40,8 @@ class PredictRequest(NamedTuple):
         Sent by the client, so that a repeated request is counted once.
     partial : bool
         Good rows are answered although others are refused.
+    ids : list of bytes or None
+        One a row, sent by the client for the same reason.
     """
 
     rows: list[Row | list[FieldError]]
@@ -47,6 +49,7 @@ class PredictRequest(NamedTuple):
     unit_id: str | None = None
     prediction_id: bytes | None = None
     partial: bool = False
+    ids: list[bytes] | None = None
 
 
 class RequestReader:
@@ -62,6 +65,7 @@ class RequestReader:
                 ("inputs", row | list[row]),
                 ("unit_id", text, _UNSET),
                 ("prediction_id", text, _UNSET),
+                ("prediction_ids", list[str] | None | msgspec.UnsetType, _UNSET),
                 ("partial", bool | msgspec.UnsetType, _UNSET),
             ],
             frozen=True,
@@ -89,21 +93,20 @@ class RequestReader:
             sent: Any = self._decode(body)
         except _DECLINED:
             return None
-        if sent.unit_id is _UNSET and sent.prediction_id is _UNSET and sent.partial is _UNSET:
-            unit, identifier, colons = None, None, 1
-        else:
-            frame = _quick_frame(sent)
-            if frame is None:
-                return None
-            unit, identifier, colons = frame
+        bare = sent.unit_id is sent.prediction_id is sent.prediction_ids is sent.partial is _UNSET
+        frame = _BARE if bare else _quick_frame(sent)
+        if frame is None:
+            return None
+        unit, identifier, ids, colons = frame
         inputs = sent.inputs
         rows = self._rows
         if inputs.__class__ is not list:
             row = rows.quick(inputs)
-            if row is None or not rows.no_duplicates(body, colons + rows.colons(inputs)):
+            if row is None or ids or not rows.no_duplicates(body, colons + rows.colons(inputs)):
                 return None
             return PredictRequest([row], True, unit, identifier)
-        if not 0 < len(inputs) <= max_rows or identifier is not None:
+        n_ids = len(inputs) if ids is None else len(ids)
+        if not 0 < len(inputs) == n_ids <= max_rows or identifier is not None:
             return None
         many: list[Row | list[FieldError]] = []
         for one in inputs:
@@ -113,7 +116,7 @@ class RequestReader:
             many.append(row)
         if not rows.no_duplicates(body, colons + sum(map(rows.colons, inputs))):
             return None
-        return PredictRequest(many, False, unit, None, sent.partial is True)
+        return PredictRequest(many, False, unit, None, sent.partial is True, ids)
 
     def careful(self, body: bytes, max_rows: int) -> PredictRequest:
         """Read any body; raises as ``read`` does."""
@@ -130,6 +133,7 @@ class RequestReader:
                 "partial", describe(partial), Phrase("true or false", "true o false")
             )
         inputs = document["inputs"]
+        ids = self._identifiers(document, inputs)
         if not isinstance(inputs, list):
             return PredictRequest([self._rows.check(inputs)], True, unit, identifier)
         if not inputs:
@@ -139,12 +143,12 @@ class RequestReader:
             raise TooManyRows(found=len(inputs), limit=max_rows)
         if identifier is not None:
             expected = Phrase(
-                "no prediction_id beside many rows: each gets its own",
-                "ningún prediction_id junto a varias filas: cada una recibe el suyo",
+                "no prediction_id beside many rows: prediction_ids names each",
+                "ningún prediction_id junto a varias filas: prediction_ids nombra cada una",
             )
             raise self._invalid("prediction_id", Phrase("one id", "un id"), expected)
         checked = [self._rows.check(one, at) for at, one in enumerate(inputs)]
-        return PredictRequest(checked, False, unit, None, partial is True)
+        return PredictRequest(checked, False, unit, None, partial is True, ids)
 
     def _check_frame(self, document: JsonObject) -> None:
         if document.duplicates:
@@ -179,14 +183,44 @@ class RequestReader:
             raise self._invalid("prediction_id", describe(sent), expected)
         return identifier
 
+    def _identifiers(self, document: JsonObject, inputs: Any) -> list[bytes] | None:
+        sent = document.get("prediction_ids")
+        if sent is None:
+            return None
+        n_rows = len(inputs) if isinstance(inputs, list) else 0
+        expected = Phrase(
+            "a list of {n} different UUIDv7, one for each row of a list of inputs",
+            "una lista de {n} UUIDv7 distintos, uno por fila de una lista inputs",
+            n=n_rows,
+        )
+        if not isinstance(sent, list) or not n_rows or len(sent) != n_rows:
+            found: str = describe(sent)
+            if isinstance(sent, list):
+                found = Phrase("{n} ids", "{n} ids", n=len(sent))
+            raise self._invalid("prediction_ids", found, expected)
+        ids = []
+        for one in sent:
+            identifier = parse_uuid7(one) if isinstance(one, str) else None
+            if identifier is None:
+                raise self._invalid("prediction_ids", describe(one), expected)
+            ids.append(identifier)
+        if len(set(ids)) < len(ids):
+            repeated = Phrase("an id twice", "un id dos veces")
+            raise self._invalid("prediction_ids", repeated, expected)
+        return ids
+
     def _invalid(self, field: str, found: str, expected: str) -> InvalidRequest:
         return InvalidRequest(
             field=field, found=found, expected=expected, route=self._route, example=EXAMPLE
         )
 
 
-def _quick_frame(sent: Any) -> tuple[str | None, bytes | None, int] | None:
-    """Read unit and id, and count the colons of the frame; None sends it the careful way."""
+_Frame = tuple[str | None, bytes | None, list[bytes] | None, int]
+_BARE: _Frame = (None, None, None, 1)
+
+
+def _quick_frame(sent: Any) -> _Frame | None:
+    """Read unit and ids, and count the colons of the frame; None sends it the careful way."""
     colons = 1
     unit = sent.unit_id
     if unit is not _UNSET:
@@ -204,6 +238,18 @@ def _quick_frame(sent: Any) -> tuple[str | None, bytes | None, int] | None:
             identifier = parse_uuid7(sent.prediction_id)
             if identifier is None:
                 return None
+    ids = None
+    if sent.prediction_ids is not _UNSET:
+        colons += 1
+        ids = _quick_ids(sent.prediction_ids)
+        if ids is None and sent.prediction_ids is not None:
+            return None
     if sent.partial is not _UNSET:
         colons += 1
-    return None if unit is _UNSET else unit, identifier, colons
+    return None if unit is _UNSET else unit, identifier, ids, colons
+
+
+def _quick_ids(sent: list[str] | None) -> list[bytes] | None:
+    read = [parse_uuid7(one) for one in sent or ()]
+    ids = [one for one in read if one is not None]
+    return ids if ids and len(set(ids)) == len(read) else None
