@@ -35,6 +35,7 @@ class PredictionFrame(
     explanation: str | None
     latency_us: int  # 0: not known (a prediction recorded from outside)
     features: bytes  # the validated row as a JSON object
+    data_age_ms: int | None = None  # of a row that was looked up
 
 
 class OutcomeFrame(

@@ -45,6 +45,7 @@ PREDICTION_COLUMNS = (
     "explanation",
     "latency_us",
     "features",
+    "data_age_ms",
     "drainer_id",
 )
 
@@ -117,7 +118,12 @@ def _refusal(frame: Frame) -> str | None:
 
 
 def _refused_prediction(frame: PredictionFrame) -> str | None:
-    for name, number in (("generation", frame.generation), ("latency_us", frame.latency_us)):
+    numbers = (
+        ("generation", frame.generation),
+        ("latency_us", frame.latency_us),
+        ("data_age_ms", frame.data_age_ms or 0),
+    )
+    for name, number in numbers:
         if not -_INT64 <= number < _INT64:
             return f"{name} {number}, expected 64 bits"
     if b"\0" in frame.features or not _utf8(frame.features):
@@ -192,6 +198,7 @@ def prediction_row(
         None if explanation is None else explanation.replace("\0", "\ufffd"),
         frame.latency_us,
         frame.features.decode(),
+        frame.data_age_ms,
         drainer_id,
     )
 

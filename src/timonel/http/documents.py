@@ -107,6 +107,7 @@ def prediction_document(row: PredictionRow) -> dict[str, Any]:
         "probabilities": _decoded(row.probabilities),
         "explanation": row.explanation,
         "latency_ms": row.latency_us / 1000 if row.latency_us else None,  # 0: nobody measured it
+        "data_age_s": None if row.data_age_ms is None else row.data_age_ms / 1000,
         "inputs": msgspec.json.decode(row.features),
         "outcome": truth,
     }

@@ -58,11 +58,14 @@ def complete(document: Document, manifests: list[ServingManifest]) -> Document:
 def model_paths(manifest: ServingManifest) -> Document:
     """Describe a model's routes of predictions and outcomes with its own schema."""
     here = f"/v1/models/{manifest.model}"
-    return {
+    paths = {
         f"{here}/predict": {"post": _predict(manifest)},
         f"{here}/outcomes": {"post": _outcomes(manifest)},
         f"{here}/predictions": {"post": _records(manifest)},
     }
+    if manifest.lookup is not None:
+        paths[f"{here}/predict/{{entity}}"] = {"post": _predict_entity(manifest)}
+    return paths
 
 
 def row_schema(manifest: ServingManifest) -> Document:
@@ -148,6 +151,7 @@ def _answer(manifest: ServingManifest) -> Document:
             },
             "latency_ms": {"type": "number"},
             "explanation": {"type": ["string", "null"]},
+            "data_age_s": {"type": "number", "description": "Of a row that was looked up."},
         },
         "required": ["prediction_id", "model", "source", "reason", "prediction"],
     }
@@ -192,6 +196,42 @@ def _predict(manifest: ServingManifest) -> Document:
             "200": {
                 "description": "One answer for one row, a list for a list.",
                 "content": {"application/json": {"schema": {"anyOf": [answer, many]}}, **_LINES},
+            },
+            "default": _PROBLEM_ANSWER,
+        },
+    }
+
+
+def _predict_entity(manifest: ServingManifest) -> Document:
+    row = row_schema(manifest)
+    body = {
+        "type": "object",
+        "properties": {
+            "inputs": {
+                **row,
+                "required": [],
+                "description": "Fields that override what is found.",
+            },
+            "unit_id": {"type": "string", "description": "By default the entity."},
+            "prediction_id": {"type": "string", "format": "uuid", "description": "UUIDv7."},
+        },
+    }
+    entity = {
+        "name": "entity",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+    }
+    return {
+        "tags": ["predict"],
+        "summary": f"Predict {manifest.target} with {manifest.model} for a row that is looked up",
+        "operationId": f"predict_entity_{manifest.model}",
+        "parameters": [entity],
+        "requestBody": {**_body(body, {}), "required": False},
+        "responses": {
+            "200": {
+                "description": "One answer; by the rules where no row could be found.",
+                "content": {"application/json": {"schema": _answer(manifest)}},
             },
             "default": _PROBLEM_ANSWER,
         },

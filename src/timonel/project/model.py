@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from timonel.project.recipes import Recipe, recipe_of
-from timonel.project.sources import Source
+from timonel.project.sources import Source, Sql, holds_password
 from timonel.schema.errors import InvalidDeclaration
 from timonel.schema.schema import Schema
 from timonel.wire.answer import Label
+from timonel.wire.lookup import ENTITY, pieces_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
@@ -146,6 +147,8 @@ class Policy:
         A model that has not answered by then is answered by the rules.
     low_confidence : float or None
         Answers whose highest probability is below it go to the rules.
+    lookup_ms : float
+        A row that the model's ``lookup`` has not found by then is answered by the rules.
     watch : Watch
         How its traffic is watched.
     """
@@ -160,6 +163,7 @@ class Policy:
     approval: str = "manual"
     deadline_ms: float = 1000.0
     low_confidence: float | None = None
+    lookup_ms: float = 100.0
     watch: Watch = field(default_factory=Watch)
 
     def __post_init__(self) -> None:
@@ -171,6 +175,7 @@ class Policy:
             ("retrain_on_labels", labels is None or labels >= 1, "at least 1, or None"),
             ("approval", self.approval in ("manual", "automatic"), "'manual' or 'automatic'"),
             ("deadline_ms", self.deadline_ms > 0, "more than 0"),
+            ("lookup_ms", self.lookup_ms > 0, "more than 0"),
             ("min_samples", self.min_samples >= 1, "at least 1"),
             ("min_accuracy", self.min_accuracy is None or 0 <= self.min_accuracy <= 1, "in [0, 1]"),
             (
@@ -211,6 +216,9 @@ class Model:
         A column of the data by which the holdout is the newest part.
     group : str or None
         A column whose rows never lie on both sides of a split.
+    lookup : Sql or None
+        Finds the row of an entity at request time, for ``POST /v1/models/{name}/predict/{id}``:
+        ``Sql("select * from clientes where rut = :id", url="env:CRM_URL", max_age="1d")``.
     outcome_depends_on_action : bool
         Whether acting on the answer changes the truth (a churn call does, a forecast does not).
     """
@@ -228,6 +236,7 @@ class Model:
     policy: Policy = field(default_factory=Policy)
     time: str | None = None
     group: str | None = None
+    lookup: Sql | None = None
     seed: int = 42
     allow_pickle: bool = False
 
@@ -247,7 +256,25 @@ class Model:
             self.fallback is None or self.fallback.count(":") == 1,
             "'rules:function' or None",
         )
+        self._check_queries()
         object.__setattr__(self, "recipe", recipe_of(self.recipe))
+
+    def _check_queries(self) -> None:
+        source, lookup = self.source, self.lookup
+        if isinstance(source, Sql):
+            self._check("source", source.url, "a url (an address, or env:NAME)")
+            self._check("source", source.max_age is None, "no max_age: it belongs to a lookup")
+        if lookup is None:
+            return
+        if not lookup.url and isinstance(source, Sql):
+            lookup = replace(lookup, url=source.url)
+            object.__setattr__(self, "lookup", lookup)
+        self._check("lookup", lookup.url, "a url (an address, or env:NAME)")
+        self._check("lookup", not holds_password(lookup.url), "env:NAME: no password in a project")
+        names = set(pieces_of(lookup.query)[1])
+        self._check("lookup", names == {ENTITY}, "a query with :id, and no other parameter")
+        if lookup.max_age is not None:
+            duration(lookup.max_age)
 
     def _check(self, name: str, ok: object, expected: str) -> None:
         if not ok:

@@ -106,6 +106,8 @@ class Project:
                 found.append(fault)
             if isinstance(model.source, Table):
                 found.extend(model.source.problems())
+            if model.lookup is not None:
+                found.extend(model.lookup.problems())
         return found
 
     def check(self) -> None:
@@ -163,7 +165,9 @@ def _declared(module: ModuleType) -> Iterator[Model]:
 
 
 def _bound(model: Model, folder: Path) -> Model:
-    """Let a model's source begin in the project's folder: its paths, or its imports."""
+    """Let a model's data begin in the project's folder: their paths, or the function's imports."""
+    if model.lookup is not None and model.lookup.folder is None:
+        model = replace(model, lookup=model.lookup.within(folder))
     source = model.source
     if isinstance(source, Table):
         return replace(model, source=source.within(folder)) if source.folder is None else model

@@ -117,13 +117,19 @@ class Sql(Table):
     Parameters
     ----------
     query : str
+        As a model's ``lookup`` it holds ``:id``, which is bound to the entity of a request.
     url : str
         A SQLAlchemy URL, or ``env:NAME``: the environment variable that holds it (so that no
         password stands in the project). A relative SQLite file begins in the project's folder.
+        "" in a ``lookup`` is the address of the model's own source.
+    max_age : str or None
+        Of a ``lookup`` alone: how old the data of a row may be (``"1d"``); a row is kept and
+        answered with until then. None: it is read at each request.
     """
 
     query: str = field(kw_only=False)
-    url: str = field(kw_only=False, repr=False)
+    url: str = field(default="", kw_only=False, repr=False)
+    max_age: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """Give a JSON-safe description (kind, query, address without password) for lineage."""
@@ -139,6 +145,14 @@ class Sql(Table):
             return
         if path is not None and not path.is_file():
             yield MissingFile(path=str(path), found=what_is_there(path))
+
+    def served_url(self) -> str:
+        """Give the address as serving is told it: ``env:NAME``, or with a SQLite file's whole path.
+
+        A server reads the variable in its own environment.
+        """
+        path = self._sqlite_file(self.url)
+        return self.url if path is None else f"sqlite:///{path.absolute()}"
 
     def _address(self) -> str:
         if not self.url.startswith("env:"):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from timonel.wire.answer import Label
+from timonel.wire.lookup import LookupPlan as LookupPlan
 from timonel.wire.rules import RulesSource as RulesSource
 
 FORMAT = 1
@@ -91,6 +92,7 @@ class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
     policy: ServingPolicy = ServingPolicy()
     outcome: OutcomePlan = OutcomePlan()
     watch: WatchPlan = WatchPlan()
+    lookup: LookupPlan | None = None  # of a declaration alone
     profile: str | None = None  # id of the reference profile its traffic is counted on
     self_test: SelfTest = SelfTest()
     parity: dict[str, Any] | None = None

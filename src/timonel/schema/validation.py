@@ -111,7 +111,13 @@ class RowDecoder:
 
     # --- the careful way
 
-    def check(self, sent: Any, index: int | None = None) -> Row | list[FieldError]:
+    def partial(self, sent: Any) -> Row | list[FieldError]:
+        """Read as ``check`` does, but let any field be absent: its value is None then."""
+        return self.check(sent, whole=False)
+
+    def check(
+        self, sent: Any, index: int | None = None, *, whole: bool = True
+    ) -> Row | list[FieldError]:
         """Read any Python value as a row.
 
         Parameters
@@ -120,6 +126,8 @@ class RowDecoder:
             A mapping of field to value is what can succeed.
         index : int or None
             The row's place in a batch, for the errors.
+        whole : bool
+            Whether required fields have to be there.
 
         Returns
         -------
@@ -135,7 +143,8 @@ class RowDecoder:
         values: list[Value] = []
         for name, reader, required in zip(self.names, self._readers, self._required, strict=True):
             try:
-                values.append(_read(sent, name, reader, required=required))
+                must = required and (whole or name in sent)
+                values.append(_read(sent, name, reader, required=must))
             except Fault as fault:
                 errors.append(_error(index, name, fault.code, fault.found, fault.expected))
         key = None

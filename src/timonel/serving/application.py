@@ -22,6 +22,8 @@ from timonel.serving.config import WorkerConfig
 from timonel.serving.errors import NotReady, RouteNotHere
 from timonel.serving.exposition import MEDIA_TYPE as METRICS_TYPE
 from timonel.serving.exposition import exposition
+from timonel.serving.lookups.entity import EntityRow
+from timonel.serving.lookups.lookup import Lookups
 from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots
 from timonel.serving.native_pool import NativeClient
 from timonel.serving.protocols import lines, open_inference, scoring
@@ -41,6 +43,7 @@ from timonel.wire.errors import UnexpectedFailure
 FIRST_S = 5.0  # how long a start waits for the database before it answers "not ready"
 _ROUTES = (
     "POST /v1/models/{model}/predict",
+    "POST /v1/models/{model}/predict/{entity}",
     "POST /v1/models/{model}/outcomes",
     "POST /v1/models/{model}/predictions",
     "GET /livez",
@@ -88,6 +91,7 @@ class ServingApplication:
         self._warming: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._closing: asyncio.Future[None] | None = None
+        self._lookups = Lookups(os.environ)
         self._spool: SpoolWriter | None = None
         self._predictions: Predictions | None = None
         self._outcomes: Outcomes | None = None
@@ -164,6 +168,7 @@ class ServingApplication:
             task.cancel()
         await asyncio.to_thread(self._reloader.stop)
         self._predictions.close()
+        self._lookups.close()
         if self._native is not None:
             await self._native.close()
         await asyncio.to_thread(self._spool.close)
@@ -210,6 +215,9 @@ class ServingApplication:
             if action == "predict":
                 await self._predict(exchange, name, started_ns)
                 return
+            if action[:8] == "predict/" and len(action) > 8:
+                await self._predict_entity(exchange, name, action[8:], started_ns)
+                return
             if action == "outcomes":
                 exchange.require("POST")
                 await self._accept(exchange, name, action, self._outcomes)
@@ -243,6 +251,21 @@ class ServingApplication:
         assert self._predictions is not None  # noqa: S101 - there is a snapshot, so it was started
         reply = await self._predictions.answer(
             snapshot, model, body, started_ns=started_ns, language=exchange.language
+        )
+        await exchange.reply_prediction(reply)
+
+    async def _predict_entity(
+        self, exchange: Exchange, name: str, entity: str, started_ns: int
+    ) -> None:
+        exchange.route = "predict"
+        exchange.require("POST")
+        self.model(name)
+        body = await exchange.body(self._config.max_body_bytes)
+        snapshot, model = self.model(name)
+        assert self._predictions is not None  # noqa: S101 - there is a snapshot, so it was started
+        row = EntityRow(self._lookups, model, entity, body)
+        reply = await self._predictions.answer(
+            snapshot, model, row, started_ns=started_ns, language=exchange.language
         )
         await exchange.reply_prediction(reply)
 

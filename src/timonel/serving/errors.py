@@ -137,6 +137,40 @@ class RulesFailed(ProjectFault):
     }
 
 
+class NoLookup(NotFound):
+    """A request for an entity of a model that finds no rows by itself."""
+
+    code = "no_lookup"
+    texts = {
+        "en": Text(
+            "Cannot find the row of an entity: model {model} declares no lookup.",
+            'Declare it: `lookup=Sql("select ... where customer_id = :id", max_age="1d")`, or send '
+            "the row to POST /v1/models/{model}/predict.",
+        ),
+        "es": Text(
+            "No se puede hallar la fila de una entidad: el modelo {model} no declara lookup.",
+            'Declárelo: `lookup=Sql("select ... where cliente_id = :id", max_age="1d")`, o envíe '
+            "la fila a POST /v1/models/{model}/predict.",
+        ),
+    }
+
+
+class LookupUnusable(ProjectFault):
+    """A look-up whose database, or whose answer, cannot be used; the rules answer meanwhile."""
+
+    code = "lookup_unusable"
+    texts = {
+        "en": Text(
+            "Cannot look a row up: found {found}, expected {expected}.",
+            "Correct the `lookup` of the model (its query or its url) and run `timonel up` again.",
+        ),
+        "es": Text(
+            "No se puede buscar una fila: hay {found}, se esperaba {expected}.",
+            "Corrija el `lookup` del modelo (su consulta o su url) y ejecute `timonel up`.",
+        ),
+    }
+
+
 class KeyRequired(Unauthorized):
     """A peer that must show a key sent none."""
 

@@ -26,6 +26,7 @@ class PredictionRow(NamedTuple):
     explanation: str | None
     latency_us: int
     features: str
+    data_age_ms: int | None
     outcome: str | None
     outcome_revision: int | None
     outcome_at: int | None
@@ -78,6 +79,7 @@ def _predictions(project: str) -> Select[Any]:
             p.explanation,
             p.latency_us,
             p.features,
+            p.data_age_ms,
             t.value.label("outcome"),
             t.revision.label("outcome_revision"),
             t.arrived_at.label("outcome_at"),

@@ -148,6 +148,7 @@ predictions = Table(
     Column("latency_us", BigInteger, nullable=False),
     Column("features", Text, nullable=False),  # JSON object
     Column("drainer_id", String(64), nullable=False),
+    Column("data_age_ms", BigInteger),  # of a row that was looked up
     PrimaryKeyConstraint("project", "prediction_id"),
     Index("ix_predictions_model_at", "project", "model", "at"),
 )

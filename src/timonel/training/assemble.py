@@ -10,6 +10,7 @@ from timonel.project.model import Model, duration
 from timonel.registry.manifest import (
     ArtifactRef,
     Baseline,
+    LookupPlan,
     OutcomePlan,
     SelfTest,
     ServingManifest,
@@ -141,6 +142,15 @@ def outcome_plan(model: Model) -> OutcomePlan:
     """Give how a model's outcomes find their predictions."""
     horizon = int(duration(model.outcome.horizon).total_seconds())
     return OutcomePlan(model.outcome.key, horizon, model.outcome.absent)
+
+
+def lookup_plan(model: Model) -> LookupPlan | None:
+    """Give how serving finds a row of the model by its entity; None where it cannot."""
+    lookup = model.lookup
+    if lookup is None:
+        return None
+    max_age_s = 0.0 if lookup.max_age is None else duration(lookup.max_age).total_seconds()
+    return LookupPlan(lookup.query, lookup.served_url(), max_age_s, model.policy.lookup_ms)
 
 
 def watch_plan(model: Model) -> WatchPlan:

@@ -7,7 +7,12 @@ from timonel.project.model import Model, Task
 from timonel.registry.manifest import Baseline, ServingManifest
 from timonel.registry.registry import ModelVersion, Registry
 from timonel.registry.versions import Stage
-from timonel.training.assemble import outcome_plan, serving_policy, watch_plan
+from timonel.training.assemble import (
+    lookup_plan,
+    outcome_plan,
+    serving_policy,
+    watch_plan,
+)
 from timonel.training.evaluate import baseline_of
 from timonel.training.rules import verify_rules
 from timonel.training.table import class_list, read_table
@@ -58,6 +63,7 @@ def declaration_manifest(
         policy=serving_policy(model),
         outcome=outcome_plan(model),
         watch=watch_plan(model),
+        lookup=lookup_plan(model),
     )
 
 

@@ -26,6 +26,10 @@ class Reason(StrEnum):
     OVERLOAD = "overload"
     LOW_CONFIDENCE = "low_confidence"
     INVALID_OUTPUT = "invalid_output"
+    LOOKUP_ABSENT = "lookup_absent"
+    LOOKUP_LATE = "lookup_late"
+    LOOKUP_STALE = "lookup_stale"
+    LOOKUP_FAILED = "lookup_failed"
     SERVER_AWAY = "server_away"  # a client answered by its own copy of the rules
 
 

@@ -8,7 +8,11 @@ from timonel.wire.answer import Label
 
 
 class PredictionReply(msgspec.Struct, frozen=True, gc=False):
-    """One answer. ``explanation`` is there where rules gave one; ``logged`` only when false."""
+    """One answer.
+
+    ``explanation`` is there where rules gave one, ``data_age_s`` where the row was looked up, and
+    ``logged`` only when false.
+    """
 
     prediction_id: str
     model: str
@@ -21,6 +25,7 @@ class PredictionReply(msgspec.Struct, frozen=True, gc=False):
     probabilities: dict[str, float] | None
     latency_ms: float
     explanation: str | msgspec.UnsetType = msgspec.UNSET
+    data_age_s: float | msgspec.UnsetType = msgspec.UNSET
     logged: bool | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -35,6 +35,10 @@ _WHY = {
         "su versión dio algo que no es respuesta",
     ),
     Reason.SERVER_AWAY: ("its server was away", "su servidor no estaba"),
+    Reason.LOOKUP_ABSENT: ("no row of this entity was found", "no se halló fila de esta entidad"),
+    Reason.LOOKUP_LATE: ("its row was not found in time", "su fila no se halló a tiempo"),
+    Reason.LOOKUP_STALE: ("the data of its row are too old", "los datos de su fila son muy viejos"),
+    Reason.LOOKUP_FAILED: ("its row could not be looked up", "su fila no se pudo buscar"),
 }
 
 
@@ -122,7 +126,7 @@ def checked(version: ServedVersion, values: Values, answer: Answer) -> Given:
     tidy = version.outputs.checked(answer)
     if isinstance(tidy, Answer):
         return confident(version, values, tidy)
-    _tell(version, f"gave {tidy[0]}, expected {tidy[1]}")
+    tell(version, f"gave {tidy[0]}, expected {tidy[1]}")
     return instead(version, values, Reason.INVALID_OUTPUT)
 
 
@@ -150,14 +154,14 @@ def by_rules(version: ServedVersion, values: Values) -> Answer | None:
     try:
         return version.rules.answer(version.decoder.document(values))
     except RulesFailed as error:
-        _tell(version, str(error))
+        tell(version, str(error))
         return None
 
 
 def failure(version: ServedVersion, error: Exception) -> Reason:
     """Log a model's failure and name it."""
     told = str(error) if isinstance(error, TimonelError) else f"{type(error).__name__}: {error}"
-    _tell(version, told)
+    tell(version, told)
     if isinstance(error, InvalidOutput):
         return Reason.INVALID_OUTPUT
     if isinstance(error, TimeoutError | NativeTimeout):
@@ -176,7 +180,7 @@ def _confidence(answer: Answer) -> float:
     return 1.0 if answer.score is None else max(answer.score, 1.0 - answer.score)
 
 
-def _tell(version: ServedVersion, text: str) -> None:
+def tell(version: ServedVersion, text: str) -> None:
     """Log what went wrong; the same again only after some seconds, however often it happens."""
     now = time.monotonic()
     if now - version.told.get(text, -QUIET_S) < QUIET_S:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -67,6 +67,17 @@ class Form(Protocol):
         ...
 
 
+@runtime_checkable
+class Search(Protocol):
+    """A request whose row is still to be found."""
+
+    async def filled(
+        self, version: ServedVersion, at: int
+    ) -> tuple[PredictRequest, Reason | None, int | None]:
+        """Give it with its row, why the row is not whole (None: it is), its data's age in ms."""
+        ...
+
+
 class NativePool(Protocol):
     """Answers of models that are not compiled, from another process."""
 
@@ -112,7 +123,7 @@ class Predictions:
         self,
         snapshot: Snapshot,
         model: ServedModel,
-        body: bytes | Form,
+        body: bytes | Form | Search,
         *,
         started_ns: int,
         language: str | None = None,
@@ -122,8 +133,8 @@ class Predictions:
 
         Parameters
         ----------
-        body : bytes or Form
-            Our own JSON, or what another protocol makes rows of.
+        body : bytes, Form or Search
+            Our own JSON, what another protocol makes rows of, or what finds its row itself.
         started_ns : int
             Monotonic time of the request's arrival.
         language : str or None
@@ -144,13 +155,18 @@ class Predictions:
             shown = pinned or model.shown
             if shown is None:
                 raise unreadable(model)
+            missing, age_ms = None, None
             if isinstance(body, bytes):
                 request = shown.requests.quick(body, self._max_rows)
                 if request is None:
                     request = await self._read(shown.requests.careful, body, len(body))
+            elif isinstance(body, Search):
+                request, missing, age_ms = await body.filled(shown, at)
             else:
                 request = await self._read(body.read, shown, body.size)
-            asked = _Asked(snapshot.generation, model, request, at, started_ns, pinned)
+            asked = _Asked(
+                snapshot.generation, model, request, at, started_ns, pinned, missing, age_ms
+            )
             if request.single:
                 return await self._single(asked)
             return await self._many(asked, language or "en")
@@ -175,7 +191,9 @@ class Predictions:
         if not isinstance(row, Row):
             raise InvalidRow(model=asked.model.name, errors=row)
         choice = self._choice(asked, row)
-        if choice.version.native:
+        if asked.missing is not None:
+            given = instead(choice.version, row.values, asked.missing)
+        elif choice.version.native:
             given = (await self._by_native(choice.version, [row.values]))[0]
         else:
             given = by_model(choice.version, row.values)
@@ -287,6 +305,8 @@ class _Asked(NamedTuple):
     at: int
     started_ns: int
     pinned: ServedVersion | None = None
+    missing: Reason | None = None  # why a row that was looked up is not whole
+    age_ms: int | None = None
 
     def frame(self, row: Row, choice: Choice, given: Given, identifier: bytes) -> PredictionFrame:
         answer = given.answer
@@ -308,6 +328,7 @@ class _Asked(NamedTuple):
             explanation=answer.explanation,
             latency_us=(time.monotonic_ns() - self.started_ns) // 1000,
             features=version.decoder.log(row.values),
+            data_age_ms=self.age_ms,
         )
 
     def invalid(self, errors: list[FieldError]) -> InvalidRow:
@@ -328,6 +349,7 @@ def reply_of(frame: PredictionFrame, *, logged: bool) -> PredictionReply:
         frame.probabilities,
         frame.latency_us / 1000.0,
         msgspec.UNSET if frame.explanation is None else frame.explanation,
+        msgspec.UNSET if frame.data_age_ms is None else frame.data_age_ms / 1000.0,
         msgspec.UNSET if logged else False,
     )
 

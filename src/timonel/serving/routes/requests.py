@@ -18,7 +18,7 @@ from timonel.schema.validation import (
 from timonel.schema.validation_fields import Fault
 from timonel.wire.errors import InvalidRequest, TooManyRows
 from timonel.wire.ids import parse_uuid7
-from timonel.wire.strict_json import JsonObject, describe, read_json
+from timonel.wire.strict_json import A_JSON_OBJECT, JsonObject, describe, read_json
 
 _FIELDS = ("inputs", "unit_id", "prediction_id", "prediction_ids", "partial")
 _DECLINED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -50,6 +50,14 @@ class PredictRequest(NamedTuple):
     prediction_id: bytes | None = None
     partial: bool = False
     ids: list[bytes] | None = None
+
+
+class Overrides(NamedTuple):
+    """What a request for an entity sends of its own: fields of the row, and what names it."""
+
+    inputs: JsonObject
+    unit_id: str | None
+    prediction_id: bytes | None
 
 
 class RequestReader:
@@ -149,6 +157,29 @@ class RequestReader:
             raise self._invalid("prediction_id", Phrase("one id", "un id"), expected)
         checked = [self._rows.check(one, at) for at, one in enumerate(inputs)]
         return PredictRequest(checked, False, unit, None, partial is True, ids)
+
+    def overrides(self, body: bytes) -> Overrides:
+        """Read the body of a request for an entity; an empty one overrides nothing.
+
+        Raises
+        ------
+        MalformedBody, InvalidRequest
+            Faults of the fields themselves are left to the row's decoder.
+        """
+        if not body.strip():
+            return Overrides(JsonObject([]), None, None)
+        document = read_json(body)
+        if not isinstance(document, JsonObject):
+            raise self._invalid("body", describe(document), A_JSON_OBJECT)
+        document.setdefault("inputs", JsonObject([]))
+        self._check_frame(document)
+        inputs = document["inputs"]
+        if not isinstance(inputs, JsonObject):
+            expected = Phrase("an object of fields", "un objeto de campos")
+            raise self._invalid("inputs", describe(inputs), expected)
+        if "partial" in document:
+            raise self._invalid("partial", UNKNOWN_FIELD, Phrase("one row alone", "una sola fila"))
+        return Overrides(inputs, self._text(document, "unit_id"), self._identifier(document))
 
     def _check_frame(self, document: JsonObject) -> None:
         if document.duplicates:
