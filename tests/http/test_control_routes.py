@@ -223,3 +223,17 @@ async def test_health_tells_what_is_unknown_and_why(
     }
     world.declare(app, "dispatch")
     assert (await get(client, "/health"))["status"] == "DEGRADED"
+
+
+async def test_the_rules_of_a_model_can_be_read(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    world.declare(app, "dispatch")
+    world.declare(app, "arrival", rules=False)
+    found = (await client.get("/v1/models/dispatch/rules")).json()
+    assert found == {
+        "model": "dispatch",
+        "function": "nearest",
+        "source": "def nearest(row): ...",
+    }
+    assert (await client.get("/v1/models/arrival/rules")).json()["code"] == "no_rules"

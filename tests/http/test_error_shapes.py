@@ -30,6 +30,7 @@ def check_problem(answer: httpx.Response, status: int, code: str) -> None:
         ("/docs-assets/../api.py", 404, "unknown_route"),
         ("/docs-assets/LICENSE", 404, "unknown_route"),
         ("/v1/models/dispach", 404, "unknown_model"),
+        ("/v1/models/dispach/rules", 404, "unknown_model"),
         ("/v1/models/dispach/versions", 404, "unknown_model"),
         ("/v1/models/dispach/history", 404, "unknown_model"),
         ("/v1/models/dispach/production", 404, "unknown_model"),

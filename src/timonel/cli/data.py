@@ -182,7 +182,7 @@ def predict(
 
         app = open_app(folder)
         address = url or f"http://{app.settings.host}:{app.settings.port}"
-        with Client(address, key=key or app.settings.admin_key, timeout_s=60) as client:
+        with Client(address, api_key=key or app.settings.admin_key, timeout_s=60) as client:
             if file.suffix.lower() == ".json":
                 out_json(_answer_request(client, model, file))
                 return

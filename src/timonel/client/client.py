@@ -1,32 +1,47 @@
-"""A client of the HTTP API: a pool, timeouts, and retries that never count twice."""
+"""The client for threads."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
-from uuid import UUID
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
-from timonel.client.errors import RequestRefused, ServerUnreachable
+from timonel.client.core import Document, Pause, Row, Send, Step, Steps, WhenFull
+from timonel.client.parts import MAX_QUEUED, Parts, exchange
+from timonel.client.rules import Given
 
-if TYPE_CHECKING:
-    import httpx
-
-Row = Mapping[str, Any]
+_T = TypeVar("_T")
 
 
 class Client:
     """Talks to one Timonel server; may be shared by threads.
 
+    Every prediction, record and outcome carries an id made here, so what is sent again after a
+    lost answer is counted once.
+
     Parameters
     ----------
     base_url : str
-    key : str or None
-        API key, where the server is not asked from its own machine.
+    api_key : str or None
+        Where the server is not asked from its own machine.
     timeout_s : float
-        Of one attempt.
+        Of one attempt; with ``rules``, of the whole of a prediction.
     retries : int
-        Further attempts after a connection failure or a 503. Each single-row prediction carries
-        an id made here, so an attempt that did arrive is not counted a second time.
+        Further attempts after no answer or a 429, 502, 503 or 504, with growing random pauses.
+    rules : callable, str, Path, mapping or None
+        What answers when the server does not: a function ``(row) -> Answer`` for every model,
+        ``FILE.py:function``, a mapping of models to either, or ``"server"``: the rules that the
+        server has of each model, fetched (and run) here before its first prediction.
+    queue : str, Path or None
+        Folder where answers wait for their delivery, each synced to disk before it is given; None:
+        in memory. Processes may share it.
+    max_queued : int
+        Most that may wait.
+    when_full : {"raise", "answer"}
+        When nothing more can be kept: raise, or answer with ``"logged": False``.
+
+    Raises
+    ------
+    RulesUnusable, QueueUnusable
 
     Examples
     --------
@@ -39,48 +54,70 @@ class Client:
         self,
         base_url: str = "http://127.0.0.1:8000",
         *,
-        key: str | None = None,
+        api_key: str | None = None,
         timeout_s: float = 5.0,
         retries: int = 2,
+        rules: Given = None,
+        queue: str | Path | None = None,
+        max_queued: int = MAX_QUEUED,
+        when_full: WhenFull = "raise",
     ) -> None:
-        self._base_url = base_url.rstrip("/")
-        self._headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._http: httpx.Client | None = None
+        self._parts = Parts(
+            base_url,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            retries=retries,
+            rules=rules,
+            queue=queue,
+            max_queued=max_queued,
+            when_full=when_full,
+        )
 
-    def predict(self, model: str, row: Row, *, unit_id: str | None = None) -> dict[str, Any]:
+    def predict(self, model: str, row: Row, *, unit_id: str | None = None) -> Document:
         """Answer one row.
 
         Returns
         -------
         dict
             ``prediction_id, model, version, variant, source, reason, prediction, score,
-            probabilities, latency_ms``.
+            probabilities, latency_ms``. Answered here: ``source`` is "rules", ``reason`` is
+            "server_away", and ``queued`` is true.
 
         Raises
         ------
         RequestRefused
             If the server refuses it (``error.problem`` is its problem document).
         ServerUnreachable
-            If no attempt got an answer.
+            If no attempt got an answer, and no rules answer here.
+        QueueFull, QueueUnusable
+            If rules answered and it cannot be kept (``when_full="raise"``).
         """
-        body: dict[str, Any] = {"inputs": dict(row), "prediction_id": str(_uuid7())}
-        if unit_id is not None:
-            body["unit_id"] = unit_id
-        answer: dict[str, Any] = self._send("POST", f"/v1/models/{model}/predict", body)
-        return answer
+        return self._run(self._parts.core.predict(model, row, unit_id))
 
-    def predict_many(self, model: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Answer rows in order; a row that breaks the schema is answered by its error.
+    def predict_many(
+        self, model: str, rows: Sequence[Row], *, unit_id: str | None = None
+    ) -> list[Document]:
+        """Answer rows in order; one that breaks the schema is answered by its ``error``."""
+        return self._run(self._parts.core.predict_many(model, rows, unit_id))
 
-        Not retried after the request was sent: its rows would be counted twice.
+    def log(self, model: str, row: Row | None = None, *, prediction: Any, **said: Any) -> str:
+        """Record a prediction that was made elsewhere; give its id.
+
+        Parameters
+        ----------
+        row : mapping or None
+            What was predicted on.
+        prediction : class or number
+        **said
+            ``version, score, probabilities, explanation, latency_ms, at, key, unit_id,
+            prediction_id``, as ``POST /v1/models/{model}/predictions`` takes them.
         """
-        body = {"inputs": [dict(row) for row in rows], "partial": True}
-        answers: list[dict[str, Any]] = self._send(
-            "POST", f"/v1/models/{model}/predict", body, retries=0
-        )["predictions"]
-        return answers
+        record = {"prediction": prediction, "inputs": row, **said}
+        return self._run(self._parts.core.log(model, [record]))[0]
+
+    def log_many(self, model: str, records: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Record many, all or none; each as the route takes it: ``prediction``, ``inputs`` ..."""
+        return self._run(self._parts.core.log(model, [dict(record) for record in records]))
 
     def outcome(
         self,
@@ -102,32 +139,45 @@ class Client:
         at : str or None
             ISO 8601 moment that the truth belongs to; None: now.
         """
-        named = {"prediction_id": prediction_id, "key": key, "at": at}
-        body = {"value": value} | {name: text for name, text in named.items() if text is not None}
-        ids: list[str] = self._send("POST", f"/v1/models/{model}/outcomes", body)["outcome_ids"]
-        return ids[0]
+        one = {"value": value, "prediction_id": prediction_id, "key": key, "at": at}
+        return self._run(self._parts.core.outcomes(model, [one]))[0]
 
-    def outcome_status(self, outcome_id: str) -> dict[str, Any]:
+    def outcomes(self, model: str, outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Tell many, all or none; each with ``value`` and ``prediction_id`` or ``key``."""
+        return self._run(self._parts.core.outcomes(model, [dict(one) for one in outcomes]))
+
+    def outcome_status(self, outcome_id: str) -> Document:
         """Tell what became of an outcome: joined, parked, revised, expired or invalid."""
-        status: dict[str, Any] = self._send("GET", f"/v1/outcomes/{outcome_id}")
+        status: Document = self._run(self._parts.core.get(f"/v1/outcomes/{outcome_id}"))
         return status
 
-    def models(self) -> list[dict[str, Any]]:
+    def models(self) -> list[Document]:
         """List the models of the server's project."""
-        models: list[dict[str, Any]] = self._send("GET", "/v1/models")["models"]
+        models: list[Document] = self._run(self._parts.core.get("/v1/models"))["models"]
         return models
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> Document:
         """Give the full state of the server, also when it is unhealthy."""
-        response = self._transport().get("/health")
-        document: dict[str, Any] = response.json()
-        return document
+        return self._run(self._parts.core.health())
+
+    @property
+    def waiting(self) -> int:
+        """How many answers, records and outcomes wait for their delivery."""
+        return 0 if self._parts.queue is None else self._parts.queue.waiting()
+
+    @property
+    def n_unlogged(self) -> int:
+        """How many answers were given that nobody will know of (``when_full="answer"``)."""
+        return self._parts.core.n_unlogged
+
+    def deliver(self) -> int:
+        """Try now to deliver what waits; give how many still do."""
+        courier = self._parts.courier
+        return 0 if courier is None else courier.deliver()
 
     def close(self) -> None:
-        """Close the connections."""
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        """Deliver what can be delivered, and close; what waits in a folder stays there."""
+        self._parts.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,53 +185,26 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _transport(self) -> "httpx.Client":
-        if self._http is None:
-            import httpx  # 0.26 s: paid at the first call, not at import
+    def _run(self, steps: Steps[_T]) -> _T:
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    found = self._perform(step)
+                except Exception as error:  # noqa: BLE001 - the operation decides what it means
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(found)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
 
-            self._http = httpx.Client(
-                base_url=self._base_url, headers=self._headers, timeout=self._timeout_s
-            )
-        return self._http
-
-    def _send(self, method: str, path: str, body: Any = None, *, retries: int | None = None) -> Any:
-        import httpx
-
-        left = self._retries if retries is None else retries
-        wait_s = 0.1
-        while True:
-            try:
-                response = self._transport().request(method, path, json=body)
-            except httpx.TransportError as error:
-                if left == 0:
-                    raise ServerUnreachable(url=self._base_url, cause=str(error)) from error
-            else:
-                if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or left == 0:
-                    return _document(response)
-            left -= 1
-            time.sleep(wait_s)
-            wait_s *= 2
-
-
-def _document(response: "httpx.Response") -> Any:
-    if response.is_success:
-        return response.json()
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = {"status": response.status_code, "detail": response.text[:500]}
-    raise RequestRefused(
-        status=response.status_code,
-        detail=str(problem.get("detail", "")),
-        advice=str(problem.get("remedy", "")),
-        problem=problem,
-    )
-
-
-def _uuid7() -> UUID:
-    """Make a UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return UUID(int=value)
+    def _perform(self, step: Step) -> Any:
+        if isinstance(step, Send):
+            return exchange(self._parts.http(), step)
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
+            return None
+        found = step.call()
+        self._parts.wake()
+        return found

@@ -86,6 +86,24 @@ class UnknownPrediction(NotFound):
     }
 
 
+class NoRules(NotFound):
+    """A model is declared without rules."""
+
+    code = "no_rules"
+    texts = {
+        "en": Text(
+            "Cannot give the rules of model {model}: found none, expected the declaration to name "
+            "them.",
+            'Declare `fallback="rules:function"`; until then its baseline stands in.',
+        ),
+        "es": Text(
+            "No se pueden dar las reglas del modelo {model}: no hay, se esperaba que la "
+            "declaración las nombre.",
+            'Declare `fallback="rules:funcion"`; entretanto responde su valor base.',
+        ),
+    }
+
+
 class NotInProduction(NotFound):
     """A model without a champion was asked for it."""
 

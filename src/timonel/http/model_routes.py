@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Body, Query
 
 from timonel.http.documents import declaration_document, transition_document
-from timonel.http.errors import NotInProduction
+from timonel.http.errors import NoRules, NotInProduction
 from timonel.http.parameters import Decision, Limit, ModelName, Rollback, VersionName
 from timonel.registry.catalogue import Declaration, ModelVersion
 from timonel.registry.errors import UnknownModel
+from timonel.registry.manifest import decode_manifest
 from timonel.registry.versions import Stage
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ Document = dict[str, Any]
 def create_model_routes(app: "App") -> APIRouter:
     """Make the routes under ``/v1/models`` that concern the registry."""
     router = APIRouter(prefix="/v1/models", tags=["models"])
-    _reading(router, app)
+    _declared(router, app)
+    _versions(router, app)
     _changing(router, app)
     return router
 
@@ -40,7 +42,7 @@ def _model_document(app: "App", declared: Declaration) -> Document:
     return declaration_document(declared, app.registry.champion(declared.model), dict(stages))
 
 
-def _reading(router: APIRouter, app: "App") -> None:
+def _declared(router: APIRouter, app: "App") -> None:
     @router.get("", summary="List the declared models")
     def models() -> Document:
         return {"models": [_model_document(app, row) for row in app.registry.declarations()]}
@@ -49,6 +51,16 @@ def _reading(router: APIRouter, app: "App") -> None:
     def model(model: ModelName) -> Document:
         return _model_document(app, require_declared(app, model))
 
+    @router.get("/{model}/rules", summary="Give the source of the rules that stand in for a model")
+    def rules(model: ModelName) -> Document:
+        declared = require_declared(app, model)
+        found = decode_manifest(declared.manifest).rules
+        if found is None:
+            raise NoRules(model=model)
+        return {"model": model, "function": found.function, "source": found.source}
+
+
+def _versions(router: APIRouter, app: "App") -> None:
     @router.get("/{model}/versions", summary="List a model's versions, newest first")
     def versions(
         model: ModelName,
