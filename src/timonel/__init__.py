@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from timonel.errors import TimonelError
     from timonel.notebook import open_project as open
     from timonel.project import recipes
-    from timonel.project.model import Model, Outcome, Policy, Watch
+    from timonel.project.model import Batching, Model, Outcome, Policy, Watch
     from timonel.project.sources import Csv, Excel, Parquet, Sql
     from timonel.schema.features import Category, Flag, Number, Text, Timestamp
     from timonel.schema.schema import Schema
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Answer": "timonel.wire.answer",
+    "Batching": "timonel.project.model",
     "Category": "timonel.schema.features",
     "Csv": "timonel.project.sources",
     "Excel": "timonel.project.sources",
@@ -36,6 +37,7 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "Batching",
     "Category",
     "Csv",
     "Excel",

@@ -54,6 +54,7 @@ from timonel.store.engine import make_engine, reading
 from timonel.store.migrate import require_current, upgrade
 from timonel.training.bring.bring import Bring, bring, declaration_for
 from timonel.training.publish import declaration_manifest, first_baseline, publish
+from timonel.training.services.wrap import Wrap, wrap
 from timonel.training.train import TrainedVersion, train
 from timonel.wire.checks import expected_by
 from timonel.wire.ids import parse_uuid
@@ -292,6 +293,21 @@ class App:
         )
         version = publish(trained, self.registry, self.artifacts, who=who, reason="brought fitted")
         return trained, version
+
+    def wrap(self, name: str, given: Wrap, *, who: str) -> tuple[TrainedVersion, ModelVersion]:
+        """Enter a model that runs elsewhere, as a service, as a version in stage validation."""
+        model = self.model(name)
+        self.declare()
+        wrapped = wrap(
+            model,
+            given,
+            project=self.name,
+            timezone=self.config.timezone,
+            rules=self.project.rules_source(model),
+            champion=self.champion_profile(model),
+        )
+        reason = "a service"
+        return wrapped, publish(wrapped, self.registry, self.artifacts, who=who, reason=reason)
 
     def champion_profile(self, model: Model) -> Profile | None:
         """Give the champion's reference profile, if it has the declared schema."""

@@ -25,10 +25,10 @@ def register(app: typer.Typer) -> None:
 def register_model(
     model: Annotated[str, typer.Argument(help="Name of a declared model.")],
     artifact: Annotated[
-        Path,
+        str,
         typer.Option(
             help="The fitted model: .skops, .onnx, XGBoost .json/.ubj, LightGBM .txt, an MLflow "
-            "folder, or a pickle."
+            "folder, a pickle, or the http:// address of a service."
         ),
     ],
     sample: Annotated[
@@ -42,6 +42,12 @@ def register_model(
     classes: Annotated[
         str | None, typer.Option(help="Names of its classes in its order: NO,YES.")
     ] = None,
+    form: Annotated[
+        str, typer.Option(help="How a service is asked: timonel, mlflow or inference.")
+    ] = "timonel",
+    key_env: Annotated[
+        str | None, typer.Option(help="Variable that holds a service's key (Bearer).")
+    ] = None,
     promote: Annotated[
         bool, typer.Option(help="Put it into production, though nothing was measured.")
     ] = False,
@@ -54,19 +60,25 @@ def register_model(
     with explained(as_json):
         from timonel.app import host_name, open_app
         from timonel.training.bring.bring import Bring
+        from timonel.training.services.wrap import Wrap
 
         app = open_app(folder)
         app.prepare()
-        given = Bring(
-            artifact=artifact,
-            sample=sample,
-            classes=None if classes is None else _names(classes),
-            allow_pickle=allow_pickle,
-            time_limit_s=time_limit,
-        )
-        if not as_json and allow_pickle:
-            say("register_pickle")
-        brought, version = app.bring(model, given, who=who or host_name())
+        names = None if classes is None else _names(classes)
+        if artifact.startswith(("http://", "https://")):
+            service = Wrap(url=artifact, form=form, key_env=key_env, sample=sample, classes=names)
+            brought, version = app.wrap(model, service, who=who or host_name())
+        else:
+            given = Bring(
+                artifact=Path(artifact),
+                sample=sample,
+                classes=names,
+                allow_pickle=allow_pickle,
+                time_limit_s=time_limit,
+            )
+            if not as_json and allow_pickle:
+                say("register_pickle")
+            brought, version = app.bring(model, given, who=who or host_name())
         if promote:
             done = app.registry.promote(
                 model, version.version, who=who or host_name(), reason=_REASON
@@ -111,8 +123,8 @@ def _print(brought: "TrainedVersion", version: "ModelVersion") -> None:
         file = lineage["artifact"]["file"]
         say("registered", version=str(version), estimator=lineage["estimator"], file=file)
     parity = (brought.manifest.parity or {}).get("summary", "-")
-    native = brought.manifest.predictor == "native"
-    key = "register_native" if native else "register_compiled"
+    keys = {"native": "register_native", "http": "register_service"}
+    key = keys.get(brought.manifest.predictor, "register_compiled")
     say(key, predictor=brought.manifest.predictor, parity=parity)
     on_sample = brought.report.detail["on_sample"]
     say("register_unmeasured")

@@ -121,6 +121,32 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """Rows of several requests, asked together: for models that take long and gain by it.
+
+    Parameters
+    ----------
+    max_rows : int
+        A batch that has so many begins at once.
+    wait_ms : float
+        How long the first row of a batch waits for others; it counts into the deadline.
+    """
+
+    max_rows: int = 32
+    wait_ms: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name, ok, expected in (
+            ("max_rows", 2 <= self.max_rows <= 256, "from 2 to 256"),
+            ("wait_ms", 0 < self.wait_ms <= 1000, "more than 0, at most 1000"),
+        ):
+            if not ok:
+                raise InvalidDeclaration(
+                    object=f"Batching({name}=)", found=repr(getattr(self, name)), expected=expected
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What is asked of a model in service.
 
@@ -147,6 +173,8 @@ class Policy:
         A model that has not answered by then is answered by the rules.
     low_confidence : float or None
         Answers whose highest probability is below it go to the rules.
+    batching : Batching or None
+        For slow models (native ones, services, large ones); None asks each row alone.
     lookup_ms : float
         A row that the model's ``lookup`` has not found by then is answered by the rules.
     watch : Watch
@@ -163,6 +191,7 @@ class Policy:
     approval: str = "manual"
     deadline_ms: float = 1000.0
     low_confidence: float | None = None
+    batching: Batching | None = None
     lookup_ms: float = 100.0
     watch: Watch = field(default_factory=Watch)
 
@@ -175,6 +204,11 @@ class Policy:
             ("retrain_on_labels", labels is None or labels >= 1, "at least 1, or None"),
             ("approval", self.approval in ("manual", "automatic"), "'manual' or 'automatic'"),
             ("deadline_ms", self.deadline_ms > 0, "more than 0"),
+            (
+                "batching",
+                self.batching is None or self.batching.wait_ms < self.deadline_ms,
+                "a wait_ms below deadline_ms",
+            ),
             ("lookup_ms", self.lookup_ms > 0, "more than 0"),
             ("min_samples", self.min_samples >= 1, "at least 1"),
             ("min_accuracy", self.min_accuracy is None or 0 <= self.min_accuracy <= 1, "in [0, 1]"),

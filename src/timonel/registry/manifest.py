@@ -36,6 +36,8 @@ class ServingPolicy(msgspec.Struct, frozen=True):
 
     deadline_ms: float = 1000.0
     low_confidence: float | None = None
+    batch_rows: int = 0  # rows of several requests that are asked together; 0: each alone
+    batch_wait_ms: float = 0.0
 
 
 class OutcomePlan(msgspec.Struct, frozen=True):
@@ -70,8 +72,9 @@ class SelfTest(msgspec.Struct, frozen=True):
 class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one version (or one declaration) that serving reads.
 
-    ``predictor`` is "linear" (closed form, all of it in ``plan``), "onnx", "native" or "none";
-    ``plan`` is the featuriser plan (``timonel.runtime.featuriser``) or None.
+    ``predictor`` is "linear" (closed form, all of it in ``plan``), "onnx", "native", "http" (a
+    service; ``plan["http"]`` says where) or "none"; ``plan`` is the featuriser plan
+    (``timonel.runtime.featuriser``) or None.
     """
 
     format: int = FORMAT

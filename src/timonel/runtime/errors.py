@@ -1,6 +1,6 @@
 """What can go wrong between an artifact and an answer."""
 
-from timonel.errors import Corrupt, ProjectFault, Text, TimonelError
+from timonel.errors import Corrupt, ProjectFault, Text, TimonelError, Unavailable
 
 
 class InvalidOutput(TimonelError):
@@ -36,6 +36,40 @@ class RowRefused(InvalidOutput):
             "El respaldo responde esas filas. Declare la variable con `required=True` (o sus "
             'palabras, con unseen="reject") para rechazarlas en la entrada, o ajuste el modelo '
             "con un imputador.",
+        ),
+    }
+
+
+class InvalidService(ProjectFault):
+    """An address or a form by which no model service can be asked."""
+
+    code = "invalid_service"
+    texts = {
+        "en": Text(
+            "Cannot use the model service: found {found}, expected {expected}.",
+            "Register it as `timonel register MODEL --artifact http://HOST:PORT/PATH "
+            "--form timonel|mlflow|inference`.",
+        ),
+        "es": Text(
+            "No se puede usar el servicio de modelo: hay {found}, se esperaba {expected}.",
+            "Regístrelo con `timonel register MODELO --artifact http://HOST:PUERTO/RUTA "
+            "--form timonel|mlflow|inference`.",
+        ),
+    }
+
+
+class ServiceFailed(Unavailable):
+    """A model service that did not answer a request as it should."""
+
+    code = "service_failed"
+    texts = {
+        "en": Text(
+            "Cannot get an answer of {url}: found {found}, expected status 200.",
+            "The fallback answers meanwhile; look at the service, or register another address.",
+        ),
+        "es": Text(
+            "No se obtiene respuesta de {url}: hay {found}, se esperaba el estado 200.",
+            "Mientras tanto responde el respaldo; revise el servicio o registre otra dirección.",
         ),
     }
 

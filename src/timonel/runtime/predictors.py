@@ -133,9 +133,9 @@ def load_predictor(manifest: ServingManifest, artifact: ArtifactGetter) -> Predi
     ArtifactMismatch, UnreadablePlan
         If an artifact or the plan is not what it should be.
     NotInThisProcess
-        For a ``native`` manifest: those run in the native pool.
+        For a ``native`` manifest: those run in the native pool. For ``http``: elsewhere.
     """
-    if manifest.predictor == "native":
+    if manifest.predictor in ("native", "http"):
         raise NotInThisProcess(model=manifest.model)
     plan = read_plan(manifest, artifact)
     if manifest.predictor == "linear":

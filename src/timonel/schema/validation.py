@@ -7,7 +7,7 @@ number) and lists everything that is wrong.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -211,11 +211,15 @@ class RowDecoder:
 
     def log(self, values: Values) -> bytes:
         """Give the row as the log keeps it: JSON that ``decode`` reads back to the same values."""
+        return _encode(self.plain(values))
+
+    def plain(self, values: Sequence[Value]) -> dict[str, Any]:
+        """Give the row as a request would send it; moments are ISO 8601 in UTC, aware."""
         row: dict[str, Any] = dict(zip(self.names, values, strict=True))
         for i in self._moments:
             if values[i] is not None:
                 row[self.names[i]] = moment_of(int(values[i] or 0))
-        return _encode(row)
+        return row
 
     def _strangers(self, sent: Mapping[Any, Any], index: int | None) -> list[FieldError]:
         errors = []

@@ -135,7 +135,14 @@ def manifest_of(
 
 def serving_policy(model: Model) -> ServingPolicy:
     """Give the part of a model's policy that the hot path needs."""
-    return ServingPolicy(model.policy.deadline_ms, model.policy.low_confidence)
+    policy = model.policy
+    batching = policy.batching
+    return ServingPolicy(
+        policy.deadline_ms,
+        policy.low_confidence,
+        0 if batching is None else batching.max_rows,
+        0.0 if batching is None else batching.wait_ms,
+    )
 
 
 def outcome_plan(model: Model) -> OutcomePlan:

@@ -23,6 +23,12 @@ REGISTER_TEXTS: dict[str, dict[str, str]] = {
         "es": "Sin compilar: corre en el grupo de procesos nativos (TIMONEL_NATIVE_PROCESSES, 1 o "
         "más). {parity}.",
     },
+    "register_service": {
+        "en": "Not ours to run: each answer is asked of the service, with the model's deadline and "
+        "rules when it fails. Parity {parity}.",
+        "es": "No corre aquí: cada respuesta se pide al servicio, con el plazo del modelo y las "
+        "reglas si falla. Paridad: {parity}.",
+    },
     "register_unmeasured": {
         "en": "Quality unknown: it was brought fitted, no holdout was measured.",
         "es": "Calidad desconocida: llegó ajustado, no se midió en datos reservados.",

@@ -61,7 +61,7 @@ class Lines:
         """Answer a stream of rows line by line; raises ``TimonelError`` before the first."""
         exchange.route = "predict-lines"
         _, model = self._served.model(name)
-        at_once = _TOGETHER if self._waits or (model.shown and model.shown.native) else 1
+        at_once = _TOGETHER if self._waits or (model.shown and model.shown.elsewhere) else 1
         chunks = _inflated(exchange)
         await exchange.begin(MEDIA_TYPES[0])
         out = bytearray()

@@ -5,16 +5,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from weakref import WeakSet
 
 import msgspec
 
 from timonel.errors import TimonelError
 from timonel.events.errors import SpoolFull
 from timonel.events.frames import PredictionFrame
-from timonel.runtime.errors import RowRefused
+from timonel.runtime.errors import InvalidOutput, RowRefused, ServiceFailed
+from timonel.runtime.services.service import ModelService
 from timonel.schema.errors import InvalidRow
 from timonel.schema.validation import MOST_ERRORS, FieldError, Row, Values
 from timonel.serving.errors import NotServable, Overloaded
+from timonel.serving.processes.errors import NativeFailed
+from timonel.serving.routes.batches import Batches
 from timonel.serving.routes.fallback import (
     Given,
     by_model,
@@ -38,6 +42,8 @@ MAX_IN_FLIGHT = 256
 _TURN = 256  # rows of a batch that are worked on before other requests get a turn
 _TURN_S = 0.01
 _MODEL = Source.MODEL.value
+# a batch may have failed because of one of its rows
+_OF_A_ROW = (InvalidOutput, NativeFailed, ServiceFailed)
 _Item = TypeVar("_Item")
 
 
@@ -113,11 +119,15 @@ class Predictions:
         self._max_rows = max_rows
         self._choose = choose
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="batch")
+        self._batches = Batches(self._ask)
+        self._services: WeakSet[ModelService] = WeakSet()
         self.in_flight = 0
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """Let go of the threads, and of connections to services."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for service in self._services:
+            service.close()
 
     async def answer(
         self,
@@ -193,8 +203,10 @@ class Predictions:
         choice = self._choice(asked, row)
         if asked.missing is not None:
             given = instead(choice.version, row.values, asked.missing)
-        elif choice.version.native:
-            given = (await self._by_native(choice.version, [row.values]))[0]
+        elif choice.version.manifest.policy.batch_rows:
+            given = await self._batches.one(choice.version, row.values)
+        elif choice.version.elsewhere:
+            given = (await self._elsewhere(choice.version, [row.values]))[0]
         else:
             given = by_model(choice.version, row.values)
         identifier = asked.request.prediction_id or self._journal.ids.next()
@@ -261,11 +273,12 @@ class Predictions:
 
     async def _ask(self, version: ServedVersion, table: list[Values]) -> list[Given]:
         """Ask for many rows: here where they are few, in a thread where they would hold others."""
-        if version.native:
-            return await self._by_native(version, table)
+        if version.elsewhere:
+            return await self._elsewhere(version, table)
         if version.predictor is None:  # rules may be slow: they are asked in the loop, in turns
             return await _instead(version, table, why_no_model(version))
-        if len(table) <= INLINE_ROWS:
+        # a model that wants batches is a slow one
+        if len(table) <= INLINE_ROWS and not version.manifest.policy.batch_rows:
             return many_by_model(version, table)
         loop = asyncio.get_running_loop()
         working = loop.run_in_executor(self._threads, many_by_model, version, table)
@@ -275,22 +288,30 @@ class Predictions:
             version.breaker.failed(time.monotonic())
             return await _instead(version, table, Reason.TIMEOUT)
 
-    async def _by_native(self, version: ServedVersion, table: list[Values]) -> list[Given]:
+    async def _elsewhere(self, version: ServedVersion, table: list[Values]) -> list[Given]:
+        """Ask the native pool or a service; a row at which the others fail is found and set apart.
+
+        Each half of a failed batch is asked again, down to single rows, until the breaker opens.
+        """
         breaker = version.breaker
         if not breaker.allows(time.monotonic()):
             return await _instead(version, table, Reason.BREAKER_OPEN)
         try:
-            assert self._native is not None  # noqa: S101 - no version is native without a pool
-            answers = await self._native.predict(
-                version.digest, table, _limit_s(version, len(table))
-            )
+            limit_s = _limit_s(version, len(table))
+            if version.service is not None:
+                self._services.add(version.service)
+                answers = await version.service.predict(table, limit_s)
+            else:
+                assert self._native is not None  # noqa: S101 - none is native without a pool
+                answers = await self._native.predict(version.digest, table, limit_s)
             pairs = list(zip(table, answers, strict=True))
-        except RowRefused as error:  # the row's doing: the breaker judges models
-            if len(table) == 1:
-                return await _instead(version, table, failure(version, error))
-            return [given for row in table for given in await self._by_native(version, [row])]
         except Exception as error:  # noqa: BLE001 - whatever fails there, the client gets an answer
-            breaker.failed(time.monotonic())
+            if len(table) > 1 and isinstance(error, _OF_A_ROW):  # RowRefused is one of them
+                half = len(table) // 2
+                first = await self._elsewhere(version, table[:half])
+                return first + await self._elsewhere(version, table[half:])
+            if not isinstance(error, RowRefused):  # that is the row's doing
+                breaker.failed(time.monotonic())
             return await _instead(version, table, failure(version, error))
         breaker.succeeded()
         return [checked(version, values, answer) for values, answer in pairs]

@@ -4,6 +4,7 @@ A request keeps the snapshot it began with. A version is loaded once, however ma
 aliases name it; the previous champion stays loaded, so a rollback is the swap of a pointer.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,6 +13,7 @@ from timonel.clock import AffineClock
 from timonel.errors import TimonelError
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.runtime.predictors import Predictor, load_predictor, self_test
+from timonel.runtime.services.service import ModelService
 from timonel.schema.schema import Schema
 from timonel.schema.validation import RowDecoder
 from timonel.serving.routes.requests import RequestReader
@@ -51,6 +53,8 @@ class ServedVersion:
         None: native (``native`` is true), a declaration, or one that could not be loaded.
     native : bool
         Answered by the host's pool.
+    service : ModelService or None
+        Answers over HTTP.
     rules : Rules or None
     faults : tuple of (code, text)
         What could not be loaded; the rest serves.
@@ -68,6 +72,7 @@ class ServedVersion:
     faults: tuple[tuple[str, str], ...]
     breaker: Breaker = field(default_factory=Breaker)
     told: dict[str, float] = field(default_factory=dict)  # when what was logged last
+    service: ModelService | None = None
 
     @property
     def version(self) -> str:
@@ -77,7 +82,12 @@ class ServedVersion:
     @property
     def has_predictor(self) -> bool:
         """Whether there is a model to ask."""
-        return self.predictor is not None or self.native
+        return self.predictor is not None or self.elsewhere
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another process is asked: answers have to be waited for."""
+        return self.native or self.service is not None
 
     @property
     def is_whole(self) -> bool:
@@ -214,9 +224,11 @@ def load_version(row: ServingRow, artifact: ArtifactGetter, *, native: bool) -> 
         timezone=manifest.timezone,
     )
     faults: list[tuple[str, str]] = []
-    predictor = None
+    predictor, service = None, None
     is_native = manifest.predictor == "native"
-    if not is_native and manifest.predictor != "none":
+    if manifest.predictor == "http":
+        service = _part(faults, lambda: ModelService(manifest, decoder.plain, os.environ))
+    elif not is_native and manifest.predictor != "none":
         predictor = _part(faults, lambda: _tested(manifest, artifact))
     elif is_native and not native:
         # loading says which setting brings the pool
@@ -236,6 +248,7 @@ def load_version(row: ServingRow, artifact: ArtifactGetter, *, native: bool) -> 
         rules=rules,
         baseline=_baseline(manifest),
         faults=tuple(faults),
+        service=service,
     )
 
 

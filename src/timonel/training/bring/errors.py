@@ -21,6 +21,24 @@ class UnreadableModel(ProjectFault):
     }
 
 
+class ServiceNotUsable(ProjectFault):
+    """A service that does not answer ordinary rows of the model."""
+
+    code = "service_not_usable"
+    texts = {
+        "en": Text(
+            "Cannot use {url} in the form {form}: {found}",
+            "Start the service and try `curl`; name its form with --form (timonel, mlflow, "
+            "inference), its classes with --classes, its key with --key-env.",
+        ),
+        "es": Text(
+            "No se puede usar {url} en la forma {form}: {found}",
+            "Inicie el servicio y pruebe con `curl`; indique su forma con --form (timonel, "
+            "mlflow, inference), sus clases con --classes, su clave con --key-env.",
+        ),
+    }
+
+
 class ModelFileTooLarge(TooLarge):
     """The file is larger than any model that could be served."""
 
