@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from timonel import __version__
-from timonel.cli import alerts, data, demo, drift, lifecycle, process, register, retrain
+from timonel.cli import alerts, data, demo, lifecycle, process, register, retrain
+from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
 from timonel.cli.output import tell
 

@@ -172,6 +172,7 @@ class Checks:
                     raise_signal=self._raise,
                     now_us=now_us,
                     low_confidence=manifest.policy.low_confidence,
+                    timezone=manifest.timezone,
                     versions=tuple(version.version for version in versions),
                 )
             )

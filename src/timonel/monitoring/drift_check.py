@@ -2,46 +2,53 @@
 
 A column that drifted in one window is a *warning*; in two of the last three, an *alert*. Where
 inputs may follow the season (``Watch(season=True)``), an alert of windows shorter than a week also
-needs the last whole week to show it: a night is not a drift.
+needs the last whole week to show it, until enough quiet windows of its slot are known: a night is
+not a drift.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from timonel.monitoring.drift.calibration import Calibration, Found
+from timonel.monitoring.drift.telling import (
+    ANSWERS,
+    FEATURES,
+    WindowRows,
+    of_column,
+    of_window,
+    tell,
+)
 from timonel.monitoring.verdicts import (
     Verdict,
     VerdictState,
     judged,
-    read_ever_alerted,
     read_verdicts,
     write_verdicts,
 )
-from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
-from timonel.monitoring.windows import HOUR_US, WEEK_H, HourlyCounts, Window, due
-from timonel.signals import Condition, Kind, Severity
-from timonel.stats.drift import ColumnDrift, DriftReport, DriftState, compare
+from timonel.monitoring.watched import LOOK_BACK_H, CheckResult, Watched, closed_hour
+from timonel.monitoring.windows import HOUR_US, WEEK_H, HourlyCounts, Window, due, local_grid
+from timonel.stats.drift import FEWEST_ROWS, DriftReport, Scale, compare
 from timonel.stats.profiles.cells import Ends
 from timonel.stats.profiles.profile import ColumnProfile, Profile
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.engine import reading
-from timonel.store.reads_series import Counted, read_counted, read_counted_hours
+from timonel.store.reads_series import (
+    Counted,
+    read_counted,
+    read_counted_hours,
+    read_unit_sizes,
+)
 from timonel.wire.answer import is_outside
 
-FEATURES, ANSWERS = "feature_drift", "prediction_drift"
-MONITORS = (FEATURES, ANSWERS)
+__all__ = ["ANSWERS", "FEATURES", "check_drift", "window_profile", "worst"]
+
 MOST_A_RUN = 50
 PERSISTENCE = 2  # of the last three
-_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
-_STATES = {
-    DriftState.OK: VerdictState.OK,
-    DriftState.DRIFTED: VerdictState.WARNING,
-    DriftState.NOT_ENOUGH_DATA: VerdictState.NOT_ENOUGH,
-}
 
 
 def check_drift(watched: Watched) -> CheckResult:
@@ -50,7 +57,8 @@ def check_drift(watched: Watched) -> CheckResult:
         closed_h = closed_hour(connection, watched.project)
         if closed_h is None:
             return CheckResult("drift", watched.model, "unknown", "no_live_drainer")
-        since_h = first_hour(closed_h)
+        grid = local_grid(watched.zone)
+        since_h, _ = grid(closed_h - LOOK_BACK_H, WEEK_H)  # whole weeks, so that none is cut
         counts = HourlyCounts(
             read_counted_hours(connection, watched.project, watched.model, since_h)
         )
@@ -67,20 +75,56 @@ def check_drift(watched: Watched) -> CheckResult:
         return CheckResult("drift", watched.model, "unknown", "no_version")
     if not counts.hours:
         return CheckResult("drift", watched.model, "unknown", "no_counted_rows")
-    windows = due(counts, judged(past), closed_h, window_h=watched.plan.window_h)[:MOST_A_RUN]
+    windows = due(counts, judged(past), closed_h, window_h=watched.plan.window_h, grid=grid)
+    windows = windows[:MOST_A_RUN]
+    zone = watched.zone if watched.plan.season else None
+    calibration = Calibration(watched.engine, watched.project, watched.model, zone)
     by_start = {verdict.start_us: verdict for verdict in past}
     newest = max((verdict.end_us for verdict in past), default=0)
     states = []
     for window in windows:
         before = by_start.get(window.start_us)
-        found = _judge(watched, window, None if before is None else before.version)
+        version = None if before is None else before.version
+        found = _judge(watched, calibration, window, version)
         states.append(found[0].state)
         if window.end_us > newest:
             newest = window.end_us
-            _tell(watched, found)
-    if not states:
-        return CheckResult("drift", watched.model, "idle")
-    return CheckResult("drift", watched.model, str(worst(states)), "", len(states))
+            tell(watched, found)
+    n_learned = _learn(watched, calibration, past, MOST_A_RUN - len(states))
+    state = str(worst(states)) if states else "idle"
+    return CheckResult("drift", watched.model, state, "", len(states) + n_learned)
+
+
+def _learn(watched: Watched, calibration: Calibration, past: Sequence[Verdict], most: int) -> int:
+    """Test windows of before a promotion against the new champion's reference; give how many.
+
+    They raise nothing: without them every new version would begin to learn its season anew.
+    """
+    champion = watched.champion.version if watched.champion is not None else ""
+    reference = watched.profile_of(champion)
+    if reference is None:
+        return 0
+    profile_id, profile = reference
+    said = (VerdictState.OK, VerdictState.WARNING, VerdictState.ALERT)
+    unknown = [
+        (window, verdict)
+        for verdict in reversed(past)
+        if verdict.state in said
+        for window in [Window(*judged([verdict])[0])]
+        if not calibration.knows(window, profile_id, profile.names)
+    ]
+    for window, verdict in unknown[:most]:
+        with reading(watched.engine) as connection:
+            rows = read_counted(
+                connection, watched.project, watched.model, window.start_h, window.end_h
+            )
+        read = WindowRows(window, champion, rows)
+        report = _compare(watched, profile, window_profile(watched, profile, profile_id, read))
+        facts = verdict.facts
+        found = Found(list(facts.get("drifted", ())), list(facts.get("alerted", ())))
+        with watched.engine.begin() as connection:
+            calibration.keep(connection, window, profile_id, report, found)
+    return min(len(unknown), max(most, 0))
 
 
 def worst(states: Sequence[VerdictState]) -> VerdictState:
@@ -92,30 +136,32 @@ def worst(states: Sequence[VerdictState]) -> VerdictState:
 # -- judging one window -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The counted rows of a window and the version they are judged for."""
-
-    window: Window
-    version: str
-    rows: list[Counted]
-
-
-def _judge(watched: Watched, window: Window, version: str | None) -> list[Verdict]:
+def _judge(
+    watched: Watched, calibration: Calibration, window: Window, version: str | None
+) -> list[Verdict]:
     """Judge a window; the first verdict is the window's own, the others are of its columns."""
     with reading(watched.engine) as connection:
         rows = read_counted(
             connection, watched.project, watched.model, window.start_h, window.end_h
         )
-    read = _Rows(window, version or _answering(watched, rows), rows)
+    read = WindowRows(window, version or _answering(watched, rows), rows)
     reference = watched.profile_of(read.version)
     if reference is None:
-        found = [_of_window(watched, read, VerdictState.UNKNOWN, {"reason": "no_profile"})]
-    else:
-        found = _judge_columns(watched, read, *reference)
+        found = [of_window(watched, read, VerdictState.UNKNOWN, {"reason": "no_profile"})]
+        with watched.engine.begin() as connection:
+            write_verdicts(connection, watched.project, found)
+        return found
+    report, found = _judge_columns(watched, calibration, read, *reference)
     with watched.engine.begin() as connection:
         write_verdicts(connection, watched.project, found)
+        calibration.keep(connection, window, reference[0], report, _found(found))
     return found
+
+
+def _found(verdicts: Sequence[Verdict]) -> Found:
+    columns = verdicts[1:]
+    alerted = [v.subject for v in columns if v.state is VerdictState.ALERT]
+    return Found([v.subject for v in columns if v.found], alerted)
 
 
 def _answering(watched: Watched, rows: Sequence[Counted]) -> str:
@@ -134,40 +180,92 @@ def _answering(watched: Watched, rows: Sequence[Counted]) -> str:
 
 
 def _judge_columns(
-    watched: Watched, read: _Rows, profile_id: str, reference: Profile
-) -> list[Verdict]:
-    report = _compare(watched, reference, window_profile(watched, reference, profile_id, read))
-    facts: dict[str, Any] = {
-        "profile": profile_id,
-        "n_tests": report.n_tests,
-        "level": report.level,
-        "drifted": list(report.drifted_columns),
-        "revised": read.window.revised,
-    }
-    if read.window.n < 200:
-        facts["reason"] = f"not enough: {read.window.n} of 200"
+    watched: Watched,
+    calibration: Calibration,
+    read: WindowRows,
+    profile_id: str,
+    reference: Profile,
+) -> tuple[DriftReport, list[Verdict]]:
+    scales = calibration.scales(read.window, profile_id, reference.names)
+    clustering = _clustering(watched, read.window)
+    current = window_profile(watched, reference, profile_id, read)
+    report = _compare(watched, reference, current, scales, clustering)
     recent = _recent(watched, read)
     candidates = [
         name
         for name in report.drifted_columns
         if sum(name in drifted for drifted in recent) + 1 >= PERSISTENCE
     ]
-    confirmed, why = _confirmed(watched, read, profile_id, reference, candidates)
+    strange = [name for name in candidates if name not in scales]
+    confirmed, why = _confirmed(watched, read, profile_id, reference, strange)
+    confirmed |= {name for name in candidates if name in scales}
     columns = [
-        _of_column(watched, read, column, name in confirmed, why if name in candidates else "")
+        of_column(watched, read, column, name in confirmed, why if name in candidates else "")
         for name, column in report.columns.items()
     ]
     states = [verdict.state for verdict in columns]
     state = worst(states) if states else VerdictState.UNKNOWN
-    return [_of_window(watched, read, state, facts), *columns]
+    facts = {
+        "profile": profile_id,
+        "alerted": sorted(confirmed),
+        **_facts_of(report, read.window, scales, clustering),
+    }
+    return report, [of_window(watched, read, state, facts), *columns]
 
 
-def _compare(watched: Watched, reference: Profile, current: Profile) -> DriftReport:
+def _facts_of(
+    report: DriftReport, window: Window, scales: Mapping[str, Scale], clustering: float
+) -> dict[str, Any]:
+    """Give the facts of a window as a whole."""
+    facts: dict[str, Any] = {
+        "n_tests": report.n_tests,
+        "level": report.level,
+        "drifted": list(report.drifted_columns),
+        "revised": window.revised,
+        "calibrated": len(scales),
+    }
+    if scales:
+        facts["quiet_windows"] = min(scale.n_windows for scale in scales.values())
+    if clustering > 1.0:
+        facts["rows_a_unit"] = round(clustering, 2)
+    units = int(window.n / clustering)
+    if window.n < FEWEST_ROWS:
+        facts["reason"] = f"not enough: {window.n} of {FEWEST_ROWS}"
+    elif units < FEWEST_ROWS:
+        facts["reason"] = f"not enough: {units} units of {FEWEST_ROWS}"
+    return facts
+
+
+def _clustering(watched: Watched, window: Window) -> float:
+    """Give how many rows of its own unit a row meets in a window, itself included."""
+    with reading(watched.engine) as connection:
+        sizes = read_unit_sizes(
+            connection, watched.project, watched.model, window.start_us, window.end_us
+        )
+    return sum(n * n for n in sizes) / sum(sizes) if sizes else 1.0
+
+
+def _compare(
+    watched: Watched,
+    reference: Profile,
+    current: Profile,
+    scales: Mapping[str, Scale] | None = None,
+    clustering: float = 1.0,
+) -> DriftReport:
     plan = watched.plan
-    return compare(reference, current, floor=plan.floor, floors=plan.floors)
+    return compare(
+        reference,
+        current,
+        floor=plan.floor,
+        floors=plan.floors,
+        scales=scales,
+        clustering=clustering,
+        rule=plan.rule,
+        rules=plan.rules,
+    )
 
 
-def _recent(watched: Watched, read: _Rows) -> list[set[str]]:
+def _recent(watched: Watched, read: WindowRows) -> list[set[str]]:
     """Give the columns that drifted in each of the two windows before, of those with enough."""
     with reading(watched.engine) as connection:
         past = [
@@ -188,13 +286,18 @@ def _recent(watched: Watched, read: _Rows) -> list[set[str]]:
 
 
 def _confirmed(
-    watched: Watched, read: _Rows, profile_id: str, reference: Profile, candidates: Sequence[str]
+    watched: Watched,
+    read: WindowRows,
+    profile_id: str,
+    reference: Profile,
+    candidates: Sequence[str],
 ) -> tuple[set[str], str]:
     """Give the candidates that may alert, and why the others may not."""
     window = read.window
     if not candidates:
         return set(), ""
-    if not watched.plan.season or (window.end_h - window.start_h) >= WEEK_H:
+    # a week in which clocks are set forward has an hour less
+    if not watched.plan.season or (window.end_h - window.start_h) >= WEEK_H - 1:
         return set(candidates), ""
     start_h = window.end_h - WEEK_H
     with reading(watched.engine) as connection:
@@ -203,11 +306,14 @@ def _confirmed(
     if min(hours, default=start_h) > start_h + 1:
         return set(), "less than a week of traffic: it may be the season"
     week = replace(read, window=Window(start_h, window.end_h, 0), rows=rows)
-    report = _compare(watched, reference, window_profile(watched, reference, profile_id, week))
+    current = window_profile(watched, reference, profile_id, week)
+    report = _compare(watched, reference, current, None, _clustering(watched, week.window))
     return set(report.drifted_columns) & set(candidates), "the last whole week does not show it"
 
 
-def window_profile(watched: Watched, reference: Profile, profile_id: str, read: _Rows) -> Profile:
+def window_profile(
+    watched: Watched, reference: Profile, profile_id: str, read: WindowRows
+) -> Profile:
     """Add up the rows of a window in the cells of the reference.
 
     Features are of all traffic, whoever answered; score and prediction of the version alone.
@@ -258,116 +364,4 @@ def _added(cells: Profile, rows: Sequence[Counted], version: str) -> Profile:
             for name, c in cells.columns.items()
         ),
         n,
-    )
-
-
-# -- verdicts and signals ---------------------------------------------------------------------
-
-
-def monitor_of(column: str) -> str:
-    """Give the monitor that a column belongs to."""
-    return ANSWERS if column in (SCORE, PREDICTION) else FEATURES
-
-
-def _of_window(
-    watched: Watched, read: _Rows, state: VerdictState, facts: dict[str, Any]
-) -> Verdict:
-    return Verdict(
-        model=watched.model,
-        version=read.version,
-        monitor=FEATURES,
-        subject="",
-        start_us=read.window.start_us,
-        end_us=read.window.end_us,
-        state=state,
-        n=read.window.n,
-        facts=facts,
-        judged_at=watched.now_us,
-    )
-
-
-def _of_column(
-    watched: Watched, read: _Rows, column: ColumnDrift, confirmed: bool, held: str
-) -> Verdict:
-    state = _STATES[column.state]
-    facts: dict[str, Any] = {"test": column.test, "kind": column.kind}
-    shown = next((test for test in column.tests if test.kind == column.test), None)
-    if shown is not None:
-        facts["floor"] = shown.floor
-    for name in ("psi", "wasserstein", "jensen_shannon", "reason"):
-        if getattr(column, name) is not None:
-            facts[name] = getattr(column, name)
-    if confirmed:
-        state = VerdictState.ALERT
-    elif held:
-        facts["held"] = held
-    return Verdict(
-        model=watched.model,
-        version=read.version,
-        monitor=monitor_of(column.name),
-        subject=column.name,
-        start_us=read.window.start_us,
-        end_us=read.window.end_us,
-        state=state,
-        n=column.n,
-        statistic=column.statistic,
-        p_value=column.p_value,
-        effect=column.effect,
-        facts=facts,
-        judged_at=watched.now_us,
-    )
-
-
-def _tell(watched: Watched, found: Sequence[Verdict]) -> None:
-    """Raise alerts, and clear what was alerted and holds no more (or was another version's)."""
-    window, columns = found[0], found[1:]
-    with reading(watched.engine) as connection:
-        alerted = read_ever_alerted(
-            connection,
-            watched.project,
-            watched.model,
-            MONITORS,
-            window.start_us - _CLEARED_WITHIN_US,
-        )
-    for verdict in columns:
-        place = (verdict.version, verdict.monitor, verdict.subject)
-        if verdict.state is VerdictState.ALERT:
-            _raise(watched, verdict, Condition.HOLDS)
-        elif verdict.state is VerdictState.OK and place in alerted:
-            _raise(watched, verdict, Condition.CLEAR)
-    champion = watched.champion.version if watched.champion is not None else ""
-    for version, monitor, subject in sorted(alerted):
-        if version not in (champion, window.version):
-            watched.tell(
-                Kind.DRIFT_DETECTED,
-                Condition.CLEAR,
-                Severity.MEDIUM,
-                at=window.end_us,
-                monitor=monitor,
-                version=version,
-                column=subject,
-                facts={"column": subject, "reason": "superseded"},
-            )
-
-
-def _raise(watched: Watched, verdict: Verdict, condition: Condition) -> None:
-    watched.tell(
-        Kind.DRIFT_DETECTED,
-        condition,
-        Severity.MEDIUM,
-        at=verdict.end_us,
-        monitor=verdict.monitor,
-        version=verdict.version,
-        column=verdict.subject,
-        facts={
-            "column": verdict.subject,
-            "effect": verdict.effect,
-            "statistic": verdict.statistic,
-            "p_value": verdict.p_value,
-            "n": verdict.n,
-            "floor": verdict.facts.get("floor"),
-            "test": verdict.facts.get("test"),
-            "window_start": verdict.start_us,
-            "window_end": verdict.end_us,
-        },
     )

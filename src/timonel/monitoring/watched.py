@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
@@ -55,7 +56,13 @@ class Watched:
     raise_signal: RaiseSignal
     now_us: int
     low_confidence: float | None = None
+    timezone: str = "UTC"
     versions: tuple[str, ...] = field(default=())
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose days and weeks the traffic follows."""
+        return ZoneInfo(self.timezone)
 
     def tell(
         self,

@@ -1,19 +1,25 @@
 """Which windows of a series are to be judged: pure, from hourly counts and what was judged before.
 
-Windows lie on a grid of whole hours, days or weeks (UTC) and never overlap. A window may be judged
-when the watermark has passed its end; it is judged again when rows came late. No clock is read
-here: how far event time is complete comes in.
+Windows lie on a grid of whole hours, days or weeks (of UTC or of a zone) and never overlap. A
+window may be judged when the watermark has passed its end; it is judged again when rows came late.
+No clock is read here: how far event time is complete comes in.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 HOUR_US = 3_600_000_000
 SPANS_H = (1, 24, 168)
 ROWS_WANTED = 1_000
-WEEK_H = 168
+DAY_H, WEEK_H = 24, 168
+
+Grid = Callable[[int, int], tuple[int, int]]
+"""From an epoch hour and a span in hours to the window that the hour falls into."""
 
 
 class Window(NamedTuple):
@@ -58,6 +64,47 @@ class HourlyCounts:
         return self._sums[max(first, last)] - self._sums[first]
 
 
+def utc_grid(hour: int, span_h: int) -> tuple[int, int]:
+    """Give windows of equal length, counted from the epoch."""
+    start = hour - hour % span_h
+    return start, start + span_h
+
+
+def local_grid(zone: ZoneInfo) -> Grid:
+    """Give the grid of a zone's own days, and of its weeks from Monday on.
+
+    A day on which clocks change has 23 or 25 hours, its week 167 or 169. Where a zone's midnight
+    is no whole hour of UTC, the day begins at the next one.
+    """
+
+    def starts(day: date) -> int:
+        midnight = datetime.combine(day, time(), tzinfo=zone).timestamp()
+        return -int(-midnight // 3600)
+
+    @lru_cache(maxsize=4096)
+    def grid(hour: int, span_h: int) -> tuple[int, int]:
+        if span_h % DAY_H:
+            return utc_grid(hour, span_h)
+        day = local_time(hour, zone).date()
+        if span_h % WEEK_H == 0:
+            day -= timedelta(days=day.weekday())
+        return starts(day), starts(day + timedelta(days=span_h // DAY_H))
+
+    return grid
+
+
+def local_time(hour: int, zone: ZoneInfo) -> datetime:
+    """Give an epoch hour as a zone's date and time."""
+    return datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone)
+
+
+def nominal_span(window: Window) -> int | None:
+    """Give the span that a window is of; None where it was cut at a neighbour."""
+    hours = window.end_h - window.start_h
+    # where clocks change, days and weeks are an hour longer or shorter
+    return next((span for span in SPANS_H if abs(hours - span) <= (span > 1)), None)
+
+
 def span_of(counts: HourlyCounts, at_h: int, closed_h: int, *, wanted: int = ROWS_WANTED) -> int:
     """Choose the smallest span that is expected to hold enough rows.
 
@@ -89,6 +136,7 @@ def due(
     *,
     window_h: int | None = None,
     wanted: int = ROWS_WANTED,
+    grid: Grid = utc_grid,
 ) -> list[Window]:
     """List the closed windows that have rows and no verdict, or other rows than their verdict.
 
@@ -101,6 +149,8 @@ def due(
         Epoch hour that the watermark is in: all before it is complete, but for late rows.
     window_h : int or None
         Length of the windows, by policy; None: as many rows ask for (``span_of``).
+    grid : callable
+        Where windows begin and end.
 
     Returns
     -------
@@ -122,8 +172,8 @@ def due(
         if hour < covered or (at < len(past) and starts[at] <= hour):
             continue
         span = window_h or span_of(counts, hour, closed_h, wanted=wanted)
-        start = max(hour - hour % span, ends[at - 1] if at else hour - hour % span, covered)
-        end = hour - hour % span + span
+        first, end = grid(hour, span)
+        start = max(first, ends[at - 1] if at else first, covered)
         if at < len(past):
             end = min(end, starts[at])
         if end > closed_h:

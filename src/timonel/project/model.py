@@ -11,11 +11,13 @@ from timonel.project.recipes import Recipe, recipe_of
 from timonel.project.sources import Source, Sql, holds_password
 from timonel.schema.errors import InvalidDeclaration
 from timonel.schema.schema import Schema
+from timonel.stats.profiles.findings import Rule
 from timonel.wire.answer import Label
 from timonel.wire.lookup import ENTITY, pieces_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_RULES = set(Rule)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -89,6 +91,11 @@ class Watch:
         The least number of outcomes that performance is judged on.
     fallback_rate : float
         The share of answers by rules or baseline that is still usual.
+    rule : {"default", "ks", "psi", "mean_shift", "confidence"}
+        By what columns are judged; what each is blind to stands in
+        ``timonel.stats.profiles.rules``.
+    rules : dict of str to str
+        Other rules, by column ("@score" and "@prediction" are the answer's).
     """
 
     window: str | None = None
@@ -99,6 +106,8 @@ class Watch:
     error_rise: float = 0.10
     min_labels: int = 200
     fallback_rate: float = 0.05
+    rule: str = "default"
+    rules: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shares = ("floor", "accuracy_loss", "fallback_rate")
@@ -108,6 +117,8 @@ class Watch:
             ("floors", all(0 <= f < 1 for f in self.floors.values()), "floors in [0, 1)"),
             ("error_rise", self.error_rise >= 0, "at least 0"),
             ("min_labels", self.min_labels >= 30, "at least 30"),
+            ("rule", self.rule in _RULES, f"one of {', '.join(_RULES)}"),
+            ("rules", set(self.rules.values()) <= _RULES, f"of {', '.join(_RULES)}"),
         ):
             if not ok:
                 raise InvalidDeclaration(

@@ -59,6 +59,8 @@ class WatchPlan(msgspec.Struct, frozen=True):
     error_rise: float = 0.10
     min_labels: int = 200
     fallback_rate: float = 0.05
+    rule: str = "default"
+    rules: dict[str, str] = {}
 
 
 class SelfTest(msgspec.Struct, frozen=True):

@@ -11,8 +11,7 @@ too small rather than judged.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from timonel.stats.profiles.count_tests import (
     ks_counts,
     merge_thin,
     missing_counts,
+    scaled_p,
     unseen_counts,
     value_bins,
 )
@@ -35,9 +35,12 @@ from timonel.stats.profiles.distances import (
     psi_shares,
     wasserstein_counts,
 )
+from timonel.stats.profiles.findings import ColumnDrift, DriftReport, DriftState, DriftTest, Rule
 from timonel.stats.profiles.packing import FloatArray, IntArray
 from timonel.stats.profiles.profile import ColumnProfile, Profile, counts_add
 from timonel.stats.profiles.rows import RowCounter
+from timonel.stats.profiles.rules import JUDGES, Counted, Ruled
+from timonel.stats.profiles.seasons import Scale
 from timonel.stats.profiles.two_sample import chi2, jensen_shannon, ks, psi, wasserstein
 
 __all__ = [
@@ -47,6 +50,8 @@ __all__ = [
     "DriftTest",
     "Profile",
     "RowCounter",
+    "Rule",
+    "Scale",
     "chi2",
     "compare",
     "counts_add",
@@ -63,154 +68,50 @@ RATE_FLOOR = 0.012
 _STRICTER = 5.0
 
 
-class DriftState(StrEnum):
-    """What can be said of a column."""
-
-    OK = "ok"
-    DRIFTED = "drifted"
-    NOT_ENOUGH_DATA = "not_enough_data"
-
-
 @dataclass(frozen=True, slots=True)
-class DriftTest:
-    """One test of one column.
+class _Asked:
+    """How a window is to be judged; as the parameters of ``compare``."""
 
-    Parameters
-    ----------
-    kind : {"ks", "chi2", "missing", "unseen"}
-    statistic, p_value, effect : float
-        The p-value as tested against the column's ``threshold``; of the better of KS and
-        chi-square it is doubled.
-    floor : float
-        The least effect that counts.
-    drifted : bool
-    """
-
-    kind: str
-    statistic: float
-    p_value: float
-    effect: float
+    alpha: float
     floor: float
-    drifted: bool
+    floors: Mapping[str, float]
+    scales: Mapping[str, Scale]
+    clustering: float
+    rule: Rule
+    rules: Mapping[str, str]
 
-
-@dataclass(frozen=True, slots=True)
-class ColumnDrift:
-    """What the rule says of one column, and the figures beside it.
-
-    Parameters
-    ----------
-    name, kind : str
-    state : DriftState
-    n, n_reference : int
-        Rows of the window and of the reference.
-    test : str or None
-        The test that ``statistic``, ``p_value`` and ``effect`` belong to: the one that found
-        drift, or came closest. None where there was nothing to test, and ``reason`` says why.
-    psi, jensen_shannon : float or None
-        Of the values, in the cells of the chi-square.
-    wasserstein : float or None
-        Of numbers, in their unit.
-    threshold : float or None
-        What a p-value had to be under: A / K, see ``DriftReport``; A by the column's own rows.
-    tests : tuple of DriftTest
-        All of them.
-    """
-
-    name: str
-    kind: str
-    state: DriftState
-    n: int
-    n_reference: int
-    test: str | None = None
-    statistic: float | None = None
-    p_value: float | None = None
-    effect: float | None = None
-    reason: str | None = None
-    psi: float | None = None
-    wasserstein: float | None = None
-    jensen_shannon: float | None = None
-    threshold: float | None = None
-    tests: tuple[DriftTest, ...] = ()
-
-    @property
-    def drifted(self) -> bool:
-        """Whether drift was found."""
-        return self.state is DriftState.DRIFTED
-
-    def document(self) -> dict[str, Any]:
-        """Give a JSON-safe form."""
-        return {**asdict(self), "state": str(self.state), "tests": [asdict(t) for t in self.tests]}
-
-
-@dataclass(frozen=True, slots=True)
-class DriftReport:
-    """What the rule says of a window.
-
-    Parameters
-    ----------
-    columns : dict of str to ColumnDrift
-    n, n_reference : int
-        Rows of the window and of the reference.
-    n_tests : int
-        K, all tests of the window.
-    level : float
-        A, the chance of any false finding: .05, or .01 if the window is more than a fifth of
-        the reference.
-    """
-
-    columns: dict[str, ColumnDrift]
-    n: int
-    n_reference: int
-    n_tests: int
-    level: float
-
-    @property
-    def threshold(self) -> float:
-        """What a p-value must be under, in a column of as many rows as the profile: A / K."""
-        return self.level / max(1, self.n_tests)
-
-    @property
-    def drifted(self) -> bool:
-        """Whether any column drifted."""
-        return any(column.drifted for column in self.columns.values())
-
-    @property
-    def drifted_columns(self) -> tuple[str, ...]:
-        """The columns that drifted, by name in the profile's order."""
-        return tuple(name for name, column in self.columns.items() if column.drifted)
-
-    @property
-    def state(self) -> DriftState:
-        """What can be said of the window."""
-        if self.drifted:
-            return DriftState.DRIFTED
-        states = {column.state for column in self.columns.values()}
-        return DriftState.OK if DriftState.OK in states else DriftState.NOT_ENOUGH_DATA
-
-    def document(self) -> dict[str, Any]:
-        """Give a JSON-safe form."""
-        return {
-            "state": str(self.state),
-            "n": self.n,
-            "n_reference": self.n_reference,
-            "n_tests": self.n_tests,
-            "level": self.level,
-            "threshold": self.threshold,
-            "columns": {name: column.document() for name, column in self.columns.items()},
-        }
+    def scale(self, column: str) -> Scale:
+        """Give a column's calibration; without one, what clusters may do to it at most."""
+        return self.scales.get(column) or Scale(phi=self.clustering)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """One column of both sides in the reference's cells, and what was tested on it."""
+    """One column of both sides in the reference's cells, and what was tested on it.
+
+    Tests that look for the same thing stand in one group: the best of them counts, once.
+    """
 
     reference: ColumnProfile
     both: Aligned
     ends_now: Ends | None
-    tests: tuple[tuple[str, TwoSample], ...] = ()
+    groups: tuple[tuple[tuple[str, TwoSample], ...], ...] = ()
     shares: tuple[FloatArray, FloatArray] | None = None
     reason: str | None = None
+
+    @property
+    def effects(self) -> dict[str, float]:
+        """The effect of every test."""
+        return {kind: found.effect or 0.0 for group in self.groups for kind, found in group}
+
+    @property
+    def dispersion(self) -> float | None:
+        """The chi-square by degree of freedom."""
+        for group in self.groups:
+            for _, found in group:
+                if found.dof:
+                    return (found.statistic or 0.0) / found.dof
+        return None
 
 
 def compare(
@@ -220,6 +121,10 @@ def compare(
     alpha: float = 0.05,
     floor: float = 0.03,
     floors: Mapping[str, float] | None = None,
+    scales: Mapping[str, Scale] | None = None,
+    clustering: float = 1.0,
+    rule: str = Rule.DEFAULT,
+    rules: Mapping[str, str] | None = None,
 ) -> DriftReport:
     """Say which columns of a window drifted from the reference.
 
@@ -238,6 +143,17 @@ def compare(
         The least KS distance or total variation that counts.
     floors : mapping of str to float, optional
         Other floors, by column.
+    scales : mapping of str to Scale, optional
+        Calibration by column, of the window's slot (``timonel.stats.profiles.seasons``).
+    clustering : float
+        Rows that come from the same unit, as a row sees it: ``sum c^2 / sum c`` over the units'
+        numbers of rows c. The window is taken for so many times fewer rows where nothing better
+        is known: L. Kish, 1965, Survey Sampling, section 8.2, with full correlation.
+    rule : str
+        By what columns are judged (``Rule``); where it does not fit a column's kind, by the
+        default rule.
+    rules : mapping of str to str, optional
+        Other rules, by column.
 
     Returns
     -------
@@ -254,14 +170,14 @@ def compare(
     """
     if not isinstance(current, Profile):
         current = reference.empty_like().update(current)
-    pairs = {name: _pair(reference, current, name) for name in reference.columns}
+    asked = _Asked(
+        alpha, floor, floors or {}, scales or {}, max(1.0, clustering), Rule(rule), rules or {}
+    )
+    pairs = {name: _pair(reference, current, name, asked.clustering) for name in reference.columns}
     tested = {name: pair for name, pair in pairs.items() if isinstance(pair, _Pair)}
-    n_tests = sum(len(pair.tests) for pair in tested.values())
-    floors = floors or {}
+    n_tests = sum(len(pair.groups) for pair in tested.values())
     columns = {
-        name: pair
-        if isinstance(pair, ColumnDrift)
-        else _judge(pair, alpha, max(1, n_tests), floors.get(name, floor))
+        name: pair if isinstance(pair, ColumnDrift) else _judge(pair, asked, max(1, n_tests))
         for name, pair in pairs.items()
     }
     level = _level(alpha, reference.n, current.n)
@@ -272,25 +188,35 @@ def _level(alpha: float, n: int, m: int) -> float:
     return alpha if m <= n / _STRICTER else alpha / _STRICTER
 
 
-def _pair(reference: Profile, current: Profile, name: str) -> _Pair | ColumnDrift:
+def _pair(
+    reference: Profile, current: Profile, name: str, clustering: float
+) -> _Pair | ColumnDrift:
     """Put both sides into the same cells and test them; or say why that cannot be done."""
     column, now = reference.columns[name], current.columns.get(name)
     n, m = column.n, now.n if now is not None else 0
-    if now is None or min(n, m) < FEWEST_ROWS:
-        side = "the reference" if n < FEWEST_ROWS else "the window"
-        reason = f"{min(n, m) if side == 'the window' else n} rows in {side}, "
-        return _unknown(column, m, f"{reason}at least {FEWEST_ROWS} are needed")
+    units = int(m / clustering)
+    if now is None or min(n, units) < FEWEST_ROWS:
+        return _unknown(column, m, _too_few(n, m, units))
     both = Aligned(column.cells, column.counts, now.counts)
     if not column.same_cells(now):
         try:
             both = aligned(column.cells, column.counts, now.cells, now.counts, now.ends)
         except ValueError as kinds:
             return _unknown(column, m, str(kinds))
-    pair = _value_tests(_Pair(column, both, now.ends))
+    pair = _value_tests(_Pair(column, both, now.ends), clustering)
     if column.n_missing + now.n_missing:
-        found = missing_counts(column.n_missing, n, now.n_missing, m)
-        pair = replace(pair, tests=(*pair.tests, ("missing", found)))
+        missing = round(now.n_missing / clustering)
+        found = missing_counts(column.n_missing, n, missing, units)
+        pair = replace(pair, groups=(*pair.groups, (("missing", found),)))
     return pair
+
+
+def _too_few(n: int, m: int, units: int) -> str:
+    if n < FEWEST_ROWS:
+        return f"{n} rows in the reference, at least {FEWEST_ROWS} are needed"
+    if m < FEWEST_ROWS:
+        return f"{m} rows in the window, at least {FEWEST_ROWS} are needed"
+    return f"{m} rows in the window are as good as {units}: too many of the same units"
 
 
 def _unknown(column: ColumnProfile, m: int, reason: str) -> ColumnDrift:
@@ -298,52 +224,54 @@ def _unknown(column: ColumnProfile, m: int, reason: str) -> ColumnDrift:
     return ColumnDrift(column.name, column.kind, state, m, column.n, reason=reason)
 
 
-def _value_tests(pair: _Pair) -> _Pair:
+def _value_tests(pair: _Pair, clustering: float) -> _Pair:
     cells, r, c = pair.both.cells, pair.both.counts[:-1], pair.both.other[:-1]
     if isinstance(cells, MomentCells):
         return replace(pair, reason="moments move on by nature: only missing ones are compared")
     if min(r.sum(), c.sum()) < FEWEST_VALUES:
         few = f"fewer than {FEWEST_VALUES} values on a side: only missing ones are compared"
         return replace(pair, reason=few)
+    groups: list[tuple[tuple[str, TwoSample], ...]] = []
     if isinstance(cells, NumberCells):
         r_bins, c_bins = binned(value_bins(cells, r + c), r, c)
-        tests = [_better(ks_counts(r, c), chi2_counts(*merge_thin(r_bins, c_bins)))]
+        by_chi2 = chi2_counts(*merge_thin(r_bins, c_bins))
+        groups.append((("ks", ks_counts(r, c)), ("chi2", by_chi2)))
     else:
         folded = fold(r, c, cells.buckets) if isinstance(cells, WordCells) else (r, c)
         r_bins, c_bins = merge_thin(*folded, other=len(folded[0]) - 1)
-        tests = [("chi2", chi2_counts(r_bins, c_bins))] if len(r_bins) > 1 else []
-        tests += _unseen(cells, r, c)
+        if len(r_bins) > 1:
+            groups.append((("chi2", chi2_counts(r_bins, c_bins)),))
+        groups += _unseen(cells, r, c, clustering)
     shares = r_bins / r.sum(), c_bins / c.sum()
-    reason = None if tests else "the values are one and the same, or each too rare to compare"
-    return replace(pair, tests=tuple(tests), shares=shares, reason=reason)
+    reason = None if groups else "the values are one and the same, or each too rare to compare"
+    return replace(pair, groups=tuple(groups), shares=shares, reason=reason)
 
 
-def _better(by_ks: TwoSample, by_chi2: TwoSample) -> tuple[str, TwoSample]:
-    """Take the smaller p-value of two tests of the same column, doubled."""
-    p_ks, p_chi2 = by_ks.p_value or 0.0, by_chi2.p_value or 0.0
-    kind, found = ("ks", by_ks) if p_ks <= p_chi2 else ("chi2", by_chi2)
-    p = min(1.0, 2.0 * min(p_ks, p_chi2))
-    return kind, TwoSample(found.statistic, p, found.effect, found.n, found.m)
-
-
-def _unseen(cells: Any, r: IntArray, c: IntArray) -> list[tuple[str, TwoSample]]:
+def _unseen(
+    cells: Any, r: IntArray, c: IntArray, clustering: float
+) -> list[tuple[tuple[str, TwoSample], ...]]:
     singles, doubles = int(np.sum(r[:-1] == 1)), int(np.sum(r[:-1] == 2))
     # without a complete list nobody can tell; nor where the reference itself met strangers later
     if not cells.complete or r[-1] or not (singles + c[-1]):
         return []
-    found = unseen_counts(int(c[-1]), int(c.sum()), singles, doubles, int(r.sum()))
-    return [("unseen", found)]
+    unseen, m = round(int(c[-1]) / clustering), int(int(c.sum()) / clustering)
+    return [(("unseen", unseen_counts(unseen, m, singles, doubles, int(r.sum()))),)]
 
 
-def _judge(pair: _Pair, alpha: float, n_tests: int, floor: float) -> ColumnDrift:
+def _judge(pair: _Pair, asked: _Asked, n_tests: int) -> ColumnDrift:
     column, m = pair.reference, int(pair.both.other.sum())
-    threshold = _level(alpha, column.n, m) / n_tests
-    tests = []
-    for kind, found in pair.tests:
-        least = RATE_FLOOR if kind in ("missing", "unseen") else floor
-        p, effect = found.p_value or 0.0, found.effect or 0.0
-        drifted = p < threshold and effect > least
-        tests.append(DriftTest(kind, found.statistic or 0.0, p, effect, least, drifted))
+    threshold = _level(asked.alpha, column.n, m) / n_tests
+    scale = asked.scale(column.name)
+    floor = asked.floors.get(column.name, asked.floor)
+    tests = [_best(group, scale, floor, threshold) for group in pair.groups]
+    reason = pair.reason
+    rule = Rule(asked.rules.get(column.name, asked.rule))
+    if rule is not Rule.DEFAULT:
+        ruled = _by_rule(pair, rule)
+        if ruled is not None:
+            tests, threshold = [_as_test(rule, ruled)], ruled.threshold
+        else:
+            reason = reason or f"the rule {rule} says nothing of this column: the default is used"
     shown = min(tests, key=lambda t: (not t.drifted, t.p_value), default=None)
     state = DriftState.DRIFTED if shown is not None and shown.drifted else DriftState.OK
     shares = pair.shares
@@ -357,13 +285,45 @@ def _judge(pair: _Pair, alpha: float, n_tests: int, floor: float) -> ColumnDrift
         statistic=shown.statistic if shown else None,
         p_value=shown.p_value if shown else None,
         effect=shown.effect if shown else None,
-        reason=pair.reason,
+        reason=reason,
         psi=psi_shares(*shares) if shares else None,
         jensen_shannon=jensen_shannon_shares(*shares) if shares else None,
         wasserstein=_wasserstein(pair) if shares else None,
         threshold=threshold,
         tests=tuple(tests),
+        phi=scale.phi,
+        dispersion=pair.dispersion,
+        effects=pair.effects,
     )
+
+
+def _best(
+    group: tuple[tuple[str, TwoSample], ...], scale: Scale, floor: float, threshold: float
+) -> DriftTest:
+    """Take the smallest p-value of tests of the same thing, times how many they are."""
+    p, _, kind, found = min(
+        (scaled_p(kind, found, scale.phi), at, kind, found)
+        for at, (kind, found) in enumerate(group)
+    )
+    p, effect = min(1.0, len(group) * p), found.effect or 0.0
+    least = scale.floor(kind, RATE_FLOOR if kind in ("missing", "unseen") else floor)
+    drifted = p < threshold and effect > least
+    return DriftTest(kind, found.statistic or 0.0, p, effect, least, drifted)
+
+
+def _by_rule(pair: _Pair, rule: Rule) -> Ruled | None:
+    if pair.shares is None:
+        return None
+    column, both = pair.reference, pair.both
+    counted = Counted(
+        both.cells, both.counts[:-1], both.other[:-1], *pair.shares, column.ends, pair.ends_now
+    )
+    return JUDGES[rule](counted)
+
+
+def _as_test(rule: Rule, ruled: Ruled) -> DriftTest:
+    p = 1.0 if ruled.p_value is None else ruled.p_value
+    return DriftTest(str(rule), ruled.statistic, p, ruled.effect, ruled.threshold, ruled.drifted)
 
 
 def _wasserstein(pair: _Pair) -> float | None:

@@ -1,5 +1,6 @@
 """Reads of hourly series for the checks: column counts, labels, and minutes of answers."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Float, cast, func, select
@@ -8,6 +9,8 @@ from timonel.store.tables import minute_windows, performance_cells, predictions,
 from timonel.store.tables_loop import column_windows
 
 _NEWEST = 20_000
+MOST_UNIT_ROWS = 20_000
+_PROBED = 20
 
 
 class Counted(NamedTuple):
@@ -155,3 +158,26 @@ def read_reasons(
         .order_by(w.minute, w.reason)
     )
     return [Minute(int(minute), reason, int(n)) for minute, reason, n in rows]
+
+
+def read_unit_sizes(
+    connection: Connection, project: str, model: str, since_us: int, until_us: int
+) -> list[int]:
+    """Count the rows of each unit among the first 20,000 of ``[since, until)``.
+
+    Returns
+    -------
+    list of int
+        Rows without a unit are one each; empty where the first rows name none at all.
+    """
+    p = predictions.c
+    rows = (
+        select(p.unit_id)
+        .where(p.project == project, p.model == model, p.at >= since_us, p.at < until_us)
+        .order_by(p.at)
+    )
+    if not any(connection.scalars(rows.limit(_PROBED))):
+        return []
+    sizes = Counter(connection.scalars(rows.limit(MOST_UNIT_ROWS)))
+    alone = sizes.pop(None, 0)
+    return [*sizes.values(), *[1] * alone]

@@ -235,3 +235,31 @@ comparisons = Table(
     Column("at", BigInteger, nullable=False),
     PrimaryKeyConstraint("project", "model", "candidate", "champion"),
 )
+
+window_figures = Table(
+    "window_figures",
+    metadata,
+    _project(),  # what a judged window's tests gave, on which later ones are calibrated
+    Column("model", NAME, nullable=False),
+    Column("profile_id", DIGEST, nullable=False),  # the reference they were held against
+    Column("span_h", Integer, nullable=False),  # nominal: a day may have 23 or 25 hours
+    Column("window_start", BigInteger, nullable=False),
+    Column("window_end", BigInteger, nullable=False),
+    Column("dispersions", Text, nullable=False),  # JSON, in the order of the profile's columns
+    Column("effects", Text, nullable=False),  # JSON, as above, by test
+    Column("found", Text, nullable=False),  # JSON: columns warned of, columns alerted
+    PrimaryKeyConstraint("project", "model", "profile_id", "span_h", "window_start"),
+)
+
+normal_times = Table(
+    "normal_times",
+    metadata,
+    _project(),  # stretches that a person called normal, whatever was found in them
+    Column("model", NAME, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("end_at", BigInteger, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("marked_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("project", "model", "start_at", "end_at"),
+)

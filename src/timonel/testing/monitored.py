@@ -224,6 +224,8 @@ def watch_plan_of(watch: Watch) -> WatchPlan:
         error_rise=watch.error_rise,
         min_labels=watch.min_labels,
         fallback_rate=watch.fallback_rate,
+        rule=watch.rule,
+        rules=dict(watch.rules),
     )
 
 

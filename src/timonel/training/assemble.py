@@ -172,6 +172,8 @@ def watch_plan(model: Model) -> WatchPlan:
         error_rise=watch.error_rise,
         min_labels=watch.min_labels,
         fallback_rate=watch.fallback_rate,
+        rule=watch.rule,
+        rules=dict(watch.rules),
     )
 
 

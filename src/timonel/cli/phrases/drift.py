@@ -28,6 +28,16 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "not enough: {n} of {needed} rows",
         "es": "no alcanza: {n} de {needed} filas",
     },
+    "drift_few_units": {
+        "en": "not enough: these rows are of as few as {n} units, {needed} are needed",
+        "es": "no alcanza: estas filas son de apenas {n} unidades, se necesitan {needed}",
+    },
+    "drift_normal": {
+        "en": "{model}: {start} to {end} is normal; later windows of the same hours and days are "
+        "held against it, too.",
+        "es": "{model}: {start} a {end} es normal; las ventanas posteriores de las mismas horas y "
+        "días también se comparan con ello.",
+    },
     "drift_held_week": {
         "en": "may be the season: less than a week of traffic",
         "es": "puede ser la estación: menos de una semana de tráfico",

@@ -31,6 +31,8 @@ class TwoSample:
     n, m : int
         Values in the reference and in the current sample.
     reason : str or None
+    dof : int or None
+        Degrees of freedom of a chi-square.
     """
 
     statistic: float | None
@@ -39,6 +41,7 @@ class TwoSample:
     n: int
     m: int
     reason: str | None = None
+    dof: int | None = None
 
 
 def value_bins(cells: NumberCells, counts: IntArray) -> IntArray:
@@ -109,7 +112,27 @@ def chi2_counts(reference: IntArray, current: IntArray) -> TwoSample:
     # sum (r - e)^2 / e over both rows, with e from the margins
     statistic = float(np.sum((r * sqrt(m / n) - c * sqrt(n / m)) ** 2 / (r + c)))
     effect = float(np.abs(r / n - c / m).sum() / 2)
-    return TwoSample(statistic, float(chdtrc(len(r) - 1, statistic)), effect, n, m)
+    p_value = float(chdtrc(len(r) - 1, statistic))
+    return TwoSample(statistic, p_value, effect, n, m, dof=len(r) - 1)
+
+
+def scaled_p(kind: str, found: TwoSample, phi: float) -> float:
+    """Give the p-value of a test whose chi-square is ``phi`` times what chance alone makes it.
+
+    Parameters
+    ----------
+    kind : str
+        "chi2" or "ks"; the p-value of any other test is as it is.
+    found : TwoSample
+    phi : float
+        At least 1.
+    """
+    if phi > 1.0 and kind == "chi2" and found.dof:
+        return float(chdtrc(found.dof, (found.statistic or 0.0) / phi))
+    if phi > 1.0 and kind == "ks":
+        root = sqrt(found.n * found.m / (found.n + found.m) / phi)
+        return float(kolmogorov(root * (found.statistic or 0.0)))
+    return found.p_value or 0.0
 
 
 def merge_thin(

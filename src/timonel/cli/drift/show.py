@@ -1,4 +1,4 @@
-"""The command ``timonel drift``: the last judged windows and the columns that moved in them."""
+"""The command ``timonel drift show``: the last judged windows, and what moved in them."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from timonel.monitoring.history import JudgedWindow
     from timonel.monitoring.verdicts import Verdict
 
+_NEEDED = 200
 _HELD = {
     "less than a week of traffic: it may be the season": "drift_held_week",
     "the last whole week does not show it": "drift_held_season",
@@ -21,10 +22,10 @@ _HELD = {
 
 def register(app: typer.Typer) -> None:
     """Add this module's command."""
-    app.command()(drift)
+    app.command()(show)
 
 
-def drift(
+def show(
     model: Annotated[str | None, typer.Argument(help="A declared model; default all.")] = None,
     folder: Folder = HERE,
     last: Annotated[int, typer.Option(min=1, max=1000, help="How many windows.")] = 3,
@@ -71,7 +72,10 @@ def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: 
         version=f"{model}@{whole.version}" if whole.version else "-",
     )
     if whole.state == "not_enough":
-        say("drift_reason", reason=text("drift_not_enough", n=whole.n, needed=200))
+        units = "rows_a_unit" in whole.facts and whole.n >= _NEEDED
+        key = "drift_few_units" if units else "drift_not_enough"
+        n = int(whole.n / whole.facts["rows_a_unit"]) if units else whole.n
+        say("drift_reason", reason=text(key, n=n, needed=_NEEDED))
     elif whole.state == "unknown":
         say("drift_reason", reason=text("drift_no_reference"))
     shown = [column for column in window.columns if every or column.found]

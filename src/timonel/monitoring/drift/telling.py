@@ -1,0 +1,153 @@
+"""What was found of a window's columns, as verdicts that are kept and as signals to the alerts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from timonel.monitoring.verdicts import Verdict, VerdictState, read_ever_alerted
+from timonel.monitoring.watched import Watched
+from timonel.monitoring.windows import HOUR_US, Window
+from timonel.signals import Condition, Kind, Severity
+from timonel.stats.drift import ColumnDrift, DriftState
+from timonel.stats.profiles.findings import Rule
+from timonel.stats.profiles.reference import PREDICTION, SCORE
+from timonel.stats.profiles.rules import CONFIDENCE_HIGH
+from timonel.store.engine import reading
+from timonel.store.reads_series import Counted
+
+FEATURES, ANSWERS = "feature_drift", "prediction_drift"
+MONITORS = (FEATURES, ANSWERS)
+_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
+_STATES = {
+    DriftState.OK: VerdictState.OK,
+    DriftState.DRIFTED: VerdictState.WARNING,
+    DriftState.NOT_ENOUGH_DATA: VerdictState.NOT_ENOUGH,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRows:
+    """The counted rows of a window and the version they are judged for."""
+
+    window: Window
+    version: str
+    rows: list[Counted]
+
+
+def monitor_of(column: str) -> str:
+    """Give the monitor that a column belongs to."""
+    return ANSWERS if column in (SCORE, PREDICTION) else FEATURES
+
+
+def of_window(
+    watched: Watched, read: WindowRows, state: VerdictState, facts: dict[str, Any]
+) -> Verdict:
+    """Give the verdict on a window as a whole."""
+    return Verdict(
+        model=watched.model,
+        version=read.version,
+        monitor=FEATURES,
+        subject="",
+        start_us=read.window.start_us,
+        end_us=read.window.end_us,
+        state=state,
+        n=read.window.n,
+        facts=facts,
+        judged_at=watched.now_us,
+    )
+
+
+def of_column(
+    watched: Watched, read: WindowRows, column: ColumnDrift, confirmed: bool, held: str
+) -> Verdict:
+    """Give the verdict on a column: an alert if ``confirmed``, else held back for a reason."""
+    state = _STATES[column.state]
+    facts: dict[str, Any] = {"test": column.test, "kind": column.kind}
+    shown = next((test for test in column.tests if test.kind == column.test), None)
+    if shown is not None:
+        facts["floor"] = shown.floor
+    for name in ("psi", "wasserstein", "jensen_shannon", "reason"):
+        if getattr(column, name) is not None:
+            facts[name] = getattr(column, name)
+    if column.phi > 1.0:
+        facts["phi"] = round(column.phi, 3)
+    if confirmed:
+        state = VerdictState.ALERT
+    elif held:
+        facts["held"] = held
+    return Verdict(
+        model=watched.model,
+        version=read.version,
+        monitor=monitor_of(column.name),
+        subject=column.name,
+        start_us=read.window.start_us,
+        end_us=read.window.end_us,
+        state=state,
+        n=column.n,
+        statistic=column.statistic,
+        p_value=column.p_value,
+        effect=column.effect,
+        facts=facts,
+        judged_at=watched.now_us,
+    )
+
+
+def tell(watched: Watched, found: Sequence[Verdict]) -> None:
+    """Raise alerts, and clear what was alerted and holds no more (or was another version's)."""
+    window, columns = found[0], found[1:]
+    with reading(watched.engine) as connection:
+        alerted = read_ever_alerted(
+            connection,
+            watched.project,
+            watched.model,
+            MONITORS,
+            window.start_us - _CLEARED_WITHIN_US,
+        )
+    for verdict in columns:
+        place = (verdict.version, verdict.monitor, verdict.subject)
+        if verdict.state is VerdictState.ALERT:
+            _raise(watched, verdict, Condition.HOLDS)
+        elif verdict.state is VerdictState.OK and place in alerted:
+            _raise(watched, verdict, Condition.CLEAR)
+    champion = watched.champion.version if watched.champion is not None else ""
+    for version, monitor, subject in sorted(alerted):
+        if version not in (champion, window.version):
+            watched.tell(
+                Kind.DRIFT_DETECTED,
+                Condition.CLEAR,
+                Severity.MEDIUM,
+                at=window.end_us,
+                monitor=monitor,
+                version=version,
+                column=subject,
+                facts={"column": subject, "reason": "superseded"},
+            )
+
+
+def _raise(watched: Watched, verdict: Verdict, condition: Condition) -> None:
+    watched.tell(
+        Kind.DRIFT_DETECTED,
+        condition,
+        _severity(verdict),
+        at=verdict.end_us,
+        monitor=verdict.monitor,
+        version=verdict.version,
+        column=verdict.subject,
+        facts={
+            "column": verdict.subject,
+            "effect": verdict.effect,
+            "statistic": verdict.statistic,
+            "p_value": verdict.p_value,
+            "n": verdict.n,
+            "floor": verdict.facts.get("floor"),
+            "test": verdict.facts.get("test"),
+            "window_start": verdict.start_us,
+            "window_end": verdict.end_us,
+        },
+    )
+
+
+def _severity(verdict: Verdict) -> Severity:
+    by_confidence = verdict.facts.get("test") == Rule.CONFIDENCE
+    far = by_confidence and (verdict.effect or 0.0) > CONFIDENCE_HIGH
+    return Severity.HIGH if far else Severity.MEDIUM

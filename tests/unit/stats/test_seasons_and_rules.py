@@ -1,0 +1,158 @@
+"""Calibration on quiet windows, clustered rows, and the other rules with their blind spots."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from timonel.stats.drift import DriftState, Profile, Rule, Scale, compare
+from timonel.stats.profiles.cells import NumberCells, ValueCells
+from timonel.stats.profiles.rules import mean_of
+from timonel.stats.profiles.seasons import Quiet, scale_of, slot_of
+
+
+@pytest.fixture(scope="module")
+def reference() -> Profile:
+    rng = np.random.default_rng(0)
+    return Profile.fit(
+        {
+            "x": rng.normal(10, 1, 10_000),
+            "few": rng.poisson(3, 10_000),
+            "word": rng.choice(["a", "b", "c"], 10_000),
+            "@score": rng.beta(2, 2, 10_000),
+        }
+    )
+
+
+def window(rng: np.random.Generator, n: int, shift: float = 0.0) -> dict[str, Any]:
+    return {
+        "x": rng.normal(10 + shift, 1, n),
+        "few": rng.poisson(3, n),
+        "word": rng.choice(["a", "b", "c"], n),
+        "@score": rng.beta(2, 2, n),
+    }
+
+
+def test_phi_is_the_greatest_of_three_and_floors_have_a_margin() -> None:
+    quiet = [Quiet(2.0, {"ks": 0.04}), Quiet(3.0, {"ks": 0.10}), Quiet(2.5, {}), Quiet(None, {})]
+    calm = scale_of(quiet, [1.0, 1.0, 1.0])
+    assert calm is not None
+    assert calm.phi == pytest.approx(2.5)
+    assert calm.n_windows == 4
+    assert calm.floor("ks", 0.03) == pytest.approx(0.125)
+    assert calm.floor("chi2", 0.03) == 0.03
+    # one wild week does not count by its mean, but by the median
+    wild = scale_of(quiet, [4.0, 4.0, 4.0, 400.0])
+    assert wild is not None
+    assert wild.phi == pytest.approx(6.0)
+    even = scale_of([Quiet(0.2, {})] * 4, [0.2] * 4)
+    assert even is not None
+    assert even.phi == 1.0
+    assert scale_of(quiet[:3], [1.0] * 9) is None
+
+
+def test_slots_follow_local_clocks_through_both_changes_in_santiago() -> None:
+    zone = ZoneInfo("America/Santiago")
+
+    def slot(year: int, month: int, day: int, hour: int) -> int:
+        return slot_of(datetime(year, month, day, hour, tzinfo=UTC).astimezone(zone), 1)
+
+    friday_noon = 4 * 24 + 12
+    assert slot(2026, 4, 3, 15) == friday_noon  # UTC-3
+    assert slot(2026, 4, 10, 16) == friday_noon  # UTC-4
+    assert slot(2026, 9, 11, 15) == friday_noon  # UTC-3 again
+    last_of_saturday = 5 * 24 + 23
+    assert [slot(2026, 4, 5, hour) for hour in (2, 3, 4)] == [
+        *[last_of_saturday] * 2,
+        6 * 24,
+    ]
+    assert [slot(2026, 9, 6, hour) for hour in (3, 4)] == [last_of_saturday, 6 * 24 + 1]
+    assert slot_of(datetime(2026, 4, 4, tzinfo=zone), 24) == 5
+    assert slot_of(datetime(2026, 4, 4, tzinfo=zone), 168) == 0
+
+
+def test_a_calibrated_column_is_held_against_its_season(reference: Profile) -> None:
+    rng = np.random.default_rng(1)
+    night = window(rng, 1_000, 0.4)
+    assert compare(reference, night).drifted_columns == ("x",)
+    learned = compare(reference, night).columns["x"]
+    assert learned.dispersion is not None
+    assert learned.dispersion > 5
+    scale = Scale(phi=learned.dispersion, effects=learned.effects, n_windows=4)
+    assert not compare(reference, window(rng, 1_000, 0.4), scales={"x": scale}).drifted
+    far = compare(reference, window(rng, 1_000, 0.9), scales={"x": scale}).columns["x"]
+    assert far.drifted
+    assert far.phi == scale.phi
+    assert far.dispersion is not None
+    assert far.dispersion > learned.dispersion  # kept as it was before calibration
+
+
+def test_rows_of_few_units_are_taken_for_fewer(reference: Profile) -> None:
+    rng = np.random.default_rng(2)
+    alarms = {1.0: 0, 10.0: 0}
+    for _ in range(40):
+        units = window(rng, 300)
+        rows = {name: np.repeat(values, 10) for name, values in units.items()}
+        for clustering in alarms:
+            found = compare(reference, rows, clustering=clustering)
+            assert found.state is not DriftState.NOT_ENOUGH_DATA
+            alarms[clustering] += found.drifted
+    assert alarms[1.0] >= 38
+    assert alarms[10.0] <= 4
+    few = compare(reference, rows, clustering=16.0)
+    assert few.state is DriftState.NOT_ENOUGH_DATA
+    assert "too many of the same units" in str(few.columns["x"].reason)
+
+
+CASES: list[tuple[str, str, Callable[[Any, Any], Any], bool]] = [
+    ("ks", "x", lambda x, r: x + 0.4, False),
+    ("ks", "x", lambda x, r: x + 0.8, True),
+    ("ks", "x", lambda x, r: np.where(r.random(len(x)) < 0.3, np.nan, x), False),
+    ("psi", "x", lambda x, r: x + 0.3, False),
+    ("psi", "word", lambda x, r: np.where(r.random(len(x)) < 0.5, "a", x), True),
+    ("mean_shift", "x", lambda x, r: 10 + (x - 10) * 5, False),
+    ("mean_shift", "x", lambda x, r: x * 1.2, True),
+    ("mean_shift", "few", lambda x, r: np.minimum(x + 1, 6), True),
+    ("confidence", "@score", lambda x, r: np.clip(x * 1.02, 0, 1), False),
+    ("confidence", "@score", lambda x, r: np.clip(x * 1.12, 0, 1), True),
+]
+
+
+@pytest.mark.parametrize(("rule", "column", "change", "drifted"), CASES)
+def test_the_other_rules_and_what_they_miss(
+    reference: Profile, rule: str, column: str, change: Callable[[Any, Any], Any], drifted: bool
+) -> None:
+    rng = np.random.default_rng(3)
+    rows = window(rng, 2_000)
+    rows[column] = change(rows[column], rng)
+    found = compare(reference, rows, rules={column: rule}).columns[column]
+    assert found.test == rule
+    assert found.drifted is drifted
+    if not drifted and rule != "confidence":  # the default rule sees what this one cannot
+        assert compare(reference, rows).columns[column].drifted
+
+
+def test_a_rule_that_does_not_fit_gives_way_and_says_so(reference: Profile) -> None:
+    rng = np.random.default_rng(4)
+    report = compare(reference, window(rng, 1_000), rule="mean_shift")
+    assert report.columns["x"].test == "mean_shift"
+    assert report.columns["word"].test == "chi2"
+    assert "mean_shift" in str(report.columns["word"].reason)
+    with pytest.raises(ValueError, match="nonsense"):
+        compare(reference, window(rng, 1_000), rule="nonsense")
+    assert set(Rule) == {"default", "ks", "psi", "mean_shift", "confidence"}
+
+
+def test_the_mean_of_counts_is_that_of_the_values() -> None:
+    rng = np.random.default_rng(5)
+    values = np.exp(rng.normal(size=50_000))
+    cells = NumberCells.fit(np.sort(values[:10_000]))
+    tally = cells.tally(values)
+    found = mean_of(cells, tally.counts[:-1], tally.ends)
+    assert found == pytest.approx(values.mean(), rel=0.005)
+    few = ValueCells("number", np.array([1.0, 4.0]))
+    assert mean_of(few, few.tally([1, 4, 4, 1]).counts[:-1], None) == 2.5
+    assert mean_of(few, few.tally([1, 4, 4, 9]).counts[:-1], None) is None
