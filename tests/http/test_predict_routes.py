@@ -367,6 +367,22 @@ async def test_overload_is_503_with_retry_after(
     assert response.headers["retry-after"] == "1"
 
 
+async def test_overload_is_answered_by_the_rules_where_the_policy_says_so(
+    base: ServingWorld, config: WorkerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "MAX_IN_FLIGHT", 0)
+    base.promote(linear_manifest("crowded", policy=ServingPolicy(overload="rules")))
+    async with serving(config) as (_, client):
+        row = (await client.post("/v1/models/crowded/predict", json={"inputs": ROW})).json()
+        many = await client.post("/v1/models/crowded/predict", json={"inputs": [ROW]})
+        wrong = await client.post("/v1/models/crowded/predict", json={"inputs": {}})
+    assert (row["source"], row["reason"]) == ("rules", "overload")
+    problem_of(many, 503, "overloaded")
+    problem_of(wrong, 422, "invalid_row")
+    (frame,) = (frame for frame in frames(config) if isinstance(frame, PredictionFrame))
+    assert frame.reason == "overload"
+
+
 async def test_errors_speak_the_language_of_the_client(client: httpx.AsyncClient) -> None:
     async def detail(accept: str) -> tuple[str, str]:
         response = await client.post(PREDICT, json={}, headers={"accept-language": accept})

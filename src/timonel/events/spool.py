@@ -27,6 +27,9 @@ from timonel.events.segments import (
     segment_name,
 )
 
+_N_HEADS = 4096  # lengths whose guard is looked up: nearly all frames have fewer bytes
+_heads = tuple(map(guarded, range(_N_HEADS)))
+_pack, _write = FRAME.pack, os.write
 _datasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
@@ -136,9 +139,10 @@ class SpoolWriter:
         size = length + 8
         if size > self._left:
             self._make_room(size)
-        data = FRAME.pack(guarded(length), crc32(payload, self._seed)) + payload
+        head = _heads[length] if length < _N_HEADS else guarded(length)
+        data = _pack(head, crc32(payload, self._seed)) + payload
         try:
-            written = os.write(self._fd, data)
+            written = _write(self._fd, data)
         except OSError as error:
             raise self._full(error) from error
         if written != size:

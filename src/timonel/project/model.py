@@ -186,6 +186,9 @@ class Policy:
         Answers whose highest probability is below it go to the rules.
     batching : Batching or None
         For slow models (native ones, services, large ones); None asks each row alone.
+    overload : {"refuse", "rules"}
+        What becomes of a row that comes while a worker answers 256: a 503 that says when to repeat
+        it, or an answer by the rules. Lists of rows are always refused then.
     lookup_ms : float
         A row that the model's ``lookup`` has not found by then is answered by the rules.
     watch : Watch
@@ -203,6 +206,7 @@ class Policy:
     deadline_ms: float = 1000.0
     low_confidence: float | None = None
     batching: Batching | None = None
+    overload: str = "refuse"
     lookup_ms: float = 100.0
     watch: Watch = field(default_factory=Watch)
 
@@ -221,6 +225,7 @@ class Policy:
                 "a wait_ms below deadline_ms",
             ),
             ("lookup_ms", self.lookup_ms > 0, "more than 0"),
+            ("overload", self.overload in ("refuse", "rules"), "'refuse' or 'rules'"),
             ("min_samples", self.min_samples >= 1, "at least 1"),
             ("min_accuracy", self.min_accuracy is None or 0 <= self.min_accuracy <= 1, "in [0, 1]"),
             (

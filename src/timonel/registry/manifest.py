@@ -38,6 +38,7 @@ class ServingPolicy(msgspec.Struct, frozen=True):
     low_confidence: float | None = None
     batch_rows: int = 0  # rows of several requests that are asked together; 0: each alone
     batch_wait_ms: float = 0.0
+    overload: str = "refuse"  # or "rules"
 
 
 class OutcomePlan(msgspec.Struct, frozen=True):

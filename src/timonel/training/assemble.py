@@ -142,6 +142,7 @@ def serving_policy(model: Model) -> ServingPolicy:
         policy.low_confidence,
         0 if batching is None else batching.max_rows,
         0.0 if batching is None else batching.wait_ms,
+        policy.overload,
     )
 
 

@@ -160,12 +160,12 @@ class Predictions:
         at = snapshot.clock.now_us()
         self.in_flight += 1
         try:
-            if self.in_flight > MAX_IN_FLIGHT:
-                raise Overloaded(found=self.in_flight - 1, limit=MAX_IN_FLIGHT)
             shown = pinned or model.shown
             if shown is None:
                 raise unreadable(model)
             missing, age_ms = None, None
+            if self.in_flight > MAX_IN_FLIGHT:
+                missing = self._overloaded(shown, body)
             if isinstance(body, bytes):
                 request = shown.requests.quick(body, self._max_rows)
                 if request is None:
@@ -174,6 +174,8 @@ class Predictions:
                 request, missing, age_ms = await body.filled(shown, at)
             else:
                 request = await self._read(body.read, shown, body.size)
+            if missing is Reason.OVERLOAD and not request.single:
+                raise self._too_many()
             asked = _Asked(
                 snapshot.generation, model, request, at, started_ns, pinned, missing, age_ms
             )
@@ -187,6 +189,15 @@ class Predictions:
             raise
         finally:
             self.in_flight -= 1
+
+    def _overloaded(self, version: ServedVersion, body: bytes | Form | Search) -> Reason:
+        """Say that rules answer instead; raises ``Overloaded`` where the policy wants it so."""
+        if version.manifest.policy.overload == "refuse" or not isinstance(body, bytes):
+            raise self._too_many()
+        return Reason.OVERLOAD
+
+    def _too_many(self) -> Overloaded:
+        return Overloaded(found=self.in_flight - 1, limit=MAX_IN_FLIGHT)
 
     async def _read(
         self, read: Callable[[_Item, int], PredictRequest], what: _Item, size: int
