@@ -23,11 +23,13 @@ from timonel.alerts.channels import Channels
 from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
 from timonel.clock import AffineClock
 from timonel.errors import Phrase
-from timonel.events.accumulators import default_accumulators
+from timonel.events.accumulators import Accumulator, default_accumulators
 from timonel.events.drain import Drainer
 from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
+from timonel.experiments.counting.cells import ExperimentCells
+from timonel.experiments.service import Experiments
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
@@ -137,6 +139,11 @@ class App:
     def checks(self) -> Checks:
         """What is watched; what is found is told to the alerts."""
         return Checks(self.engine, self.name, self.clock, self.registry, self.alerts.hear)
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        """The comparisons: who is assigned to what, and what was found."""
+        return Experiments(self.engine, self.name, self.clock, self.registry)
 
     @cached_property
     def jobs(self) -> JobQueue:
@@ -371,6 +378,7 @@ class App:
             spool=self.state / "spool",
             clock=self.clock,
             rejected=rejected,
+            accumulators=self._accumulators(),
             lang=lang,
         )
 
@@ -392,9 +400,14 @@ class App:
             project=self.name,
             folders=list(folders),
             drainer_id=drainer_id,
-            accumulators=default_accumulators(self.engine, self.name),
+            accumulators=self._accumulators(),
             clock=self.clock,
         )
+
+    def _accumulators(self) -> list[Accumulator]:
+        """Make the sums that every drainer keeps."""
+        usual = default_accumulators(self.engine, self.name)
+        return [*usual, ExperimentCells(self.name)]
 
     def supervisor(self, on_event: OnNotice, *, with_worker: bool = False) -> Supervisor:
         """Make the supervisor of ``serve`` and ``up`` (the latter with a worker beside it)."""

@@ -82,6 +82,7 @@ class Worker:
         self._attempt("expire_parked", self._expire)
         self._attempt("mature_absent", self._mature)
         self._attempt("checks", self._check)
+        self._attempt("experiments", self._look)
         self._attempt("schedules", self._schedule)
         self._attempt("retraining", self._retrain)
 
@@ -147,6 +148,15 @@ class Worker:
 
     def _check(self) -> None:
         self._app.checks.run()  # what failed has said so, as a signal
+
+    def _look(self) -> None:
+        experiments = self._app.experiments
+        for name in experiments.due(self._app.clock.now_us()):
+            self._attempt(f"experiment {name}", lambda name=name: self._look_at(name))
+
+    def _look_at(self, name: str) -> None:
+        look = self._app.experiments.look(name)
+        self._report("looked", {"experiment": name, "look": look})
 
     def _mature(self) -> None:
         for row in self._app.registry.declarations():

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from timonel.events.column_windows import ColumnWindows
-from timonel.events.frames import PredictionFrame
+from timonel.events.frames import PredictionFrame, ShadowAnswer
 from timonel.events.plans import Plan
 from timonel.stats.moments import ExactSums, quantise
 from timonel.store.keyed import read_keyed, write_keyed
@@ -39,6 +39,9 @@ class LoggedPrediction:
     variant: str
     source: str
     prediction: Label
+    unit: str | None = None
+    generation: int = 0
+    shadow: ShadowAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,16 @@ NO_INPUTS = b"{}"
 """The features of a recorded prediction that came without its row (a schema is never empty)."""
 
 
+class ShadowAnswer(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a version that nobody hears would have answered."""
+
+    variant: str
+    version: str
+    prediction: Label
+    score: float | None
+    latency_us: int
+
+
 class PredictionFrame(
     msgspec.Struct, array_like=True, frozen=True, gc=False, tag="prediction", kw_only=True
 ):
@@ -36,6 +46,7 @@ class PredictionFrame(
     latency_us: int  # 0: not known (a prediction recorded from outside)
     features: bytes  # the validated row as a JSON object
     data_age_ms: int | None = None  # of a row that was looked up
+    shadow: ShadowAnswer | None = None
 
 
 class OutcomeFrame(

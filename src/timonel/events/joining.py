@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import Connection, Integer, Uuid, column, insert, select, text, update
 
 from timonel.events.accumulators import LoggedPrediction, TruthChange
-from timonel.events.frames import OutcomeFrame
+from timonel.events.frames import OutcomeFrame, ShadowAnswer
 from timonel.events.plans import Plan, Plans, Problem
 from timonel.events.rows import json_text
 from timonel.store.tables import outcomes, predictions, truths
@@ -190,13 +191,29 @@ def read_logged(
     for start in range(0, len(wanted), _PAGE):
         page = [UUID(bytes=identifier) for identifier in wanted[start : start + _PAGE]]
         query = select(
-            p.prediction_id, p.at, p.model, p.version, p.variant, p.source, p.prediction
+            p.prediction_id,
+            p.at,
+            p.model,
+            p.version,
+            p.variant,
+            p.source,
+            p.prediction,
+            p.unit_id,
+            p.generation,
+            p.shadow,
         ).where(p.project == project, p.prediction_id.in_(page))
-        for identifier, at, model, version, variant, source, prediction in connection.execute(
-            query
-        ):
-            logged[identifier.bytes] = LoggedPrediction(
-                identifier.bytes, at, model, version, variant, source, json.loads(prediction)
+        for row in connection.execute(query):
+            logged[row.prediction_id.bytes] = LoggedPrediction(
+                row.prediction_id.bytes,
+                row.at,
+                row.model,
+                row.version,
+                row.variant,
+                row.source,
+                json.loads(row.prediction),
+                row.unit_id,
+                row.generation,
+                row.shadow and msgspec.json.decode(row.shadow, type=ShadowAnswer),
             )
     return logged
 

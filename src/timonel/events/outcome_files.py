@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, select
 
 from timonel.clock import Clock
-from timonel.events.accumulators import default_accumulators
+from timonel.events.accumulators import Accumulator
 from timonel.events.drain import Drainer
 from timonel.events.errors import UnusableMapping
 from timonel.events.frames import OutcomeFrame
@@ -134,6 +134,7 @@ def import_outcomes(
     spool: Path,
     clock: Clock,
     rejected: Path,
+    accumulators: Sequence[Accumulator],
     lang: str = "en",
 ) -> ImportReport:
     """Send a table's truths through a spool of their own, drain it, and say what became of each.
@@ -146,6 +147,8 @@ def import_outcomes(
         Root of the spools; the import makes and removes a folder in it.
     rejected : Path
         Where rows that cannot be used are written, with the reason.
+    accumulators : sequence of Accumulator
+        The sums that any drainer of this project keeps.
 
     Raises
     ------
@@ -176,7 +179,7 @@ def import_outcomes(
                 sent.append(_Sent(number, UUID(bytes=frame.id), frame.key, None))
         writer.close()
         _mark_known(engine, project, sent)
-        _drain(engine, project, folder, clock)
+        _drain(engine, project, folder, clock, accumulators)
     finally:
         writer.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -185,13 +188,19 @@ def import_outcomes(
     return _report(rows, fates, rejected)
 
 
-def _drain(engine: Engine, project: str, folder: Path, clock: Clock) -> None:
+def _drain(
+    engine: Engine,
+    project: str,
+    folder: Path,
+    clock: Clock,
+    accumulators: Sequence[Accumulator],
+) -> None:
     drainer = Drainer(
         engine,
         project=project,
         folders=[folder],
         drainer_id=folder.name,
-        accumulators=default_accumulators(engine, project),
+        accumulators=accumulators,
         clock=clock,
         watermarked=False,
     )

@@ -46,6 +46,7 @@ PREDICTION_COLUMNS = (
     "latency_us",
     "features",
     "data_age_ms",
+    "shadow",
     "drainer_id",
 )
 
@@ -199,6 +200,7 @@ def prediction_row(
         frame.latency_us,
         frame.features.decode(),
         frame.data_age_ms,
+        None if frame.shadow is None else json_text(frame.shadow),
         drainer_id,
     )
 

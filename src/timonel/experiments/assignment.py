@@ -56,11 +56,11 @@ def assign(salt: str, unit_id: str, weights: Sequence[float], *, hash: Hash = "b
     [1, 0, 0]
     """
     if hash == "blake2b":
-        starts, variants = _layout(tuple(weights))
+        starts, variants = layout(tuple(weights))
         digest = blake2b((salt + unit_id).encode(), digest_size=8).digest()
         return variants[bisect_right(starts, int.from_bytes(digest)) - 1]
     if hash == "fnv1a":
-        return bisect_right(_side_by_side(tuple(weights)), fnv1a_share(salt, unit_id)) - 1
+        return bisect_right(side_by_side(tuple(weights)), fnv1a_share(salt, unit_id)) - 1
     message = f"hash {hash!r}, expected blake2b or fnv1a"
     raise ValueError(message)
 
@@ -90,14 +90,15 @@ def _fnv1a32(text: str) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _side_by_side(weights: tuple[float, ...]) -> tuple[float, ...]:
+def side_by_side(weights: tuple[float, ...]) -> tuple[float, ...]:
+    """Give where each variant's range begins in [0, 1), GrowthBook's way."""
     _require_shares(weights)
     return tuple(accumulate(weights[:-1], initial=0.0))
 
 
 @lru_cache(maxsize=1024)
-def _layout(weights: tuple[float, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Lay the variants over the buckets: where each range starts, and whose it is."""
+def layout(weights: tuple[float, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Lay the variants over the 2^64 buckets: where each range starts, and whose it is."""
     _require_shares(weights)
     sizes = [int(weight * _BUCKETS) for weight in weights[1:]]
     left = _BUCKETS - sum(sizes)

@@ -171,6 +171,26 @@ class LookupUnusable(ProjectFault):
     }
 
 
+class ArmNotLoaded(Unavailable):
+    """An experiment's arm whose version this worker could not load."""
+
+    code = "arm_not_loaded"
+    texts = {
+        "en": Text(
+            "Cannot run experiment {experiment} here: version {version} of its arm {arm} is not "
+            "loaded.",
+            "The fault of that version is listed by /readyz; the champion answers meanwhile, "
+            "outside of the experiment.",
+        ),
+        "es": Text(
+            "No se puede correr aquí el experimento {experiment}: la versión {version} de su "
+            "variante {arm} no está cargada.",
+            "La falla de esa versión está en /readyz; entretanto responde la versión en "
+            "producción, fuera del experimento.",
+        ),
+    }
+
+
 class KeyRequired(Unauthorized):
     """A peer that must show a key sent none."""
 

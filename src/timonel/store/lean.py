@@ -28,7 +28,22 @@ SELECT a.model, a.alias, a.version, v.digest, v.manifest
   FROM aliases a JOIN model_versions v
     ON v.project = a.project AND v.model = a.model AND v.version = a.version
  WHERE a.project = ?
+UNION ALL
+SELECT DISTINCT x.model, 'arm:' || x.version, x.version, v.digest, v.manifest
+  FROM experiment_arms x JOIN model_versions v
+    ON v.project = x.project AND v.model = x.model AND v.version = x.version
+ WHERE x.project = ?
  ORDER BY 1, 2
+"""
+_EXPERIMENTS = """
+SELECT model, name, design, weights FROM experiments
+ WHERE project = ? AND state = 'active' ORDER BY name
+"""
+_MEMBERS = """
+SELECT m.experiment, m.unit_id, m.arm
+  FROM experiment_members m JOIN experiments e
+    ON e.project = m.project AND e.name = m.experiment
+ WHERE m.project = ? AND e.state = 'active'
 """
 _POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 3,
@@ -42,10 +57,20 @@ class ServingRow(msgspec.Struct, frozen=True):
     """One manifest to serve: a model's declaration, or a version under an alias."""
 
     model: str
-    alias: str  # declaration, champion, challenger, previous
+    alias: str  # declaration, champion, challenger, previous, arm:1.2.0
     version: str  # "" for a declaration
     digest: str  # of the manifest: unchanged, nothing is to be loaded again
     manifest: str
+
+
+class ExperimentRow(msgspec.Struct, frozen=True):
+    """One experiment that assigns traffic now."""
+
+    model: str
+    name: str
+    design: str
+    weights: str
+    members: dict[str, str] = {}
 
 
 class _Reader(Protocol):
@@ -91,8 +116,20 @@ class LeanStore:
 
     def serving_rows(self, project: str) -> list[ServingRow]:
         """Read all manifests to serve, of one moment; raises as :meth:`generation` does."""
-        rows = self._reader.rows(_SERVING, (project, project))
+        rows = self._reader.rows(_SERVING, (project, project, project))
         return [ServingRow(*row) for row in rows]
+
+    def experiment_rows(self, project: str) -> list[ExperimentRow]:
+        """Read the experiments that assign traffic now; raises as :meth:`generation` does."""
+        members: dict[str, dict[str, str]] = {}
+        rows = self._reader.rows(_EXPERIMENTS, (project,))
+        if rows:
+            for experiment, unit, arm in self._reader.rows(_MEMBERS, (project,)):
+                members.setdefault(experiment, {})[unit] = arm
+        return [
+            ExperimentRow(model, name, design, weights, members.get(name, {}))
+            for model, name, design, weights in rows
+        ]
 
     def close(self) -> None:
         """Close all connections; the next read opens new ones."""

@@ -147,6 +147,7 @@ predictions = Table(
     Column("explanation", Text),
     Column("latency_us", BigInteger, nullable=False),
     Column("features", Text, nullable=False),  # JSON object
+    Column("shadow", Text),  # JSON: what an unheard version would have answered
     Column("drainer_id", String(64), nullable=False),
     Column("data_age_ms", BigInteger),  # of a row that was looked up
     PrimaryKeyConstraint("project", "prediction_id"),

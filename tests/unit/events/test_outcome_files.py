@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from timonel.events.accumulators import default_accumulators
 from timonel.events.errors import UnusableMapping
 from timonel.events.outcome_files import Columns, Fate, ImportReport, import_outcomes, neutral
 from timonel.registry.manifest import OutcomePlan
@@ -35,6 +36,7 @@ def load(bench: Bench, rows: list[dict[str, Any]], columns: Columns = COLUMNS) -
         spool=bench.root,
         clock=bench.clock,
         rejected=bench.root / "rejected.csv",
+        accumulators=default_accumulators(bench.engine, PROJECT),
     )
 
 

@@ -11,6 +11,7 @@ from timonel.store.engine import make_engine, reading
 from timonel.store.errors import SchemaNewer, SchemaOlder
 from timonel.store.migrate import VERSION_TABLE, require_current, upgrade
 from timonel.store.tables import metadata
+from timonel.store.tables_experiments import experiments
 from timonel.store.tables_loop import profiles
 from timonel.testing.processes import upgrade_at_barrier
 
@@ -18,7 +19,9 @@ from timonel.testing.processes import upgrade_at_barrier
 def test_the_migrations_make_exactly_the_metadata(
     database: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert profiles.metadata is metadata  # both modules' tables are looked at
+    assert (
+        profiles.metadata is experiments.metadata is metadata
+    )  # all modules' tables are looked at
     engine = make_engine(database)
     assert upgrade(engine) is True
     require_current(engine)

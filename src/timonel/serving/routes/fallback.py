@@ -147,6 +147,23 @@ def instead(version: ServedVersion, values: Values, reason: Reason) -> Given:
     raise NotServable(model=version.manifest.model, why=why, why_es=why_es, reason=str(reason))
 
 
+def ruled(version: ServedVersion, values: Values) -> Given:
+    """Ask the rules as an experiment's arm; where they cannot answer, that is its failure.
+
+    Raises
+    ------
+    NotServable
+        If they do not answer and there is no baseline.
+    """
+    answer = by_rules(version, values)
+    if answer is not None:
+        return Given(answer, _RULES, _ASSIGNED)
+    if version.baseline is not None:
+        return Given(version.baseline, _BASELINE, Reason.MODEL_ERROR.value)
+    why, why_es = _WHY[Reason.MODEL_ERROR]
+    raise NotServable(model=version.manifest.model, why=why, why_es=why_es)
+
+
 def by_rules(version: ServedVersion, values: Values) -> Answer | None:
     """Ask the rules; None where there are none, they decline, or they fail (which is logged)."""
     if version.rules is None:

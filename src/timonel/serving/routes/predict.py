@@ -26,11 +26,13 @@ from timonel.serving.routes.fallback import (
     failure,
     instead,
     many_by_model,
+    ruled,
     why_no_model,
 )
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.requests import PredictRequest
-from timonel.serving.versions.snapshot import ServedModel, ServedVersion, Snapshot
+from timonel.serving.routes.shadow import shadowed
+from timonel.serving.versions.snapshot import Choice, ServedModel, ServedVersion, Snapshot
 from timonel.wire.answer import Answer, Reason, Source
 from timonel.wire.ids import id_text
 from timonel.wire.problem import problem
@@ -47,20 +49,16 @@ _OF_A_ROW = (InvalidOutput, NativeFailed, ServiceFailed)
 _Item = TypeVar("_Item")
 
 
-class Choice(NamedTuple):
-    """Which version answers, and as which variant of an experiment ("" outside of one)."""
-
-    version: ServedVersion
-    variant: str
-
-
-Chooser = Callable[[ServedModel, str | None, Values, int], Choice | None]
-
-
-def champion_only(model: ServedModel, unit: str | None, values: Values, at: int) -> Choice | None:
-    """Choose the champion, or the declaration where there is none: no experiment runs."""
+def choose(
+    model: ServedModel, unit: str | None, identifier: bytes, values: Values, at: int
+) -> Choice | None:
+    """Choose who answers: an experiment's arm, else the champion, else the declaration."""
+    for experiment in model.experiments:
+        choice = experiment.choose(unit, identifier, values, at)
+        if choice is not None:
+            return choice
     version = model.champion or model.declaration
-    return None if version is None else Choice(version, "")
+    return None if version is None else Choice(version)
 
 
 class Form(Protocol):
@@ -102,8 +100,6 @@ class Predictions:
     journal : Journal
     native : NativePool or None
     max_rows : int
-    choose : callable
-        Pure: who answers a row. Experiments put theirs here.
     """
 
     def __init__(
@@ -112,12 +108,10 @@ class Predictions:
         native: NativePool | None,
         *,
         max_rows: int,
-        choose: Chooser = champion_only,
     ) -> None:
         self._journal = journal
         self._native = native
         self._max_rows = max_rows
-        self._choose = choose
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="batch")
         self._batches = Batches(self._ask)
         self._services: WeakSet[ModelService] = WeakSet()
@@ -211,41 +205,50 @@ class Predictions:
         row = asked.request.rows[0]
         if not isinstance(row, Row):
             raise InvalidRow(model=asked.model.name, errors=row)
-        choice = self._choice(asked, row)
+        identifier = asked.request.prediction_id or self._journal.ids.next()
+        choice = self._choice(asked, row, identifier)
         if asked.missing is not None:
             given = instead(choice.version, row.values, asked.missing)
+        elif choice.by_rules:
+            given = ruled(choice.version, row.values)
         elif choice.version.manifest.policy.batch_rows:
             given = await self._batches.one(choice.version, row.values)
         elif choice.version.elsewhere:
             given = (await self._elsewhere(choice.version, [row.values]))[0]
         else:
             given = by_model(choice.version, row.values)
-        identifier = asked.request.prediction_id or self._journal.ids.next()
         frame = asked.frame(row, choice, given, identifier)
+        if choice.shadow is not None and asked.missing is None:
+            frame = shadowed(frame, choice, row.values)
         logged = await self._journal.prediction(frame)
         self._journal.answered(frame)
         return reply_of(frame, logged=logged)
 
     async def _many(self, asked: "_Asked", language: str) -> PredictionsReply:
         rows = self._good_rows(asked)
-        groups: dict[tuple[int, str], tuple[Choice, list[int]]] = {}
-        for place, row in rows.items():
-            choice = self._choice(asked, row)
-            key = id(choice.version), choice.variant
-            groups.setdefault(key, (choice, []))[1].append(place)
-        answers: dict[int, tuple[Choice, Given]] = {}
-        for choice, places in groups.values():
-            given = await self._ask(choice.version, [rows[place].values for place in places])
-            answers.update((place, (choice, one)) for place, one in zip(places, given, strict=True))
+        ids = asked.request.ids
+        identifiers = {place: ids[place] if ids else self._journal.ids.next() for place in rows}
+        choices = {
+            place: self._choice(asked, row, identifiers[place]) for place, row in rows.items()
+        }
+        groups: dict[tuple[int, str], list[int]] = {}
+        for place, choice in choices.items():
+            groups.setdefault((id(choice.version), choice.variant), []).append(place)
+        answers: dict[int, Given] = {}
+        for places in groups.values():
+            table = [rows[place].values for place in places]
+            given = await self._chosen(choices[places[0]], table)
+            answers.update(zip(places, given, strict=True))
         frames: dict[int, PredictionFrame] = {}
         logged = True
-        ids = asked.request.ids
         for turn in _turns(list(rows)):
             made = [
-                asked.frame(
-                    rows[place], *answers[place], ids[place] if ids else self._journal.ids.next()
-                )
+                asked.frame(rows[place], choices[place], answers[place], identifiers[place])
                 for place in turn
+            ]
+            made = [
+                shadowed(frame, choices[place], rows[place].values)
+                for place, frame in zip(turn, made, strict=True)
             ]
             logged = await self._journal.predictions(made) and logged
             frames.update(zip(turn, made, strict=True))
@@ -274,13 +277,20 @@ class Predictions:
             raise asked.invalid(errors[:MOST_ERRORS])
         return good
 
-    def _choice(self, asked: "_Asked", row: Row) -> Choice:
+    def _choice(self, asked: "_Asked", row: Row, identifier: bytes) -> Choice:
         if asked.pinned is not None:
-            return Choice(asked.pinned, "")
-        choice = self._choose(asked.model, asked.request.unit_id, row.values, asked.at)
+            return Choice(asked.pinned)
+        unit = asked.request.unit_id or row.key
+        choice = choose(asked.model, unit, identifier, row.values, asked.at)
         if choice is None:
             raise unreadable(asked.model)
         return choice
+
+    async def _chosen(self, choice: Choice, table: list[Values]) -> list[Given]:
+        version = choice.version
+        if choice.by_rules:
+            return await _in_turns(table, lambda values: ruled(version, values))
+        return await self._ask(version, table)
 
     async def _ask(self, version: ServedVersion, table: list[Values]) -> list[Given]:
         """Ask for many rows: here where they are few, in a thread where they would hold others."""
@@ -352,7 +362,7 @@ class _Asked(NamedTuple):
             source=given.source,
             reason=given.reason,
             key=row.key,
-            unit=self.request.unit_id,
+            unit=self.request.unit_id or (self._unit(row, choice) if choice.variant else None),
             generation=self.generation,
             prediction=answer.prediction,
             score=answer.score,
@@ -362,6 +372,9 @@ class _Asked(NamedTuple):
             features=version.decoder.log(row.values),
             data_age_ms=self.age_ms,
         )
+
+    def _unit(self, row: Row, choice: Choice) -> str | None:
+        return row.key if choice.unit is None else choice.unit
 
     def invalid(self, errors: list[FieldError]) -> InvalidRow:
         return InvalidRow(model=self.model.name, errors=errors)
@@ -387,10 +400,14 @@ def reply_of(frame: PredictionFrame, *, logged: bool) -> PredictionReply:
 
 
 async def _instead(version: ServedVersion, table: list[Values], reason: Reason) -> list[Given]:
+    return await _in_turns(table, lambda values: instead(version, values, reason))
+
+
+async def _in_turns(table: list[Values], answer: Callable[[Values], Given]) -> list[Given]:
     given: list[Given] = []
     until = time.monotonic() + _TURN_S
     for values in table:
-        given.append(instead(version, values, reason))
+        given.append(answer(values))
         if time.monotonic() > until:
             await asyncio.sleep(0)
             until = time.monotonic() + _TURN_S

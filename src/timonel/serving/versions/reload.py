@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from timonel.serving.versions.arms import with_experiments
 from timonel.serving.versions.snapshot import Loader, Snapshot
 from timonel.store.lean import LeanStore
 
@@ -77,9 +78,12 @@ class Reloader:
         if before is not None and before.generation == generation and not self._again(before):
             return
         rows = self._store.serving_rows(self._project)
+        experiments = self._store.experiment_rows(self._project)
         clock = self._store.clock(self._project)
         # Rows read after the number may be newer than it: the next poll then reads them once more.
-        snapshot = self._loader.build(generation, rows, clock, before)
+        snapshot = with_experiments(
+            self._loader.build(generation, rows, clock, before), experiments
+        )
         self._retry_at = time.monotonic() + RETRY_S
         self.current = snapshot
         for fault in snapshot.faults:

@@ -7,7 +7,7 @@ aliases name it; the previous champion stays loaded, so a rollback is the swap o
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from timonel.clock import AffineClock
 from timonel.errors import TimonelError
@@ -15,7 +15,7 @@ from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.runtime.predictors import Predictor, load_predictor, self_test
 from timonel.runtime.services.service import ModelService
 from timonel.schema.schema import Schema
-from timonel.schema.validation import RowDecoder
+from timonel.schema.validation import RowDecoder, Values
 from timonel.serving.routes.requests import RequestReader
 from timonel.serving.rules import OutputCheck, Rules
 from timonel.serving.versions.breaker import Breaker
@@ -24,6 +24,7 @@ from timonel.wire.answer import Answer
 
 DECLARATION, CHAMPION = "declaration", "champion"
 CHALLENGER, PREVIOUS = "challenger", "previous"
+ARM = "arm:"
 WARM_ROWS = 32
 _Part = TypeVar("_Part")
 
@@ -95,6 +96,39 @@ class ServedVersion:
         return self.has_predictor or self.manifest.predictor == "none"
 
 
+class Choice(NamedTuple):
+    """Who answers a row, and for which experiment.
+
+    Parameters
+    ----------
+    version : ServedVersion
+    variant : str
+        Experiment and arm; "" outside of experiments.
+    unit : str or None
+        Whom the experiment counts the row for, where the request did not say.
+    by_rules : bool
+        The rules are what is tried, not what stands in.
+    shadow : ServedVersion or None
+        Answers too, unheard.
+    shadow_variant : str
+    """
+
+    version: ServedVersion
+    variant: str = ""
+    unit: str | None = None
+    by_rules: bool = False
+    shadow: ServedVersion | None = None
+    shadow_variant: str = ""
+
+
+class Assigning(Protocol):
+    """An experiment that takes rows of a model. Pure: the same row, the same choice."""
+
+    def choose(self, unit: str | None, identifier: bytes, values: Values, at: int) -> Choice | None:
+        """Give who answers a row; None where the row is not in the experiment."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedModel:
     """The versions of one model that are kept loaded."""
@@ -104,6 +138,8 @@ class ServedModel:
     champion: ServedVersion | None = None
     challenger: ServedVersion | None = None
     previous: ServedVersion | None = None
+    arms: dict[str, ServedVersion] = field(default_factory=dict)  # by version number
+    experiments: tuple[Assigning, ...] = ()
 
     @property
     def shown(self) -> ServedVersion | None:
@@ -116,6 +152,8 @@ class ServedModel:
             version = getattr(self, alias)
             if version is not None:
                 yield alias, version
+        for number, version in self.arms.items():
+            yield ARM + number, version
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +242,15 @@ def _model(
         if stays is not None and stays.has_predictor:
             served[CHAMPION] = stays
             used[stays.digest] = stays
-    return ServedModel(name, **served)
+    arms = {alias.removeprefix(ARM): served.pop(alias) for alias in list(served) if ARM in alias}
+    return ServedModel(
+        name,
+        served.get(DECLARATION),
+        served.get(CHAMPION),
+        served.get(CHALLENGER),
+        served.get(PREVIOUS),
+        arms,
+    )
 
 
 def load_version(row: ServingRow, artifact: ArtifactGetter, *, native: bool) -> ServedVersion:

@@ -19,8 +19,8 @@ from timonel.serving.metrics import MetricsSlot
 from timonel.serving.processes.errors import NativeFailed, NativeTimeout, NativeUnavailable
 from timonel.serving.routes import predict
 from timonel.serving.routes.journal import Journal
-from timonel.serving.routes.predict import Choice, Predictions
-from timonel.serving.versions.snapshot import Loader, ServedModel, Snapshot
+from timonel.serving.routes.predict import Predictions
+from timonel.serving.versions.snapshot import Choice, Loader, ServedModel, Snapshot
 from timonel.store.lean import ServingRow
 from timonel.testing.serving import ROW, CannedPool, FailingPredictor, linear_manifest
 from timonel.wire.answer import Answer
@@ -124,16 +124,19 @@ async def test_each_row_is_answered_by_the_version_chosen_for_it(tmp_path: Path)
     other = snapshot_of(linear_manifest(version="1.1.0", visits=-2.0))
     versions = [one.models["churn"].champion for one in (champion, other)]
 
-    def by_visits(
-        model: ServedModel, unit: str | None, values: Sequence[Value], at: int
-    ) -> Choice | None:
-        turn = int(values[0] or 0) % 2
-        version = versions[turn]
-        assert version is not None
-        return Choice(version, ("control", "treatment")[turn])
+    class ByVisits:
+        def choose(
+            self, unit: str | None, identifier: bytes, values: Sequence[Value], at: int
+        ) -> Choice | None:
+            turn = int(values[0] or 0) % 2
+            version = versions[turn]
+            assert version is not None
+            return Choice(version, ("control", "treatment")[turn])
 
-    async with predictions(tmp_path, choose=by_visits) as made:
-        replies = await ask(made, champion, [ROW | {"visits": at} for at in range(6)])
+    model = replace(champion.models["churn"], experiments=(ByVisits(),))
+    snapshot = replace(champion, models={"churn": model})
+    async with predictions(tmp_path) as made:
+        replies = await ask(made, snapshot, [ROW | {"visits": at} for at in range(6)])
     assert [reply.variant for reply in replies] == ["control", "treatment"] * 3
     assert [reply.version for reply in replies] == ["1.0.0", "1.1.0"] * 3
     assert len({reply.prediction_id for reply in replies}) == 6

@@ -1,0 +1,175 @@
+"""What a design must hold before it may be created: nothing that is set is ever ignored."""
+
+import math
+import re
+
+from timonel.errors import Phrase
+from timonel.experiments.choosing import OPERATORS
+from timonel.experiments.design import Answers, Design, Mode, Strategy
+from timonel.experiments.errors import InvalidDesign
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
+_ARM = re.compile(r"[a-z][a-z0-9_.-]{0,22}")
+_TOLERANCE = 1e-9
+_LEAST_BLOCK_S = 3600
+EVENTS = ("fallback", "slow")
+
+
+def check_design(design: Design, features: tuple[str, ...]) -> None:
+    """Refuse a design that cannot be honoured.
+
+    Parameters
+    ----------
+    design : Design
+    features : tuple of str
+        Names of the model's inputs, for targeting.
+
+    Raises
+    ------
+    InvalidDesign
+        Naming the field, what it holds and what was expected.
+    """
+    for check in (_check_names, _check_shares, _check_strategy, _check_numbers, _check_mode):
+        check(design)
+    for condition in design.targeting:
+        if condition.feature not in features:
+            known = ", ".join(features[:10])
+            expected = Phrase("an input: {known}", "una entrada: {known}", known=known)
+            raise _wrong(design, "targeting", condition.feature, expected)
+        if condition.op not in OPERATORS:
+            raise _wrong(design, "targeting", condition.op, " ".join(OPERATORS))
+
+
+def _check_names(design: Design) -> None:
+    if not _NAME.fullmatch(design.name):
+        expected = Phrase(
+            "a-z, 0-9, - and _, beginning with a letter, at most 39",
+            "a-z, 0-9, - y _, comenzando con una letra, a lo más 39",
+        )
+        raise _wrong(design, "name", design.name[:64], expected)
+    names = design.names
+    if len(names) < 2 or len(set(names)) < len(names):
+        expected = Phrase("two or more arms of different names", "dos o más variantes distintas")
+        raise _wrong(design, "arms", ", ".join(names), expected)
+    for arm in design.arms:
+        if not _ARM.fullmatch(arm.name) or arm.name == "holdout":
+            expected = Phrase("a-z, 0-9, -, . and _, at most 23", "a-z, 0-9, -, . y _, a lo más 23")
+            raise _wrong(design, "arms", arm.name[:64], expected)
+    answered = [(arm.answers, arm.version) for arm in design.arms]
+    if design.mode is not Mode.OUTSIDE and len(set(answered)) < len(answered):
+        shown = ", ".join(arm.version or arm.answers for arm in design.arms)
+        expected = Phrase("a different version for each arm", "una versión distinta por variante")
+        raise _wrong(design, "arms", shown, expected)
+
+
+def check_shares(design: Design, weights: tuple[float, ...]) -> None:
+    """Refuse shares that are none; raises ``InvalidDesign``."""
+    if len(weights) != len(design.arms):
+        expected = Phrase("one share an arm", "una parte por variante")
+        raise _wrong(design, "shares", str(list(weights)), expected)
+    if not all(math.isfinite(w) and 0.0 <= w <= 1.0 for w in weights):
+        expected = Phrase("shares from 0 to 1", "partes de 0 a 1")
+        raise _wrong(design, "shares", str(list(weights)), expected)
+    if abs(math.fsum(weights) - 1.0) > _TOLERANCE:
+        expected = Phrase("shares that sum to 1", "partes que sumen 1")
+        raise _wrong(design, "shares", str(math.fsum(weights)), expected)
+
+
+def _check_shares(design: Design) -> None:
+    weights = design.weights
+    check_shares(design, weights)
+    treatment = 1.0 - weights[0]
+    if design.mode in (Mode.SPLIT, Mode.OUTSIDE) and not 0.1 - 1e-9 <= treatment <= 0.9 + 1e-9:
+        expected = Phrase(
+            "a treatment of 10 to 90 % (a ramp may begin with less)",
+            "un tratamiento de 10 a 90 % (una rampa puede comenzar con menos)",
+        )
+        raise _wrong(design, "share", f"{treatment:.0%}", expected)
+
+
+def _check_strategy(design: Design) -> None:
+    if design.strategy is Strategy.RANDOM_50_50 and design.weights != (0.5, 0.5):
+        expected = Phrase(
+            "half and half: that is RANDOM_50_50", "mitad y mitad: eso es RANDOM_50_50"
+        )
+        raise _wrong(design, "shares", str(list(design.weights)), expected)
+    by_time = design.strategy is Strategy.TIME_BASED
+    if by_time != (design.unit == "block"):
+        expected = Phrase(
+            "block exactly where the strategy is TIME_BASED",
+            "block solo con la estrategia TIME_BASED",
+        )
+        raise _wrong(design, "unit", design.unit, expected)
+    if by_time and design.block_s < _LEAST_BLOCK_S:
+        expected = Phrase("blocks of an hour or more", "bloques de una hora o más")
+        raise _wrong(design, "block", f"{design.block_s} s", expected)
+    if design.unit not in ("unit", "request", "block"):
+        raise _wrong(design, "unit", design.unit, "unit, request, block")
+    if design.hash not in ("blake2b", "fnv1a"):
+        raise _wrong(design, "hash", design.hash, "blake2b, fnv1a")
+
+
+def _check_numbers(design: Design) -> None:
+    for name, value, ok, expected in (
+        ("alpha", design.alpha, 0.0 < design.alpha < 0.5, "(0, 0.5)"),
+        ("margin", design.margin, 0.0 <= design.margin < math.inf, ">= 0"),
+        ("holdout", design.holdout, 0.0 <= design.holdout <= 0.05, "[0, 0.05]"),
+        (
+            "planned_n",
+            design.planned_n,
+            design.planned_n is None or design.planned_n >= 50,
+            ">= 50",
+        ),
+        (
+            "days",
+            design.ends_after_s,
+            design.ends_after_s is None or design.ends_after_s >= 3600,
+            Phrase("an hour or more", "una hora o más"),
+        ),
+    ):
+        if not ok:
+            raise _wrong(design, name, str(value), expected)
+    namespace = design.namespace
+    if namespace is not None and not 0.0 <= namespace.low < namespace.high <= 1.0:
+        expected = Phrase("a part of 0 to 1: NAME:0-0.5", "una parte de 0 a 1: NOMBRE:0-0.5")
+        raise _wrong(design, "namespace", f"{namespace.low}-{namespace.high}", expected)
+    for guardrail in design.guardrails:
+        if guardrail.event not in EVENTS:
+            raise _wrong(design, "guardrails", guardrail.event, ", ".join(EVENTS))
+        if guardrail.tolerated < 1.0 or guardrail.tolerated >= 10.0:
+            raise _wrong(design, "guardrails", str(guardrail.tolerated), "[1, 10)")
+
+
+def _check_mode(design: Design) -> None:
+    external = [arm.name for arm in design.arms if arm.answers is Answers.EXTERNAL]
+    if external and design.mode is not Mode.OUTSIDE:
+        expected = Phrase(
+            "mode outside for arms that someone else acts for",
+            "modo outside para variantes en las que actúa otro",
+        )
+        raise _wrong(design, "arms", ", ".join(external), expected)
+    if design.mode in (Mode.SHADOW, Mode.RAMP) and len(design.arms) != 2:
+        expected = Phrase("a control and one treatment", "un control y un tratamiento")
+        raise _wrong(design, "arms", ", ".join(design.names), expected)
+    if design.mode is Mode.RAMP:
+        shares = [step.share for step in design.steps]
+        if not shares or shares != sorted(set(shares)) or not 0.0 < shares[0] <= shares[-1] <= 1.0:
+            expected = Phrase("growing shares, at most 1", "partes crecientes, a lo más 1")
+            raise _wrong(design, "steps", str(shares), expected)
+        if design.ends_after_s is not None:
+            expected = Phrase(
+                "none: a ramp ends at its last step", "ninguno: termina con sus pasos"
+            )
+            raise _wrong(design, "days", str(design.ends_after_s), expected)
+    elif design.steps:
+        raise _wrong(design, "steps", str(len(design.steps)), Phrase("mode ramp", "modo ramp"))
+    if design.mode is Mode.SHADOW and design.ends_after_s is not None:
+        expected = Phrase(
+            "none: pairs are decided whenever they say enough",
+            "ninguno: los pares se deciden en cuanto dicen lo suficiente",
+        )
+        raise _wrong(design, "days", str(design.ends_after_s), expected)
+
+
+def _wrong(design: Design, field: str, found: str, expected: str) -> InvalidDesign:
+    return InvalidDesign(experiment=design.name[:64], field=field, found=found, expected=expected)

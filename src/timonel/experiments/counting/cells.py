@@ -1,0 +1,271 @@
+"""What the drain keeps of experiments: exact sums in cells, so that a look never scans rows.
+
+A request-level value goes to the cell of its phase, arm, exposure slot and arrival slot. Where the
+unit may come again, its values are first added up in the unit's row, and the cell gets the new
+pair less the old one: each unit counts once, however often it came (ADR 0023).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from timonel.events.accumulators import LoggedPrediction, TruthChange
+from timonel.events.frames import PredictionFrame
+from timonel.experiments.choosing import block_of
+from timonel.experiments.counting.designs import Designs, Known
+from timonel.experiments.counting.sums import (
+    AGE,
+    AGES,
+    ANSWERS,
+    BAD,
+    CONFIDENCE,
+    DIFFERENCE,
+    EXPOSED,
+    FIRST,
+    HIT,
+    HOUR_US,
+    LATENCY,
+    OPEN,
+    PAIR,
+    CellKey,
+    PairSums,
+    age_of,
+    day_of,
+    sign_of,
+    slots,
+)
+from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
+from timonel.experiments.design import Design, Mode, split_variant
+from timonel.stats.moments import quantise
+from timonel.store.keyed import read_keyed, write_keyed
+from timonel.store.tables_experiments import experiment_cells, experiment_totals, experiments
+from timonel.wire.answer import Reason
+
+_ASSIGNED = Reason.ASSIGNED.value
+_N_KEY = 9
+
+
+class ExperimentCells:
+    """An accumulator of the drain; see ``timonel.events.accumulators.Accumulator``."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._designs = Designs(project)
+        self._frames: list[PredictionFrame] = []
+        self._changes: list[TruthChange] = []
+
+    def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
+        """Take those that an experiment assigned."""
+        self._frames += [frame for frame in frames if frame.variant]
+
+    def add_truths(self, changes: Sequence[TruthChange]) -> None:
+        """Take those of predictions that an experiment assigned."""
+        self._changes += [change for change in changes if change.prediction.variant]
+
+    def write(self, connection: Connection, drainer_id: str) -> None:
+        """Add what was taken to units and cells."""
+        if not self._frames and not self._changes:
+            return
+        seen = [(frame.variant, frame.generation) for frame in self._frames]
+        seen += [(c.prediction.variant, c.prediction.generation) for c in self._changes]
+        named = {split_variant(variant)[0] for variant, _ in seen}
+        newest = max(generation for _, generation in seen)
+        self._designs.refresh(connection, named, newest)
+        count = _Counting()
+        for frame in self._frames:
+            self._count_answer(count, frame)
+        for change in self._changes:
+            self._count_truth(count, change)
+        units = UnitRows(self._project, connection)
+        for key, sums in units.settle(count.units).items():
+            count.add(key, sums)
+        write_cells(connection, self._project, drainer_id, count.cells)
+
+    def clear(self) -> None:
+        """Forget what was taken."""
+        self._frames.clear()
+        self._changes.clear()
+
+    def _place(self, one: PredictionFrame | LoggedPrediction) -> "_Place | None":
+        name, arm = split_variant(one.variant)
+        known = self._designs.of(name)
+        phase = None if known is None else known.phase_of(one.generation)
+        if known is None or phase is None:
+            return None
+        unit = one.unit
+        if known.design.unit == "block":
+            unit = block_of(one.at, known.design.block_s)
+        return _Place(known, name, arm, phase, one.at // HOUR_US, unit)
+
+    def _count_answer(self, count: "_Counting", frame: PredictionFrame) -> None:
+        place = self._place(frame)
+        if place is None:
+            return
+        fell_back = frame.reason != _ASSIGNED
+        count.open(place, ANSWERS, PairSums.of(quantise(float(fell_back))))
+        count.open(place, LATENCY, PairSums.of(quantise(frame.latency_us / 1000.0)))
+        if frame.probabilities:
+            count.open(place, CONFIDENCE, PairSums.of(quantise(max(frame.probabilities.values()))))
+        bad = _bad_events(place.known.design, frame)
+        if place.by_unit:
+            touched = count.unit(place)
+            touched.exposures += 1
+            for event in bad:
+                touched.add(BAD + event, 1, quantise(1.0))
+        else:
+            count.open(place, EXPOSED, PairSums.of(quantise(1.0)))
+            count.open(place, FIRST, PairSums.of(quantise(1.0)))
+            for event in bad:
+                count.open(place, BAD + event, PairSums.of(quantise(1.0)))
+
+    def _count_truth(self, count: "_Counting", change: TruthChange) -> None:
+        prediction = change.prediction
+        place = self._place(prediction)
+        if place is None:
+            return
+        exposed, arrived, span = slots(prediction.at, change.at)
+        scores = change.plan.score(prediction.prediction, change.value)
+        for metric, value in scores.items():
+            q = quantise(value)
+            if place.by_unit:
+                count.unit(place).add(metric, change.sign, change.sign * q)
+            else:
+                key = CellKey(place.name, arrived, span, exposed, place.phase, place.arm, metric)
+                count.add(key, PairSums.of(q, change.sign))
+        if not scores:
+            return
+        label = "" if change.plan.task == "regression" else str(change.value)[:60]
+        age = CellKey(
+            place.name,
+            AGES,
+            age_of(prediction.at, change.at),
+            day_of(place.slot),
+            place.phase,
+            place.arm,
+            AGE + label,
+        )
+        count.add(age, PairSums.of(quantise(1.0), change.sign))
+        goal = place.known.design.metric
+        if goal in scores:
+            count.add(age._replace(metric=goal), PairSums.of(quantise(scores[goal]), change.sign))
+        if label:
+            hit = f"{HIT}{label}\x1f{str(prediction.prediction)[:60]}"
+            count.open(place, hit, PairSums.of(quantise(1.0), change.sign))
+        if place.known.design.mode is Mode.SHADOW and prediction.shadow is not None:
+            self._count_pair(count, place, change, scores)
+
+    def _count_pair(
+        self,
+        count: "_Counting",
+        place: "_Place",
+        change: TruthChange,
+        scores: Mapping[str, float],
+    ) -> None:
+        """Count which of the two answers was right; one discordant pair a unit."""
+        shadow = change.prediction.shadow
+        assert shadow is not None  # noqa: S101 - the caller asked
+        other = change.plan.score(shadow.prediction, change.value)
+        metric = place.known.design.metric
+        if metric not in scores or metric not in other:
+            return
+        difference = quantise(other[metric]) - quantise(scores[metric])
+        if place.by_unit:
+            count.unit(place).add(DIFFERENCE, change.sign, change.sign * difference)
+        else:
+            count.open(place, DIFFERENCE, PairSums.of(difference, change.sign))
+            count.open(place, PAIR + sign_of(difference), PairSums.of(quantise(1.0), change.sign))
+
+
+class _Place(NamedTuple):
+    """Whose value it is."""
+
+    known: Known
+    name: str
+    arm: str
+    phase: int
+    slot: int
+    unit: str | None
+
+    @property
+    def by_unit(self) -> bool:
+        return self.known.design.unit != "request" and self.unit is not None
+
+
+class _Counting:
+    """The cells and units of one transaction."""
+
+    def __init__(self) -> None:
+        self.cells: dict[CellKey, PairSums] = {}
+        self.units: dict[UnitKey, Touched] = {}
+
+    def add(self, key: CellKey, sums: PairSums) -> None:
+        before = self.cells.get(key)
+        self.cells[key] = sums if before is None else before + sums
+
+    def open(self, place: _Place, metric: str, sums: PairSums) -> None:
+        """Add to a cell of the exposure's day, which is read at every look."""
+        day = day_of(place.slot)
+        self.add(CellKey(place.name, OPEN, 0, day, place.phase, place.arm, metric), sums)
+
+    def unit(self, place: _Place) -> Touched:
+        key = UnitKey(place.name, place.unit or "", place.phase)
+        touched = self.units.get(key)
+        if touched is None:
+            touched = self.units[key] = Touched(place.arm, place.slot)
+        touched.slot = min(touched.slot, place.slot)
+        return touched
+
+
+def _bad_events(design: Design, frame: PredictionFrame) -> list[str]:
+    bad = []
+    for guardrail in design.guardrails:
+        if guardrail.event == "fallback" and frame.reason != _ASSIGNED:
+            bad.append("fallback")
+        elif (
+            guardrail.event == "slow"
+            and guardrail.threshold_ms is not None
+            and frame.latency_us > guardrail.threshold_ms * 1000.0
+        ):
+            bad.append("slow")
+    return bad
+
+
+def write_cells(
+    connection: Connection, project: str, drainer_id: str, cells: Mapping[CellKey, PairSums]
+) -> None:
+    """Add sums to the rows of a drainer; where a closed cell changes, looks sum everything anew."""
+    changed = {(project, *key, drainer_id): sums for key, sums in cells.items() if sums}
+    if not changed:
+        return
+    _tell_of_closed(connection, project, cells)
+    for row in read_keyed(connection, experiment_cells, _N_KEY, changed):
+        key, stored = tuple(row[:_N_KEY]), row[_N_KEY:]
+        changed[key] += PairSums(*(int(number) for number in stored))
+    rows = [
+        (*key, s.n, str(s.q), str(s.q2), str(s.x), str(s.x2), str(s.qx))
+        for key, s in changed.items()
+    ]
+    write_keyed(connection, experiment_cells, _N_KEY, rows)
+
+
+def _tell_of_closed(
+    connection: Connection, project: str, cells: Mapping[CellKey, PairSums]
+) -> None:
+    ends: dict[str, int] = {}
+    for key, sums in cells.items():
+        if sums:
+            end = key.arrival_slot + key.arrival_span
+            ends[key.experiment] = min(end, ends.get(key.experiment, end))
+    # locked against a look that closes cells at the same moment, in the order of names
+    t, e = experiment_totals.c, experiments.c
+    query = (
+        select(t.experiment, t.closed_until)
+        .where(t.project == project, t.experiment.in_(sorted(ends)))
+        .order_by(t.experiment)
+        .with_for_update(read=True)
+    )
+    for name, closed_until in connection.execute(query).all():
+        if ends[name] <= closed_until:
+            mine = update(experiments).where(e.project == project, e.name == name)
+            connection.execute(mine.values(revised=e.revised + 1))

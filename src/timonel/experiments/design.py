@@ -1,0 +1,174 @@
+"""What an experiment compares, as it was declared: read by serving, drain and analysis alike.
+
+Lean: predict workers import it. A design never changes once it runs; what changes with time (its
+state, the shares in force) stands beside it.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from timonel.wire.answer import Label
+
+FORMAT = 1
+CONTROL = 0
+HOLDOUT = "holdout"
+DAY_S = 86_400
+
+
+class Mode(StrEnum):
+    """How the arms come to answer."""
+
+    SPLIT = "split"  # each unit is answered by its arm
+    RAMP = "ramp"  # a split whose share grows while nothing speaks against it
+    SHADOW = "shadow"  # the control answers everything, the treatment answers unheard
+    OUTSIDE = "outside"  # someone else acts: we assign, log and analyse
+
+
+class Strategy(StrEnum):
+    """How a unit comes to its arm."""
+
+    RANDOM_50_50 = "RANDOM_50_50"
+    WEIGHT_BASED = "WEIGHT_BASED"
+    ROUND_ROBIN = "ROUND_ROBIN"
+    TIME_BASED = "TIME_BASED"
+
+
+class Answers(StrEnum):
+    """Who answers for an arm."""
+
+    VERSION = "version"
+    RULES = "rules"
+    EXTERNAL = "external"
+
+
+class State(StrEnum):
+    """Where an experiment is in its life."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """One side of a comparison."""
+
+    name: str
+    answers: Answers = Answers.VERSION
+    version: str = ""
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A demand on a request: only rows that meet all of them are in the experiment."""
+
+    feature: str
+    op: str  # ==, !=, <, <=, >, >=, in
+    value: Any
+
+
+class Namespace(msgspec.Struct, frozen=True):
+    """A part of the units; experiments of one namespace whose parts are disjoint share no unit."""
+
+    name: str
+    low: float = 0.0
+    high: float = 1.0
+
+
+class Guardrail(msgspec.Struct, frozen=True):
+    """A bad event that a treatment may not bring about more often than tolerated."""
+
+    event: str  # fallback, slow
+    tolerated: float = 1.1  # ratio of the rates that is still as good
+    threshold_ms: float | None = None  # of "slow": frozen at the start
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step of a ramp."""
+
+    share: float
+    least_s: int = 3600
+    least_exposed: int = 100
+
+
+class Design(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was decided before the first unit came.
+
+    Parameters
+    ----------
+    arms : tuple of Arm
+        The control first.
+    weights : tuple of float
+        Shares at the start, one an arm, summing to 1.
+    unit : str
+        "unit": whatever ``unit_id`` (else the declared key) of a request names; "request": each
+        request for itself; "block": a stretch of time.
+    metric : str
+        The goal: ``correct``, ``absolute_error``, ``squared_error``, or one recorded by the user.
+    higher_is_better : bool
+    alpha : float
+        Of all looks together.
+    margin : float
+        How much worse than the control still passes: 0 asks for better, more for not worse.
+    planned_n : int or None
+        Units in all; the sequence is tuned at a quarter of them.
+    ends_after_s : int or None
+        With a horizon the engine is group-sequential; None: a confidence sequence.
+    """
+
+    format: int = FORMAT
+    name: str
+    model: str
+    mode: Mode = Mode.SPLIT
+    strategy: Strategy = Strategy.WEIGHT_BASED
+    hash: str = "blake2b"
+    salt: str
+    arms: tuple[Arm, ...]
+    weights: tuple[float, ...]
+    unit: str = "unit"
+    block_s: int = 3600
+    holdout: float = 0.0
+    holdout_answers: Answers = Answers.RULES
+    namespace: Namespace | None = None
+    targeting: tuple[Condition, ...] = ()
+    metric: str = "correct"
+    higher_is_better: bool = True
+    secondary: tuple[str, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
+    alpha: float = 0.05
+    margin: float = 0.0
+    planned_n: int | None = None
+    ends_after_s: int | None = None
+    steps: tuple[Step, ...] = ()
+    depends_on_action: bool = True
+    classes: tuple[Label, ...] = ()
+    template: str = ""
+
+    def encode(self) -> str:
+        """Give the canonical JSON text: the same design, the same text."""
+        return msgspec.json.encode(self, order="deterministic").decode()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The arms' names, the control first."""
+        return tuple(arm.name for arm in self.arms)
+
+
+_decoder = msgspec.json.Decoder(Design)
+
+
+def decode_design(text: str | bytes) -> Design:
+    """Read a design back; raises ``msgspec.ValidationError`` on another form."""
+    return _decoder.decode(text)
+
+
+def variant_of(experiment: str, arm: str) -> str:
+    """Give the text by which predictions name their experiment and arm."""
+    return f"{experiment}:{arm}"
+
+
+def split_variant(variant: str) -> tuple[str, str]:
+    """Give experiment and arm of a logged variant; two empty texts outside of experiments."""
+    experiment, _, arm = variant.partition(":")
+    return (experiment, arm) if arm else ("", "")

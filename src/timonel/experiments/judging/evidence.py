@@ -1,0 +1,159 @@
+"""What the sums of an experiment say at one moment: pure, from counts to comparisons.
+
+Contributions of strata are rounded once to a fixed step and added as integers, so a look gives the
+same bits however its cells were closed and in whatever order.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from timonel.experiments.counting.sums import DAY, PairSums
+from timonel.stats.moments import Moments, quantise
+from timonel.stats.sequential import Information, stratum
+
+_STEP = 10**12
+ArmSums = Mapping[str, PairSums]
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """What strata add to a comparison, in steps of 1e-12."""
+
+    score: int = 0
+    variance: int = 0
+    weight: int = 0
+
+    def __add__(self, other: "Contribution") -> "Contribution":
+        return Contribution(
+            self.score + other.score, self.variance + other.variance, self.weight + other.weight
+        )
+
+    @property
+    def information(self) -> Information:
+        """The comparison they make."""
+        return Information(self.score / _STEP, self.variance / _STEP, self.weight / _STEP)
+
+
+@dataclass(slots=True)
+class Counted:
+    """One arm's own numbers, over everything that was counted.
+
+    Parameters
+    ----------
+    units : int
+        Distinct units at their first exposure, or requests where each is a unit.
+    values : dict of str to PairSums
+        By metric.
+    """
+
+    units: int = 0
+    values: dict[str, PairSums] = field(default_factory=dict)
+
+    def add(self, metric: str, sums: PairSums) -> None:
+        """Add sums of a metric."""
+        self.values[metric] = self.values.get(metric, PairSums()) + sums
+
+    def sums(self, metric: str) -> PairSums:
+        """Give the sums of a metric."""
+        return self.values.get(metric, PairSums())
+
+
+def contribution(control: PairSums, treatment: PairSums) -> Contribution:
+    """Compare two arms in one stratum of single values."""
+    a, b = control.alone.moments(), treatment.alone.moments()
+    if a is None or b is None:
+        return Contribution()
+    return _rounded(stratum(a, b))
+
+
+def ratio_contributions(strata: Iterable[tuple[PairSums, PairSums]]) -> Contribution:
+    """Compare two arms by a ratio of sums a unit (hits over tries), within strata.
+
+    Parameters
+    ----------
+    strata : iterable of (control, treatment)
+        Pairs (q, x) of units: q the sum of a unit's values, x their number.
+
+    Notes
+    -----
+    Linearised about the pooled ratio R: a unit's value is ``(q - R x) / mean x``, whose variance
+    is the delta method's. Source: A. Deng, U. Knoblich, J. Lu, KDD 2018, section 2.
+    """
+    each = list(strata)
+    pooled = sum((a + b for a, b in each), PairSums())
+    whole = pooled.moments()
+    if whole is None or whole.mean_x <= 0.0:
+        return Contribution()
+    ratio = whole.mean_y / whole.mean_x
+    total = Contribution()
+    for control, treatment in each:
+        a = _linear(control, ratio, whole.mean_x)
+        b = _linear(treatment, ratio, whole.mean_x)
+        if a is not None and b is not None:
+            total += _rounded(stratum(a, b))
+    return total
+
+
+def _linear(sums: PairSums, ratio: float, mean_x: float) -> Moments | None:
+    m = sums.moments()
+    if m is None:
+        return None
+    mean = (m.mean_y - ratio * m.mean_x) / mean_x
+    m2 = (m.m2_y - 2.0 * ratio * m.c_yx + ratio * ratio * m.m2_x) / (mean_x * mean_x)
+    return Moments(m.n, mean, max(0.0, m2))
+
+
+def _rounded(found: Information) -> Contribution:
+    return Contribution(
+        quantise(found.score, _STEP), quantise(found.variance, _STEP), quantise(found.weight, _STEP)
+    )
+
+
+Ages = Mapping[int, Mapping[int, int]]
+
+
+def maturity(ages: Ages, until: int, *, share: float = 0.95) -> int | None:
+    """Say at what age this share of the labels has arrived, though younger exposures lack theirs.
+
+    Parameters
+    ----------
+    ages : mapping of exposure day (its first hour) to mapping of age (hours) to count
+    until : int
+        The hour up to which everything has been counted.
+    share : float
+
+    Returns
+    -------
+    int or None
+        Hours; None until three successive days find ages within a tenth of each other.
+
+    Notes
+    -----
+    The right-truncation product limit: ``r(a) = labels of delay a / labels of delay <= a, from
+    exposures of age >= a``, ``F(a) = prod over u > a of (1 - r(u))``. Source: S. W. Lagakos,
+    L. M. Barraj, V. De Gruttola, 1988, Biometrika 75, 515-523.
+    """
+    found = [_age_of_share(ages, until - back * DAY, share) for back in range(3)]
+    known = [one for one in found if one is not None]
+    if len(known) < 3 or max(known) - min(known) > max(1.0, 0.1 * max(known)):
+        return None
+    return found[0]
+
+
+def _age_of_share(ages: Ages, until: int, share: float) -> int | None:
+    counts = {
+        day: {age: n for age, n in labels.items() if n > 0 and day + age <= until}
+        for day, labels in ages.items()
+    }
+    below = 1.0
+    for age in sorted({a for labels in counts.values() for a in labels}, reverse=True):
+        # the youngest exposure of a day is a day younger than its first hour
+        old = [labels for day, labels in counts.items() if until - day - DAY >= age]
+        within = sum(n for labels in old for a, n in labels.items() if a <= age)
+        if not within:
+            continue
+        below *= 1.0 - sum(labels.get(age, 0) for labels in old) / within
+        if below < share:
+            return age
+    return None

@@ -1,0 +1,446 @@
+"""The judge: evidence in, one verdict out. Pure; every number it used is in the look.
+
+The order is that of harm: what makes the comparison meaningless, then harm, then gain, then time.
+Source of the rules: the engines and formulas of ADR 0023 and of ``timonel.stats.sequential``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf, prod, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import chdtrc
+
+from timonel.experiments.counting.sums import PairSums
+from timonel.experiments.design import HOLDOUT, Design, Mode
+from timonel.experiments.judging.evidence import Contribution, Counted
+from timonel.experiments.judging.look import (
+    GoalReport,
+    Look,
+    Rule,
+    Verdict,
+    direction,
+    finite,
+    smallest_p,
+)
+from timonel.experiments.judging.reports import arm_reports, labels
+from timonel.stats.compare import chance_to_win
+from timonel.stats.sequential import (
+    Sequence,
+    asymptotic_cs,
+    lan_demets_bounds,
+    paired_e_value,
+    ramp_e_value,
+    rare_event_e_value,
+    srm_e_value,
+)
+
+SRM_BLOCKS = 100.0
+DELAY_BLOCKS = 100.0
+RAMP_E = 100.0
+LEAST_UNITS = 50
+LEAST_EVENTS = 5
+LEAST_HARMED = 30
+LEAST_BLOCKS = 20
+DEFAULT_N_STAR = 5000.0
+RAMP_N_STAR, RAMP_ALPHA = 2000.0, 0.01
+DAY_US = 86_400_000_000
+_MOST_DAYS = 365.0
+_NEW_FRACTION = 0.02
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything that a look judges.
+
+    Parameters
+    ----------
+    at : int
+        Microseconds of the event clock.
+    weights : dict of int to tuple of float
+        Shares asked for, by phase.
+    arms : dict of str to Counted
+    first : dict of int to dict of str to int
+        Units at their first exposure of all, by phase and arm.
+    goal, mature : dict of str to Contribution
+        Each treatment against the control: by all labels that arrived, and by mature exposures.
+    mature_after_h : int or None
+        None: it is not known how long labels take.
+    immature : int
+        Units too young to count as mature.
+    bad : dict of str to dict of int to dict of str to int
+        Units with a bad event, by event, phase and arm.
+    leaks : int
+        Units seen in two arms of one phase.
+    delay_e : float
+        Evidence that labels of one class come later in one arm.
+    pairs : dict of str to int
+        Of shadow answers: right were "treatment" alone, "control" alone, or "tied".
+    difference : PairSums
+        Of shadow answers: treatment less control.
+    elapsed_us : int
+        Since the start.
+    """
+
+    at: int
+    weights: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    arms: dict[str, Counted] = field(default_factory=dict)
+    first: dict[int, dict[str, int]] = field(default_factory=dict)
+    goal: dict[str, Contribution] = field(default_factory=dict)
+    mature: dict[str, Contribution] = field(default_factory=dict)
+    mature_after_h: int | None = None
+    immature: int = 0
+    bad: dict[str, dict[int, dict[str, int]]] = field(default_factory=dict)
+    leaks: int = 0
+    delay_e: float = 1.0
+    pairs: dict[str, int] = field(default_factory=dict)
+    difference: PairSums = field(default_factory=PairSums)
+    elapsed_us: int = 0
+
+
+class _Ruling(NamedTuple):
+    verdict: Verdict
+    rule: Rule
+    arm: str = ""
+
+
+def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
+    """Look once.
+
+    Parameters
+    ----------
+    design : Design
+    evidence : Evidence
+    before : Look or None
+        The last look: the smallest p-value and the times of earlier looks go on from it.
+
+    Returns
+    -------
+    Look
+    """
+    goals = [
+        _goal_report(design, evidence, arm.name, before)
+        for arm in design.arms[1:]
+        if arm.name != HOLDOUT
+    ]
+    guardrails = {
+        f"{arm.name}:{event}": _guardrail(design, evidence, place, event)
+        for place, arm in enumerate(design.arms)
+        if place
+        for event in evidence.bad
+    }
+    srm = prod(
+        srm_e_value([counts.get(name, 0) for name in design.names], evidence.weights[phase])
+        for phase, counts in sorted(evidence.first.items())
+        if phase in evidence.weights
+    )
+    ramp = None
+    if guardrails or design.mode is Mode.RAMP:
+        ramp = max(_ramp_e(design, evidence, arm.name, guardrails) for arm in design.arms[1:])
+    noted: list[float] = list(before.facts.get("fractions", [])) if before is not None else []
+    fractions = _fractions(design, evidence, goals, noted)
+    bound = _bound(fractions)
+    found = _Found(design, evidence, goals, srm, ramp, bound if fractions != noted else None)
+    ruling = found.ruling()
+    days = found.expected_days() if ruling.verdict is Verdict.CONTINUE else None
+    return Look(
+        at=evidence.at,
+        verdict=ruling.verdict,
+        rule=ruling.rule,
+        arm=ruling.arm,
+        alpha=design.alpha,
+        engine=engine_of(design),
+        goals=goals,
+        arms=arm_reports(design, evidence.arms),
+        guardrails={name: min(e, 1e300) for name, e in guardrails.items()},
+        ramp_e=None if ramp is None else min(ramp, 1e300),
+        srm_e=min(srm, 1e300),
+        srm_p=_chi_square(design, evidence),
+        delay_e=evidence.delay_e,
+        leaks=evidence.leaks,
+        mature_after_h=evidence.mature_after_h,
+        immature=evidence.immature,
+        pairs=evidence.pairs,
+        expected_days=days,
+        facts={"fractions": fractions, "bound": bound} if fractions else {},
+    )
+
+
+def engine_of(design: Design) -> str:
+    """Name the engine that a design is judged by."""
+    if design.mode is Mode.SHADOW:
+        return "paired"
+    if design.mode is Mode.RAMP:
+        return "guarded_ramp"
+    return "confidence_sequence" if design.ends_after_s is None else "group_sequential"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one look knows, and the rules in their order."""
+
+    design: Design
+    evidence: Evidence
+    goals: list[GoalReport]
+    srm: float
+    ramp: float | None
+    bound: float | None  # of this look, where it is one that alpha is spent on
+
+    def ruling(self) -> _Ruling:
+        for rule in (self._invalid, self._harm, self._gain, self._time):
+            found = rule()
+            if found is not None:
+                return found
+        return _Ruling(Verdict.CONTINUE, self._why_not_yet())
+
+    def _invalid(self) -> _Ruling | None:
+        if self.evidence.leaks:
+            return _Ruling(Verdict.INVALID, Rule.UNIT_IN_TWO_ARMS)
+        if self.srm >= SRM_BLOCKS:
+            return _Ruling(Verdict.INVALID, Rule.SHARES_DIFFER)
+        if self.evidence.delay_e >= DELAY_BLOCKS:
+            return _Ruling(Verdict.INVALID, Rule.DELAYS_DIFFER)
+        return None
+
+    def _harm(self) -> _Ruling | None:
+        if self.ramp is not None and self.ramp >= RAMP_E:
+            rule = Rule.GUARDRAIL_HARM
+            worst = max(self.goals, key=lambda goal: goal.harm_e, default=None)
+            if worst is not None and worst.harm_e >= 2.0 * RAMP_E:
+                rule = Rule.GOAL_HARM
+            return _Ruling(Verdict.ROLL_BACK, rule, worst.arm if worst is not None else "")
+        if self.design.mode is Mode.RAMP or self._by_blocks_too_few():
+            return None
+        for goal in self.goals:
+            units = self.evidence.arms.get(goal.arm, Counted()).units
+            enough = units >= LEAST_HARMED or self.design.mode is Mode.SHADOW
+            if goal.effect is not None and enough and self._worse(goal):
+                rule = Rule.PAIRS_WORSE if self.design.mode is Mode.SHADOW else Rule.GOAL_HARM
+                return _Ruling(Verdict.ROLL_BACK, rule, goal.arm)
+        return None
+
+    def _worse(self, goal: GoalReport) -> bool:
+        d = direction(self.design)
+        against = goal.upper if d > 0 else goal.lower
+        return against is not None and d * against < -self.design.margin
+
+    def _gain(self) -> _Ruling | None:
+        if self.design.mode is Mode.RAMP or self._by_blocks_too_few():
+            return None
+        for goal in self.goals:
+            if goal.effect is None or not self._better(goal) or self._too_few(goal.arm):
+                continue
+            if self.design.mode is Mode.SHADOW:
+                return _Ruling(Verdict.PROMOTE, Rule.PAIRS_BETTER, goal.arm)
+            if goal.mature_effect is None:
+                return _Ruling(Verdict.INVALID, Rule.IMMATURE, goal.arm)
+            if direction(self.design) * goal.mature_effect <= -self.design.margin:
+                return _Ruling(Verdict.CONTINUE, Rule.MATURE_DISAGREES, goal.arm)
+            rule = Rule.GOAL_NOT_WORSE if self.design.margin > 0 else Rule.GOAL_BETTER
+            return _Ruling(Verdict.PROMOTE, rule, goal.arm)
+        return None
+
+    def _better(self, goal: GoalReport) -> bool:
+        if self.design.ends_after_s is not None:
+            compared = _comparison(self.design, self.evidence, goal.arm)
+            if compared is None or self.bound is None:
+                return False
+            effect, se, _ = compared
+            return (direction(self.design) * effect + self.design.margin) / se >= self.bound
+        if self.design.margin > 0:
+            return goal.e_value >= 1.0 / self.design.alpha
+        d = direction(self.design)
+        bound = goal.lower if d > 0 else goal.upper
+        return bound is not None and d * bound > 0
+
+    def _too_few(self, arm: str) -> Rule | None:
+        control, treatment = self._labelled(self.design.names[0]), self._labelled(arm)
+        if self.design.mode is Mode.SHADOW:
+            return None
+        n = labels(control) + labels(treatment)
+        if n < LEAST_UNITS:
+            return Rule.TOO_FEW
+        if self.design.metric == "correct":
+            right = (control.q + treatment.q) // 1_000_000
+            if min(right, n - right) < LEAST_EVENTS:
+                return Rule.TOO_FEW_EVENTS
+        return None
+
+    def _labelled(self, arm: str) -> PairSums:
+        return self.evidence.arms.get(arm, Counted()).sums(self.design.metric)
+
+    def _by_blocks_too_few(self) -> bool:
+        if self.design.unit != "block":
+            return False
+        return sum(arm.units for arm in self.evidence.arms.values()) < LEAST_BLOCKS
+
+    def _time(self) -> _Ruling | None:
+        ends = self.design.ends_after_s
+        if ends is not None and self.evidence.elapsed_us >= ends * 1_000_000:
+            return _Ruling(Verdict.INCONCLUSIVE_STOP, Rule.TIME_IS_UP)
+        return None
+
+    def _why_not_yet(self) -> Rule:
+        if not any(arm.units for arm in self.evidence.arms.values()):
+            return Rule.NO_DATA
+        if self._by_blocks_too_few():
+            return Rule.TOO_FEW_BLOCKS
+        few = [self._too_few(goal.arm) for goal in self.goals]
+        return next((rule for rule in few if rule is not None), Rule.NOT_YET)
+
+    def expected_days(self) -> float | None:
+        """Days until today's effect, if it stays, would decide; None where that cannot be said."""
+        elapsed = self.evidence.elapsed_us / DAY_US
+        wanted = []
+        for goal in self.goals:
+            sums = self.evidence.goal.get(goal.arm, Contribution()).information
+            if goal.effect is None or sums.se is None or goal.effect == 0 or sums.n <= 0:
+                continue
+            n = _deciding_n(goal.effect + self.design.margin, sums.se * sqrt(sums.n), self.design)
+            wanted.append((n / sums.n - 1.0) * elapsed)
+        days = min(wanted, default=None)
+        return None if days is None or days > _MOST_DAYS else max(0.0, days)
+
+
+def n_star(design: Design) -> float:
+    """Give the information at which a design's sequence is narrowest."""
+    if design.mode is Mode.RAMP:
+        return RAMP_N_STAR
+    return design.planned_n / 4.0 if design.planned_n else DEFAULT_N_STAR
+
+
+def _deciding_n(effect: float, sd: float, design: Design) -> float:
+    n = 50.0
+    while n < 1e9:
+        found = asymptotic_cs(effect, sd / sqrt(n), n, alpha=design.alpha, n_star=n_star(design))
+        if found.half_width < abs(effect):
+            return n
+        n *= 1.1
+    return inf
+
+
+def _comparison(design: Design, evidence: Evidence, arm: str) -> tuple[float, float, float] | None:
+    """Give effect, standard error and information of an arm against the control."""
+    if design.mode is Mode.SHADOW:
+        moments = evidence.difference.alone.moments()
+        if moments is None or moments.variance is None:
+            return None
+        return moments.mean, sqrt(moments.variance / moments.n), float(moments.n)
+    information = evidence.goal.get(arm, Contribution()).information
+    if information.effect is None or information.se is None:
+        return None
+    return information.effect, information.se, information.n
+
+
+def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | None) -> GoalReport:
+    compared = _comparison(design, evidence, arm)
+    if compared is None:
+        return GoalReport(arm=arm, metric=design.metric)
+    effect, se, n = compared
+    alpha = design.alpha / (len(design.arms) - 1)
+    d = direction(design)
+    found = _interval(design, evidence, (effect, se, n), alpha)
+    signed, star = d * effect + design.margin, n_star(design)
+    harm_alpha = RAMP_ALPHA if design.mode is Mode.RAMP else alpha
+    harm = asymptotic_cs(signed, se, n, alpha=harm_alpha, n_star=star, side="less")
+    e = found.e_value
+    if design.margin > 0:
+        e = asymptotic_cs(signed, se, n, alpha=alpha, n_star=star, side="greater").e_value
+    elif design.mode is Mode.SHADOW and design.metric == "correct":
+        e = paired_e_value(evidence.pairs.get("treatment", 0), evidence.pairs.get("control", 0))
+    mature = evidence.mature.get(arm, Contribution()).information.effect
+    exposed = evidence.arms.get(arm, Counted()).units
+    return GoalReport(
+        arm=arm,
+        metric=design.metric,
+        effect=effect,
+        lower=finite(found.lower),
+        upper=finite(found.upper),
+        e_value=min(e, 1e300),
+        p_value=smallest_p(design.metric, arm, min(1.0, 1.0 / max(e, 1e-300)), before),
+        harm_e=min(harm.e_value, 1e300) if exposed >= LEAST_HARMED else 1.0,
+        information=n,
+        mature_effect=mature,
+        chance_to_win=chance_to_win(d * effect, se).chance_to_win,
+    )
+
+
+def _interval(
+    design: Design, evidence: Evidence, compared: tuple[float, float, float], alpha: float
+) -> Sequence:
+    """Give the interval by which gain and harm are decided."""
+    effect, se, n = compared
+    found = asymptotic_cs(effect, se, n, alpha=alpha, n_star=n_star(design))
+    if design.mode is not Mode.SHADOW or design.metric != "correct":
+        return found
+    # exact for pairs: the interval excludes nothing that the e-value does not
+    e = paired_e_value(evidence.pairs.get("treatment", 0), evidence.pairs.get("control", 0))
+    if (e >= 1.0 / alpha) == (abs(effect) > found.half_width):
+        return found
+    half = abs(effect) * (0.999999 if e >= 1.0 / alpha else 1.000001)
+    return Sequence(half, effect - half, effect + half, e, min(1.0, 1.0 / e))
+
+
+def _guardrail(design: Design, evidence: Evidence, place: int, event: str) -> float:
+    """Weigh one guardrail of one arm over the phases in which both arms had a share."""
+    name, control = design.arms[place].name, design.names[0]
+    tolerated = next((g.tolerated for g in design.guardrails if g.event == event), 1.1)
+    bad, both, share = [], [], []
+    for phase, counts in sorted(evidence.bad[event].items()):
+        weights = evidence.weights.get(phase)
+        if weights is None or weights[place] <= 0.0 or weights[0] <= 0.0:
+            continue
+        bad.append(counts.get(name, 0))
+        both.append(counts.get(name, 0) + counts.get(control, 0))
+        share.append(weights[place] / (weights[place] + weights[0]))
+    if not bad:
+        return 1.0
+    return rare_event_e_value(bad, both, share, tolerated=tolerated)
+
+
+def _ramp_e(design: Design, evidence: Evidence, arm: str, guardrails: Mapping[str, float]) -> float:
+    compared = _comparison(design, evidence, arm)
+    exposed = evidence.arms.get(arm, Counted()).units
+    goal = 1.0
+    if compared is not None and exposed >= LEAST_HARMED and design.mode is Mode.RAMP:
+        effect, se, n = compared
+        signed = direction(design) * effect
+        goal = asymptotic_cs(
+            signed, se, n, alpha=RAMP_ALPHA, n_star=RAMP_N_STAR, side="less"
+        ).e_value
+    return ramp_e_value(goal, [e for name, e in guardrails.items() if name.startswith(f"{arm}:")])
+
+
+def _chi_square(design: Design, evidence: Evidence) -> float | None:
+    """Give the usual chi-square p-value of the newest phase's shares: shown, never used."""
+    if not evidence.first:
+        return None
+    phase = max(evidence.first)
+    weights = np.asarray(evidence.weights.get(phase, ()), np.float64)
+    counts = np.array([evidence.first[phase].get(name, 0) for name in design.names], np.float64)
+    used = weights > 0
+    if used.sum() < 2 or counts[used].sum() < 10:
+        return None
+    expected = weights[used] / weights[used].sum() * counts[used].sum()
+    statistic = float(np.sum((counts[used] - expected) ** 2 / expected))
+    return float(chdtrc(used.sum() - 1, statistic))
+
+
+def _fractions(
+    design: Design, evidence: Evidence, goals: list[GoalReport], noted: list[float]
+) -> list[float]:
+    """Note the information fraction of this look, where it is one that alpha is spent on."""
+    if design.ends_after_s is None:
+        return []
+    now = min(1.0, evidence.elapsed_us / (design.ends_after_s * 1_000_000))
+    if now < 1.0 and design.planned_n and goals:
+        now = min(1.0, goals[0].information / design.planned_n)
+    last = noted[-1] if noted else 0.0
+    if now > last + _NEW_FRACTION or now >= 1.0 > last:
+        return [*noted, now]
+    return noted
+
+
+def _bound(fractions: list[float]) -> float | None:
+    return finite(float(lan_demets_bounds(np.array(fractions))[-1])) if fractions else None

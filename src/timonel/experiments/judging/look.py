@@ -1,0 +1,135 @@
+"""One look at an experiment: from evidence to a verdict, with the rule applied and its numbers."""
+
+from enum import StrEnum
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from timonel.experiments.design import Design
+
+
+class Verdict(StrEnum):
+    """What a look comes to."""
+
+    PROMOTE = "PROMOTE"
+    ROLL_BACK = "ROLL_BACK"
+    CONTINUE = "CONTINUE"
+    INCONCLUSIVE_STOP = "INCONCLUSIVE_STOP"
+    INVALID = "INVALID"
+
+
+class Rule(StrEnum):
+    """Why; one a sentence of the catalogue."""
+
+    NO_DATA = "no_data"
+    TOO_FEW = "too_few"
+    TOO_FEW_EVENTS = "too_few_events"
+    NOT_YET = "not_yet"
+    IMMATURE = "immature"
+    MATURE_DISAGREES = "mature_disagrees"
+    GOAL_BETTER = "goal_better"
+    GOAL_NOT_WORSE = "goal_not_worse"
+    GOAL_HARM = "goal_harm"
+    GUARDRAIL_HARM = "guardrail_harm"
+    PAIRS_BETTER = "pairs_better"
+    PAIRS_WORSE = "pairs_worse"
+    SHARES_DIFFER = "shares_differ"
+    UNIT_IN_TWO_ARMS = "unit_in_two_arms"
+    DELAYS_DIFFER = "delays_differ"
+    TIME_IS_UP = "time_is_up"
+    TOO_FEW_BLOCKS = "too_few_blocks"
+
+
+class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of one arm; None is "cannot say"."""
+
+    arm: str
+    units: int
+    answers: int
+    labelled: int
+    mean: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    fallback_rate: float | None = None
+    mean_latency_ms: float | None = None
+    mean_confidence: float | None = None
+    classes: dict[str, dict[str, float | None]] = {}
+
+
+class GoalReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The comparison of one arm with the control."""
+
+    arm: str
+    metric: str
+    effect: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    e_value: float = 1.0
+    p_value: float = 1.0  # the smallest of all looks so far
+    harm_e: float = 1.0
+    information: float = 0.0
+    mature_effect: float | None = None
+    chance_to_win: float | None = None  # not a stopping rule
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen, by which rule it was judged, and what came of it."""
+
+    at: int
+    verdict: Verdict
+    rule: Rule
+    arm: str = ""  # the treatment that the verdict is about
+    alpha: float
+    engine: str
+    goals: list[GoalReport] = []
+    arms: list[ArmReport] = []
+    guardrails: dict[str, float] = {}  # e-value each
+    ramp_e: float | None = None
+    srm_e: float = 1.0
+    srm_p: float | None = None
+    delay_e: float = 1.0
+    leaks: int = 0
+    mature_after_h: int | None = None
+    immature: int = 0
+    pairs: dict[str, int] = {}
+    expected_days: float | None = None
+    facts: dict[str, Any] = {}
+
+    @property
+    def goal(self) -> GoalReport | None:
+        """The comparison that the verdict is about, else the first."""
+        chosen = [goal for goal in self.goals if goal.arm == self.arm] or self.goals
+        return chosen[0] if chosen else None
+
+    def encode(self) -> str:
+        """Give the canonical JSON text: the same look, the same bits."""
+        return msgspec.json.encode(self, order="deterministic").decode()
+
+
+_decoder = msgspec.json.Decoder(Look)
+
+
+def decode_look(text: str) -> Look:
+    """Read a look back."""
+    return _decoder.decode(text)
+
+
+def finite(value: float | None) -> float | None:
+    """Give a number that JSON can hold; a bound at infinity is none."""
+    return value if value is not None and isfinite(value) else None
+
+
+def smallest_p(goal: str, arm: str, now: float, before: Look | None) -> float:
+    """Keep the smallest p-value of all looks."""
+    if before is None:
+        return now
+    for one in before.goals:
+        if one.arm == arm and one.metric == goal:
+            return min(now, one.p_value)
+    return now
+
+
+def direction(design: Design) -> float:
+    """Give 1 where more of the metric is better, else -1."""
+    return 1.0 if design.higher_is_better else -1.0

@@ -1,0 +1,309 @@
+"""Reading an experiment's sums: open cells at every look, closed ones once.
+
+A cell closes when its arrival slot has ended by watermark; what it contributes is then final, and
+kept in one row. So a look costs the open cells, however much has been counted before.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from timonel.experiments.counting.sums import (
+    AGE,
+    AGES,
+    BAD,
+    DAY,
+    DIFFERENCE,
+    FIRST,
+    HOUR_US,
+    LEAK,
+    OPEN,
+    PAIR,
+    PairSums,
+    day_of,
+)
+from timonel.experiments.design import CONTROL, Design
+from timonel.experiments.judging.evidence import (
+    Contribution,
+    Counted,
+    contribution,
+    maturity,
+    ratio_contributions,
+)
+from timonel.experiments.judging.judge import Evidence
+from timonel.stats.moments import PER_UNIT
+from timonel.stats.sequential import asymptotic_cs
+from timonel.store.keyed import write_keyed
+from timonel.store.tables_experiments import (
+    experiment_cells,
+    experiment_phases,
+    experiment_totals,
+)
+
+
+class Maturity(msgspec.Struct):
+    """What is said of labels' ages, once an hour."""
+
+    hour: int = -1
+    after_h: int | None = None
+    effect: dict[str, Contribution] = {}
+    immature: int = 0
+    delay_e: float = 1.0
+
+
+class Totals(msgspec.Struct):
+    """What closed cells said: comparisons a treatment, and sums an arm."""
+
+    goal: dict[str, Contribution] = {}
+    sums: dict[str, tuple[int, int, int]] = {}
+    maturity: Maturity = msgspec.field(default_factory=Maturity)
+
+
+class _Cell(NamedTuple):
+    arrival: int
+    span: int
+    exposure: int
+    phase: int
+    arm: str
+    metric: str
+    sums: PairSums
+
+
+_totals = msgspec.json.Decoder(Totals)
+
+
+def read_evidence(
+    connection: Connection,
+    project: str,
+    design: Design,
+    *,
+    revised: int,
+    at: int,
+    until_us: int,
+    started_at: int | None,
+) -> Evidence:
+    """Read what a look judges, and close what has ended; in the look's own transaction.
+
+    Parameters
+    ----------
+    revised : int
+        Of the experiment, read under its lock.
+    at : int
+        Microseconds of the event clock.
+    until_us : int
+        Up to which event time everything has been drained.
+    started_at : int or None
+    """
+    until = min(until_us, at) // HOUR_US
+    totals, closed_until = _read_totals(connection, project, design.name, revised)
+    cells = _read_cells(connection, project, design.name, closed_until)
+    evidence = Evidence(at=at, elapsed_us=0 if started_at is None else max(0, at - started_at))
+    evidence.weights = read_weights(connection, project, design.name)
+    _count(evidence, design, cells)
+    by_arrival = [cell for cell in cells if cell.arrival < OPEN and cell.metric == design.metric]
+    closing = [cell for cell in by_arrival if cell.arrival + cell.span <= until]
+    late = totals.maturity.hour < until
+    if closing:
+        _add(totals, design, closing)
+    if late:
+        totals.maturity = _maturity(connection, project, design, until)
+    if closing or late:
+        document = msgspec.json.encode(totals, order="deterministic").decode()
+        row = (project, design.name, revised, until, document)
+        write_keyed(connection, experiment_totals, 2, [row])
+    now = Totals(dict(totals.goal), dict(totals.sums))
+    _add(now, design, [cell for cell in by_arrival if cell.arrival + cell.span > until])
+    for arm, three in now.sums.items():
+        evidence.arms.setdefault(arm, Counted()).add(design.metric, PairSums(*three))
+    evidence.goal = dict(now.goal)
+    _compare_units(evidence, design, cells)
+    evidence.mature_after_h = totals.maturity.after_h
+    evidence.mature = totals.maturity.effect
+    evidence.immature = totals.maturity.immature
+    evidence.delay_e = totals.maturity.delay_e
+    return evidence
+
+
+def read_weights(connection: Connection, project: str, name: str) -> dict[int, tuple[float, ...]]:
+    """Read the shares that were asked for, by phase."""
+    p = experiment_phases.c
+    query = select(p.phase, p.weights).where(p.project == project, p.experiment == name)
+    return {
+        phase: msgspec.json.decode(weights, type=tuple[float, ...])
+        for phase, weights in connection.execute(query)
+    }
+
+
+def _read_totals(
+    connection: Connection, project: str, name: str, revised: int
+) -> tuple[Totals, int]:
+    t = experiment_totals.c
+    row = connection.execute(
+        select(t.revised, t.closed_until, t.document)
+        .where(t.project == project, t.experiment == name)
+        .with_for_update()
+    ).first()
+    if row is None or row.revised != revised:
+        return Totals(), 0
+    return _totals.decode(row.document), row.closed_until
+
+
+def _read_cells(
+    connection: Connection, project: str, name: str, closed_until: int, slot: int | None = None
+) -> list[_Cell]:
+    c = experiment_cells.c
+    mine = (c.project == project, c.experiment == name)
+    chosen: tuple[ColumnElement[bool], ...] = (c.arrival_slot == slot,)
+    if slot is None:
+        # whole days stay open longer than the hours in them
+        chosen = (
+            c.arrival_slot >= day_of(closed_until),
+            c.arrival_slot <= OPEN,
+            or_(c.arrival_span != 1, c.arrival_slot >= closed_until),
+        )
+    query = select(
+        c.arrival_slot,
+        c.arrival_span,
+        c.exposure_slot,
+        c.phase,
+        c.arm,
+        c.metric,
+        c.n,
+        c.sum_q,
+        c.sum_q2,
+        c.sum_x,
+        c.sum_x2,
+        c.sum_qx,
+    ).where(*mine, *chosen)
+    merged: dict[tuple[Any, ...], PairSums] = defaultdict(PairSums)
+    for *key, n, q, q2, x, x2, qx in connection.execute(query):
+        merged[tuple(key)] += PairSums(n, int(q), int(q2), int(x), int(x2), int(qx))
+    return [_Cell._make((*key, sums)) for key, sums in merged.items()]
+
+
+def _count(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
+    """Take the counts that are read anew at every look."""
+    for cell in cells:
+        if cell.arrival != OPEN:
+            continue
+        n = cell.sums.n
+        if cell.metric == FIRST:
+            _tally(evidence.first, cell.phase, cell.arm, n)
+            evidence.arms.setdefault(cell.arm, Counted()).units += n
+        elif cell.metric == LEAK:
+            evidence.leaks += n
+        elif cell.metric.startswith(BAD):
+            event = evidence.bad.setdefault(cell.metric[len(BAD) :], {})
+            _tally(event, cell.phase, cell.arm, n)
+        elif cell.metric.startswith(PAIR):
+            side = cell.metric[len(PAIR) :]
+            evidence.pairs[side] = evidence.pairs.get(side, 0) + n
+        elif cell.metric == DIFFERENCE:
+            evidence.difference += PairSums(n, cell.sums.q, cell.sums.q2)
+        else:
+            evidence.arms.setdefault(cell.arm, Counted()).add(cell.metric, cell.sums)
+    for guardrail in design.guardrails:
+        evidence.bad.setdefault(guardrail.event, {})
+
+
+def _tally(counts: dict[int, dict[str, int]], phase: int, arm: str, n: int) -> None:
+    arms = counts.setdefault(phase, {})
+    arms[arm] = arms.get(arm, 0) + n
+
+
+def _add(totals: Totals, design: Design, cells: Iterable[_Cell]) -> None:
+    """Add cells of single values: each exposure slot and arrival slot is a stratum."""
+    strata: dict[tuple[int, int, int, int], dict[str, PairSums]] = defaultdict(dict)
+    for cell in cells:
+        place = (cell.phase, cell.exposure, cell.arrival, cell.span)
+        strata[place][cell.arm] = cell.sums
+        before = PairSums(*totals.sums.get(cell.arm, (0, 0, 0)))
+        after = before + cell.sums
+        totals.sums[cell.arm] = (after.n, after.q, after.q2)
+    for arms in strata.values():
+        control = arms.get(design.names[CONTROL])
+        if control is None:
+            continue
+        for arm in design.names[1:]:
+            if arm in arms:
+                found = contribution(control, arms[arm])
+                totals.goal[arm] = totals.goal.get(arm, Contribution()) + found
+
+
+def _compare_units(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
+    """Compare units that may come again: each phase and day of first exposure is a stratum."""
+    strata: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
+    for cell in cells:
+        if cell.arrival == OPEN and cell.metric == design.metric:
+            strata[cell.phase, cell.exposure][cell.arm] = cell.sums
+    if not strata:
+        return
+    for arm in design.names[1:]:
+        both = [
+            (arms[design.names[CONTROL]], arms[arm])
+            for _, arms in sorted(strata.items())
+            if design.names[CONTROL] in arms and arm in arms
+        ]
+        evidence.goal[arm] = ratio_contributions(both)
+
+
+def _maturity(connection: Connection, project: str, design: Design, until: int) -> Maturity:
+    """Say how long labels take, what mature exposures say, and whether delays differ by arm."""
+    cells = _read_cells(connection, project, design.name, 0, slot=AGES)
+    by_class: dict[str, dict[int, dict[int, int]]] = {}
+    for cell in cells:
+        if cell.metric.startswith(AGE):
+            ages = by_class.setdefault(cell.metric, {}).setdefault(cell.exposure, {})
+            ages[cell.span] = ages.get(cell.span, 0) + cell.sums.n
+    known = [maturity(ages, until) for ages in by_class.values()]
+    after = None
+    if known and None not in known:
+        after = max(age for age in known if age is not None)
+    found = Maturity(hour=until, after_h=after, delay_e=_delays(design, cells))
+    if after is not None:
+        old = [c for c in cells if until - c.exposure - DAY >= after]
+        found.immature = sum(
+            c.sums.n for c in cells if c.metric.startswith(AGE) and until - c.exposure - DAY < after
+        )
+        found.effect = _mature_effects(design, [c for c in old if c.span <= after])
+    return found
+
+
+def _mature_effects(design: Design, cells: Iterable[_Cell]) -> dict[str, Contribution]:
+    days: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
+    for cell in cells:
+        if cell.metric == design.metric:
+            arms = days[cell.phase, cell.exposure]
+            arms[cell.arm] = arms.get(cell.arm, PairSums()) + cell.sums
+    effects: dict[str, Contribution] = {}
+    for arms in days.values():
+        control = arms.get(design.names[CONTROL])
+        for arm in design.names[1:]:
+            if control is not None and arm in arms:
+                before = effects.get(arm, Contribution())
+                effects[arm] = before + contribution(control, arms[arm])
+    return effects
+
+
+def _delays(design: Design, cells: Iterable[_Cell]) -> float:
+    """Weigh the evidence that labels of one class take longer in one arm than in the control."""
+    strata: dict[tuple[str, int, int], dict[str, PairSums]] = defaultdict(dict)
+    for cell in cells:
+        if cell.metric.startswith(AGE):
+            n, age = cell.sums.n, cell.span
+            one = PairSums(n, n * age * PER_UNIT, n * (age * PER_UNIT) ** 2)
+            arms = strata[cell.metric, cell.phase, cell.exposure]
+            arms[cell.arm] = arms.get(cell.arm, PairSums()) + one
+    most = 1.0
+    for arm in design.names[1:]:
+        total = Contribution()
+        for arms in strata.values():
+            if design.names[CONTROL] in arms and arm in arms:
+                total += contribution(arms[design.names[CONTROL]], arms[arm])
+        found = total.information
+        if found.effect is not None and found.se is not None:
+            most = max(most, asymptotic_cs(found.effect, found.se, found.n).e_value)
+    return min(most, 1e300)

@@ -1,0 +1,91 @@
+"""What is shown of each arm: counts, the metric with its interval, classes, latency, fallback."""
+
+from collections.abc import Mapping
+from math import sqrt
+
+from timonel.experiments.counting.sums import ANSWERS, CONFIDENCE, HIT, LATENCY, PairSums
+from timonel.experiments.design import HOLDOUT, Design
+from timonel.experiments.judging.evidence import Counted
+from timonel.experiments.judging.look import ArmReport
+from timonel.stats.intervals import wilson
+from timonel.stats.moments import PER_UNIT
+
+
+def arm_reports(design: Design, arms: Mapping[str, Counted]) -> list[ArmReport]:
+    """Report every arm, the control first, the holdout last."""
+    names = [*design.names, *([HOLDOUT] if design.holdout else [])]
+    return [_report(design, name, arms.get(name, Counted())) for name in names]
+
+
+def _report(design: Design, name: str, counted: Counted) -> ArmReport:
+    goal = counted.sums(design.metric)
+    answers = counted.sums(ANSWERS)
+    mean, lower, upper = _mean(design, goal)
+    return ArmReport(
+        arm=name,
+        units=counted.units,
+        answers=answers.n,
+        labelled=labels(goal),
+        mean=mean,
+        lower=lower,
+        upper=upper,
+        fallback_rate=_share(answers),
+        mean_latency_ms=_share(counted.sums(LATENCY)),
+        mean_confidence=_share(counted.sums(CONFIDENCE)),
+        classes=_classes(counted),
+    )
+
+
+def labels(sums: PairSums) -> int:
+    """Give how many labels stand behind sums: values, not units."""
+    return sums.x if sums.x else sums.n
+
+
+def _share(sums: PairSums) -> float | None:
+    return sums.q / sums.n / PER_UNIT if sums.n > 0 else None
+
+
+def _mean(design: Design, goal: PairSums) -> tuple[float | None, float | None, float | None]:
+    """Give an arm's own mean and its 95 % interval, by units where they may come again."""
+    if goal.n <= 0:
+        return None, None, None
+    if goal.x:
+        moments = goal.moments()
+        if moments is None or moments.mean_x <= 0:
+            return None, None, None
+        ratio = moments.mean_y / moments.mean_x
+        spread = moments.m2_y - 2 * ratio * moments.c_yx + ratio * ratio * moments.m2_x
+        if goal.n < 2:
+            return ratio, None, None
+        half = 1.959964 * sqrt(max(0.0, spread) / (goal.n - 1) / goal.n) / moments.mean_x
+        return ratio, ratio - half, ratio + half
+    if design.metric == "correct":
+        hits = goal.q // PER_UNIT
+        found = wilson(hits, goal.n)
+        return found.estimate, found.low, found.high
+    alone = goal.alone.moments()
+    if alone is None or alone.variance is None:
+        return goal.q / goal.n / PER_UNIT, None, None
+    half = 1.959964 * sqrt(alone.variance / alone.n)
+    return alone.mean, alone.mean - half, alone.mean + half
+
+
+def _classes(counted: Counted) -> dict[str, dict[str, float | None]]:
+    """Give precision, recall and F1 a class, from the counts of truth and answer."""
+    hits: dict[tuple[str, str], int] = {}
+    for metric, sums in counted.values.items():
+        if metric.startswith(HIT) and sums.n > 0:
+            truth, _, answer = metric[len(HIT) :].partition("\x1f")
+            hits[truth, answer] = sums.n
+    report: dict[str, dict[str, float | None]] = {}
+    for name in sorted({part for pair in hits for part in pair}):
+        right = hits.get((name, name), 0)
+        truths = sum(n for (truth, _), n in hits.items() if truth == name)
+        answers = sum(n for (_, answer), n in hits.items() if answer == name)
+        report[name] = {
+            "precision": right / answers if answers else None,
+            "recall": right / truths if truths else None,
+            "f1": 2 * right / (truths + answers) if truths + answers else None,
+            "n": float(truths),
+        }
+    return report

@@ -1,0 +1,80 @@
+"""A guarded ramp's next move: pure. Unknown is a state, and it holds.
+
+A step grows when it has lasted and been seen by enough units, and nothing speaks against it; the
+last step ends in promotion. Harm rolls back at once. No traffic, no labels, a look that could not
+be made: the share stays as it is.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from timonel.errors import Phrase
+from timonel.experiments.design import Mode
+from timonel.experiments.judging.look import Look, Verdict
+from timonel.experiments.rows import Experiment
+
+CAUTION_E = 20.0  # evidence of harm at which a share no longer grows, long before it rolls back
+
+
+class Moved(StrEnum):
+    """What is done."""
+
+    HOLD = "hold"
+    GROW = "grow"
+    ROLL_BACK = "roll_back"
+    PROMOTE = "promote"
+
+
+class Move(NamedTuple):
+    """A ramp's next move, and why."""
+
+    action: Moved
+    reason: Phrase
+    weights: tuple[float, ...] = ()
+
+
+def next_move(experiment: Experiment, look: Look, began: int) -> Move:
+    """Say what the rules of a ramp ask for now; other experiments always hold.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Active.
+    look : Look
+        The newest.
+    began : int
+        When the step began, in microseconds of the event clock.
+    """
+    design = experiment.design
+    if design.mode is not Mode.RAMP:
+        return Move(Moved.HOLD, Phrase("people decide it", "lo deciden personas"))
+    if look.verdict is Verdict.ROLL_BACK:
+        reason = Phrase("harm: {rule}", "daño: {rule}", rule=str(look.rule))
+        return Move(Moved.ROLL_BACK, reason)
+    if look.verdict is Verdict.INVALID:
+        return Move(Moved.HOLD, Phrase("the look is invalid", "la mirada no es válida"))
+    if (look.ramp_e or 1.0) >= CAUTION_E:
+        return Move(Moved.HOLD, Phrase("signs of harm", "señales de daño"))
+    place = _step(experiment)
+    step = design.steps[place]
+    lasted_s = (look.at - began) / 1e6
+    treatment = next((arm for arm in look.arms if arm.arm == design.names[1]), None)
+    if lasted_s < step.least_s:
+        return Move(Moved.HOLD, Phrase("the step is young", "el paso es reciente"))
+    if treatment is None or treatment.units < step.least_exposed * (place + 1):
+        return Move(Moved.HOLD, Phrase("too few units", "muy pocas unidades"))
+    if treatment.labelled == 0:
+        return Move(Moved.HOLD, Phrase("no label yet", "aún sin resultados"))
+    if place + 1 < len(design.steps):
+        share = design.steps[place + 1].share
+        reason = Phrase("nothing speaks against it", "nada habla en contra")
+        return Move(Moved.GROW, reason, (1.0 - share, share))
+    return Move(Moved.PROMOTE, Phrase("the last step has held", "el último paso se sostuvo"))
+
+
+def _step(experiment: Experiment) -> int:
+    share = experiment.weights[1]
+    reached = [
+        place for place, step in enumerate(experiment.design.steps) if step.share <= share + 1e-9
+    ]
+    return reached[-1] if reached else 0

@@ -1,0 +1,404 @@
+"""Experiments of a project: created, started, paused, ended, and looked at.
+
+What changes traffic raises the generation in its own transaction: every process follows within a
+second. A look is an act (ADR 0023): it reads, judges and is stored in one transaction.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from timonel.clock import Clock
+from timonel.errors import Phrase
+from timonel.events.outcomes import complete_until
+from timonel.experiments.checking import check_design, check_shares
+from timonel.experiments.design import Answers, Arm, Design, Guardrail, Mode, State
+from timonel.experiments.errors import (
+    ExperimentExists,
+    IllegalMove,
+    InvalidDesign,
+    SharesShrink,
+    UnitsOverlap,
+)
+from timonel.experiments.judging.judge import judge
+from timonel.experiments.judging.look import Look, Verdict
+from timonel.experiments.judging.reading import read_evidence
+from timonel.experiments.latency import frozen_p95_ms
+from timonel.experiments.ramp import Moved, next_move
+from timonel.experiments.rows import Event, Experiment, Rows
+from timonel.registry.manifest import decode_manifest
+from timonel.registry.registry import Registry
+from timonel.store.control import raise_generation
+from timonel.store.engine import reading
+
+_TOLERANCE = 1e-9
+
+
+class Experiments:
+    """The experiments of one project; safe to use from several threads and processes.
+
+    Parameters
+    ----------
+    engine : Engine
+    project : str
+    clock : Clock
+    registry : Registry
+        Knows the versions that arms name.
+    """
+
+    def __init__(self, engine: Engine, project: str, clock: Clock, registry: Registry) -> None:
+        self._engine = engine
+        self._project = project
+        self._clock = clock
+        self._registry = registry
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def all(self, *, model: str | None = None, state: State | None = None) -> list[Experiment]:
+        """List experiments by name."""
+        with reading(self._engine) as connection:
+            return Rows(connection, self._project).all(model=model, state=state)
+
+    def show(self, name: str) -> tuple[Experiment, Look | None, list[Event]]:
+        """Give an experiment, its last look and its history; raises ``UnknownExperiment``."""
+        with reading(self._engine) as connection:
+            rows = Rows(connection, self._project)
+            return rows.one(name), rows.last_look(name)[1], rows.events(name)
+
+    # -- life -------------------------------------------------------------------------------
+
+    def create(self, design: Design, *, who: str) -> Experiment:
+        """Enter a draft.
+
+        Raises
+        ------
+        InvalidDesign, ExperimentExists, UnknownModel, UnknownVersion
+        """
+        manifest = decode_manifest(self._registry.declaration(design.model).manifest)
+        check_design(design, tuple(feature["name"] for feature in manifest.schema))
+        self._check_arms(design)
+        design = replace_design(design, classes=tuple(manifest.classes or ()))
+        at = self._clock.now_us()
+        try:
+            with self._engine.begin() as connection:
+                rows = Rows(connection, self._project)
+                rows.add(design, who=who[:128], at=at)
+                rows.note(design.name, "create", who, "", at, {})
+        except IntegrityError:
+            with reading(self._engine) as connection:
+                found = Rows(connection, self._project).one(design.name)
+            raise ExperimentExists(experiment=design.name, state=str(found.state)) from None
+        return self.show(design.name)[0]
+
+    def start(self, name: str, *, who: str, reason: str = "") -> Experiment:
+        """Let a draft assign traffic; its guardrails' thresholds are frozen now."""
+        with self._changing(name, "start", (State.DRAFT,)) as (rows, experiment, generation):
+            self._refuse_overlap(rows, experiment)
+            at = self._clock.now_us()
+            design = self._frozen(rows.connection, experiment.design, at)
+            weights = start_weights(design)
+            rows.change(
+                experiment,
+                "start",
+                state=str(State.ACTIVE),
+                design=design.encode(),
+                weights=_json(weights),
+                phase=1,
+                started_at=at,
+            )
+            rows.load_arms(design)
+            rows.begin_phase(name, 1, weights, generation, at)
+            rows.note(name, "start", who, reason, at, {"weights": weights})
+        return self.show(name)[0]
+
+    def pause(self, name: str, *, who: str, reason: str = "") -> Experiment:
+        """Let the control answer everything for a while; no unit is counted meanwhile."""
+        with self._changing(name, "pause", (State.ACTIVE,)) as (rows, experiment, _):
+            at = self._clock.now_us()
+            rows.change(experiment, "pause", state=str(State.PAUSED))
+            rows.note(name, "pause", who, reason, at, {})
+        return self.show(name)[0]
+
+    def resume(self, name: str, *, who: str, reason: str = "") -> Experiment:
+        """Assign again, with the shares from before the pause, as a phase of its own."""
+        with self._changing(name, "resume", (State.PAUSED,)) as (rows, experiment, generation):
+            self._refuse_overlap(rows, experiment)
+            at, phase = self._clock.now_us(), experiment.phase + 1
+            rows.change(experiment, "resume", state=str(State.ACTIVE), phase=phase)
+            rows.begin_phase(name, phase, experiment.weights, generation, at)
+            rows.note(name, "resume", who, reason, at, {})
+        return self.show(name)[0]
+
+    def stop(self, name: str, *, who: str, reason: str = "", verdict: str = "") -> Experiment:
+        """End an experiment for good; late labels are still counted."""
+        with self._changing(name, "stop", (State.ACTIVE, State.PAUSED)) as (rows, experiment, _):
+            at = self._clock.now_us()
+            _, look = rows.last_look(name)
+            ended = verdict or (str(look.verdict) if look is not None else None)
+            self._end(rows, experiment, at, ended)
+            rows.note(name, "stop", who, reason, at, {"verdict": ended})
+        return self.show(name)[0]
+
+    def set_shares(
+        self, name: str, weights: tuple[float, ...], *, who: str, reason: str = ""
+    ) -> Experiment:
+        """Grow a treatment's share: no unit that has it goes back.
+
+        Raises
+        ------
+        SharesShrink
+            If a treatment would lose units.
+        """
+        with self._changing(name, "set", (State.ACTIVE,)) as (rows, experiment, generation):
+            check_shares(experiment.design, weights)
+            self._grow(rows, experiment, weights, generation, who, reason)
+        return self.show(name)[0]
+
+    # -- looks ------------------------------------------------------------------------------
+
+    def look(self, name: str) -> Look:
+        """Judge what is known now, store it, and do what a ramp's rules say.
+
+        Raises
+        ------
+        UnknownExperiment
+        """
+        with self._engine.begin() as connection:
+            rows = Rows(connection, self._project)
+            experiment = rows.one(name, locked=True)
+            at = self._clock.now_us()
+            number, before = rows.last_look(name)
+            evidence = read_evidence(
+                connection,
+                self._project,
+                experiment.design,
+                revised=experiment.revised,
+                at=at,
+                until_us=complete_until(connection, self._project),
+                started_at=experiment.started_at,
+            )
+            look = judge(experiment.design, evidence, before)
+            rows.add_look(name, number + 1, look)
+            began = rows.phase_began(experiment)
+        if experiment.state is State.ACTIVE:
+            self._follow(experiment, look, began or at)
+        return look
+
+    def due(self, now_us: int) -> list[str]:
+        """Name the active experiments whose next look is due: a ramp's each 5 s, others' 60 s."""
+        due = []
+        with reading(self._engine) as connection:
+            rows = Rows(connection, self._project)
+            for experiment in rows.all(state=State.ACTIVE):
+                _, look = rows.last_look(experiment.name)
+                every = 5_000_000 if experiment.design.mode is Mode.RAMP else 60_000_000
+                if look is None or now_us - look.at >= every:
+                    due.append(experiment.name)
+        return due
+
+    def _follow(self, experiment: Experiment, look: Look, began: int) -> None:
+        """Move a ramp by its rules; other experiments are ended by people, but for harm's sake."""
+        move = next_move(experiment, look, began)
+        if move.action is Moved.HOLD:
+            return
+        who, reason = "timonel", str(move.reason)
+        if move.action is Moved.GROW:
+            with self._changing(experiment.name, "set", (State.ACTIVE,)) as (rows, now, generation):
+                if now.phase == experiment.phase:
+                    self._grow(rows, now, move.weights, generation, who, reason)
+            return
+        verdict = Verdict.ROLL_BACK if move.action is Moved.ROLL_BACK else Verdict.PROMOTE
+        self.stop(experiment.name, who=who, reason=reason, verdict=str(verdict))
+        treatment = experiment.design.arms[1]
+        if verdict is Verdict.PROMOTE and treatment.answers is Answers.VERSION:
+            self._registry.promote(
+                experiment.design.model, treatment.version, who=who, reason=reason
+            )
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _check_arms(self, design: Design) -> None:
+        champion = self._registry.champion(design.model)
+        for arm in design.arms:
+            if arm.answers is not Answers.VERSION:
+                continue
+            version = self._registry.get(design.model, arm.version)
+            if champion is not None and version.schema_digest != champion.schema_digest:
+                raise InvalidDesign(
+                    experiment=design.name,
+                    field=f"arm {arm.name}",
+                    found=Phrase(
+                        "{v}, which takes other inputs",
+                        "{v}, que toma otras entradas",
+                        v=version.version,
+                    ),
+                    expected=Phrase(
+                        "a version with the inputs of {v}",
+                        "una versión con las entradas de {v}",
+                        v=champion.version,
+                    ),
+                )
+        if design.mode is Mode.SHADOW:
+            self._check_shadow(design)
+
+    def _check_shadow(self, design: Design) -> None:
+        shadow = design.arms[1]
+        manifest = self._registry.manifest(design.model, shadow.version)
+        if manifest.predictor in ("native", "none"):
+            raise InvalidDesign(
+                experiment=design.name,
+                field=f"arm {shadow.name}",
+                found=Phrase("a version that is not compiled", "una versión no compilada"),
+                expected=Phrase(
+                    "a compiled version: it answers within the request",
+                    "una versión compilada: responde dentro de la petición",
+                ),
+            )
+        if design.depends_on_action:
+            raise InvalidDesign(
+                experiment=design.name,
+                field="mode",
+                found="shadow",
+                expected=Phrase(
+                    "split: the outcome depends on which answer was acted on "
+                    "(outcome_depends_on_action)",
+                    "split: el resultado depende de qué respuesta se siguió "
+                    "(outcome_depends_on_action)",
+                ),
+            )
+
+    def _refuse_overlap(self, rows: Rows, experiment: Experiment) -> None:
+        mine = experiment.design
+        for other in rows.all(model=mine.model, state=State.ACTIVE):
+            theirs = other.design
+            if other.name == mine.name or Mode.OUTSIDE in (mine.mode, theirs.mode):
+                continue
+            a, b = mine.namespace, theirs.namespace
+            apart = (
+                a is not None
+                and b is not None
+                and a.name == b.name
+                and (a.high <= b.low or b.high <= a.low)
+                and mine.unit == theirs.unit
+            )
+            if not apart:
+                raise UnitsOverlap(experiment=mine.name, other=other.name, model=mine.model)
+
+    def _frozen(self, connection: Connection, design: Design, at: int) -> Design:
+        """Freeze the control's latency of the day before as the threshold of "slow"."""
+        guardrails = []
+        for guardrail in design.guardrails:
+            if guardrail.event == "slow" and guardrail.threshold_ms is None:
+                control = design.arms[0].version
+                found = frozen_p95_ms(connection, self._project, design.model, control, at)
+                if found is None:
+                    raise InvalidDesign(
+                        experiment=design.name,
+                        field="guardrails",
+                        found=Phrase(
+                            "slow, without a day of the control's latency to measure by",
+                            "slow, sin un día de latencia del control para medir",
+                        ),
+                        expected=Phrase("slow:MILLISECONDS", "slow:MILISEGUNDOS"),
+                    )
+                guardrails.append(
+                    Guardrail(guardrail.event, guardrail.tolerated, threshold_ms=found)
+                )
+            else:
+                guardrails.append(guardrail)
+        return replace_design(design, guardrails=tuple(guardrails))
+
+    def _grow(
+        self,
+        rows: Rows,
+        experiment: Experiment,
+        weights: tuple[float, ...],
+        generation: int,
+        who: str,
+        reason: str,
+    ) -> None:
+        before = experiment.weights
+        grows = len(weights) == len(before) and all(
+            new >= old - _TOLERANCE for old, new in zip(before[1:], weights[1:], strict=True)
+        )
+        if not grows:
+            raise SharesShrink(
+                experiment=experiment.name, found=list(weights), expected=list(before)
+            )
+        at, phase = self._clock.now_us(), experiment.phase + 1
+        rows.change(experiment, "set", weights=_json(weights), phase=phase)
+        rows.begin_phase(experiment.name, phase, weights, generation, at)
+        rows.note(experiment.name, "grow", who, reason, at, {"weights": weights})
+
+    def _end(self, rows: Rows, experiment: Experiment, at: int, verdict: str | None) -> None:
+        rows.change(
+            experiment, "stop", state=str(State.COMPLETED), ended_at=at, verdict=verdict or None
+        )
+        rows.unload_arms(experiment.name)
+
+    @contextmanager
+    def _changing(
+        self, name: str, action: str, allowed: tuple[State, ...]
+    ) -> Iterator[tuple[Rows, Experiment, int]]:
+        with self._engine.begin() as connection:
+            generation = raise_generation(connection, self._project)
+            rows = Rows(connection, self._project)
+            experiment = rows.one(name)
+            if experiment.state not in allowed:
+                raise IllegalMove(
+                    experiment=name,
+                    action=action,
+                    state=str(experiment.state),
+                    expected=", ".join(allowed),
+                    way_out=_WAYS_OUT[experiment.state],
+                )
+            yield rows, experiment, generation
+
+
+_WAYS_OUT: dict[State, Phrase] = {
+    State.DRAFT: Phrase(
+        "Start it first: `timonel experiment start NAME`.",
+        "Inícielo primero: `timonel experiment start NOMBRE`.",
+    ),
+    State.ACTIVE: Phrase(
+        "It is running; `timonel experiment pause NAME` or `stop NAME`.",
+        "Está corriendo; `timonel experiment pause NOMBRE` o `stop NOMBRE`.",
+    ),
+    State.PAUSED: Phrase(
+        "Resume it first: `timonel experiment resume NAME`.",
+        "Reanúdelo primero: `timonel experiment resume NOMBRE`.",
+    ),
+    State.COMPLETED: Phrase(
+        "It has ended for good; create a new one under another name.",
+        "Terminó definitivamente; cree uno nuevo con otro nombre.",
+    ),
+}
+
+
+def start_weights(design: Design) -> tuple[float, ...]:
+    """Give the shares that a design begins with: a ramp's first step, else its own."""
+    if design.mode is Mode.RAMP:
+        return (1.0 - design.steps[0].share, design.steps[0].share)
+    if design.mode is Mode.SHADOW:
+        return (0.5, 0.5)
+    return design.weights
+
+
+def replace_design(design: Design, **changes: Any) -> Design:
+    """Give a design with some fields changed."""
+    return msgspec.structs.replace(design, **changes)
+
+
+def _json(weights: tuple[float, ...]) -> str:
+    return msgspec.json.encode(weights).decode()
+
+
+def arm_of(name: str, reference: str) -> Arm:
+    """Read an arm's reference: a version number, ``rules`` or ``external``."""
+    if reference in (Answers.RULES, Answers.EXTERNAL):
+        return Arm(name, Answers(reference))
+    return Arm(name, Answers.VERSION, reference)

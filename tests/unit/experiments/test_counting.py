@@ -1,0 +1,251 @@
+"""From drained frames to a look, on real databases."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+
+from timonel.events.accumulators import default_accumulators
+from timonel.events.drain import Drainer
+from timonel.events.frames import PredictionFrame
+from timonel.experiments.choosing import arm_finder
+from timonel.experiments.counting.cells import ExperimentCells
+from timonel.experiments.design import Arm, Design, Mode, Step, variant_of
+from timonel.experiments.judging.look import Rule, Verdict
+from timonel.experiments.rows import Experiment
+from timonel.experiments.service import Experiments
+from timonel.registry.registry import Registry
+from timonel.store.control import ensure_project
+from timonel.store.engine import make_engine
+from timonel.store.migrate import upgrade
+from timonel.store.tables_experiments import experiment_cells, experiment_totals
+from timonel.testing.builders import PROJECT, make_manifest, register_version
+from timonel.testing.events import Bench, Events
+
+HOUR_S = 3600.0
+
+
+class World:
+    """Two versions, an experiment between them, and traffic whose truth is known."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.engine = engine
+        self.bench = Bench(engine, folder)
+        self.registry = Registry(engine, PROJECT, self.bench.clock)
+        self.registry.declare(make_manifest())
+        first = register_version(self.registry, "1")
+        self.registry.promote("churn", first.version, who="ana", reason="first")
+        second = register_version(self.registry, "2", recipe="other")
+        self.versions = first.version, second.version
+        self.experiments = Experiments(engine, PROJECT, self.bench.clock, self.registry)
+        self.events = Events(7)
+        self.random = random.Random(11)
+
+    def design(self, **changes: Any) -> Design:
+        control, treatment = self.versions
+        values: dict[str, Any] = {
+            "name": "newer",
+            "model": "churn",
+            "salt": "newer-1",
+            "arms": (Arm("control", version=control), Arm("treatment", version=treatment)),
+            "weights": (0.5, 0.5),
+            "unit": "request",
+        }
+        return Design(**(values | changes))
+
+    def begin(self, **changes: Any) -> Experiment:
+        design = self.design(**changes)
+        self.experiments.create(design, who="ana")
+        return self.experiments.start(design.name, who="ana")
+
+    def answer(self, experiment: Experiment, unit: str | None = None) -> PredictionFrame:
+        """Make the frame of one request, as a worker would have assigned it."""
+        generation = self.generation()
+        identifier = self.events.id()
+        arm = arm_finder(experiment.design, experiment.weights)(unit or identifier.hex())
+        version = dict(zip(experiment.design.names, self.versions, strict=True))[arm]
+        return self.events.prediction(
+            id=identifier,
+            at=self.bench.clock.now_us(),
+            version=version,
+            variant=variant_of(experiment.name, arm),
+            unit=unit,
+            generation=generation,
+            prediction=1,
+        )
+
+    def generation(self) -> int:
+        from timonel.store.control import read_generation
+
+        return read_generation(self.engine, PROJECT)
+
+    def truth(self, frame: PredictionFrame, right: dict[str, float]) -> Any:
+        arm = frame.variant.partition(":")[2]
+        value = 1 if self.random.random() < right[arm] else 0
+        return self.events.outcome(value, prediction=frame.id, at=self.bench.clock.now_us())
+
+    def drain(self, name: str = "drainer-0") -> None:
+        accumulators = [*default_accumulators(self.engine, PROJECT), ExperimentCells(PROJECT)]
+        drainer = Drainer(
+            self.engine,
+            project=PROJECT,
+            folders=[self.bench.slot()],
+            drainer_id=name,
+            accumulators=accumulators,
+            clock=self.bench.clock,
+        )
+        drainer.drain_once()
+
+
+@pytest.fixture
+def world(database: str, tmp_path: Path) -> Iterator[World]:
+    engine = make_engine(database)
+    upgrade(engine)
+    ensure_project(engine, PROJECT, "America/Santiago")
+    yield World(engine, tmp_path / "spool")
+    engine.dispose()
+
+
+def live(
+    world: World,
+    experiment: Experiment,
+    right: dict[str, float],
+    *,
+    days: int,
+    a_day: int,
+    units: int | None = None,
+) -> None:
+    """Some days of traffic, each labelled an hour after it."""
+    for _ in range(days):
+        for _ in range(4):
+            frames = []
+            for _ in range(a_day // 4):
+                unit = None if units is None else f"u{world.random.randrange(units)}"
+                frames.append(world.answer(experiment, unit))
+            world.bench.clock.advance(HOUR_S)
+            labels = [world.truth(frame, right) for frame in frames]
+            world.bench.write(*frames, *labels)
+            world.bench.clock.advance(5 * HOUR_S)
+        world.drain()
+
+
+def test_a_better_version_is_found_and_a_look_is_kept(world: World) -> None:
+    experiment = world.begin()
+    live(world, experiment, {"control": 0.6, "treatment": 0.8}, days=5, a_day=200)
+    look = world.experiments.look("newer")
+    assert (look.verdict, look.rule) == (Verdict.PROMOTE, Rule.GOAL_BETTER)
+    goal = look.goal
+    assert goal is not None
+    assert goal.effect == pytest.approx(0.2, abs=0.06)
+    assert goal.lower is not None
+    assert goal.lower > 0
+    assert [arm.units for arm in look.arms] == [arm.labelled for arm in look.arms]
+    assert sum(arm.units for arm in look.arms) == 1000
+    assert look.srm_e < 20
+    assert look.mature_after_h == 1
+    _, last, events = world.experiments.show("newer")
+    assert last == look
+    assert [event.action for event in events] == ["create", "start"]
+
+
+def test_a_look_gives_the_same_bits_however_cells_were_closed(world: World) -> None:
+    experiment = world.begin()
+    for _ in range(4):
+        live(world, experiment, {"control": 0.7, "treatment": 0.7}, days=1, a_day=80)
+        looked = world.experiments.look("newer")
+    with world.engine.begin() as connection:
+        connection.execute(experiment_totals.delete())
+    again = world.experiments.look("newer")
+    assert again.goals == looked.goals
+    assert again.arms == looked.arms
+
+
+def test_units_that_come_again_count_once(world: World) -> None:
+    experiment = world.begin(unit="unit")
+    live(world, experiment, {"control": 0.7, "treatment": 0.7}, days=2, a_day=120, units=40)
+    look = world.experiments.look("newer")
+    assert sum(arm.units for arm in look.arms) == 40
+    assert sum(arm.labelled for arm in look.arms) == 240
+    goal = look.goal
+    assert goal is not None
+    assert goal.information <= 40.0
+    assert look.leaks == 0
+
+
+def test_a_correction_takes_back_what_it_corrects(world: World) -> None:
+    experiment = world.begin()
+    frames = [world.answer(experiment) for _ in range(60)]
+    wrong = [world.events.outcome(0, prediction=f.id, at=f.at + 60_000_000) for f in frames]
+    world.bench.clock.advance(HOUR_S)
+    world.bench.write(*frames, *wrong)
+    world.drain()
+    first = world.experiments.look("newer")
+    assert {arm.mean for arm in first.arms} == {0.0}
+    world.bench.clock.advance(30 * HOUR_S)
+    world.experiments.look("newer")  # the first labels' cells are closed now
+    right = [
+        world.events.outcome(1, prediction=f.id, at=world.bench.clock.now_us()) for f in frames
+    ]
+    world.bench.write(*right)
+    world.drain()
+    second = world.experiments.look("newer")
+    assert {arm.mean for arm in second.arms} == {1.0}
+    assert [arm.labelled for arm in second.arms] == [arm.labelled for arm in first.arms]
+
+
+def test_a_ramp_grows_while_nothing_speaks_against_it_and_rolls_back_on_harm(
+    world: World,
+) -> None:
+    steps = (Step(0.2, least_s=3600, least_exposed=10), Step(0.5, least_s=3600, least_exposed=10))
+    experiment = world.begin(mode=Mode.RAMP, weights=(0.8, 0.2), steps=steps)
+    live(world, experiment, {"control": 0.8, "treatment": 0.8}, days=1, a_day=200)
+    world.experiments.look("newer")
+    grown = world.experiments.show("newer")[0]
+    assert grown.weights == (0.5, 0.5)
+    assert grown.phase == 2
+    live(world, grown, {"control": 0.8, "treatment": 0.4}, days=1, a_day=400)
+    look = world.experiments.look("newer")
+    assert look.verdict is Verdict.ROLL_BACK
+    ended, _, events = world.experiments.show("newer")
+    assert (ended.state, ended.verdict) == ("completed", "ROLL_BACK")
+    assert [event.action for event in events] == ["create", "start", "grow", "stop"]
+    champion = world.registry.champion("churn")
+    assert champion is not None
+    assert champion.version == world.versions[0]
+
+
+def test_shares_that_were_not_asked_for_make_everything_invalid(world: World) -> None:
+    experiment = world.begin()
+    frames = [world.answer(experiment) for _ in range(1200)]
+    kept = [f for f in frames if f.variant.endswith("control") or world.random.random() < 0.5]
+    world.bench.write(*kept)
+    world.bench.clock.advance(HOUR_S)
+    world.drain()
+    look = world.experiments.look("newer")
+    assert (look.verdict, look.rule) == (Verdict.INVALID, Rule.SHARES_DIFFER)
+
+
+def test_nothing_drained_is_unknown_and_not_zero(world: World) -> None:
+    world.begin()
+    look = world.experiments.look("newer")
+    assert (look.verdict, look.rule) == (Verdict.CONTINUE, Rule.NO_DATA)
+    assert all(arm.mean is None and arm.labelled == 0 for arm in look.arms)
+    goal = look.goal
+    assert goal is not None
+    assert goal.effect is None
+
+
+def test_a_restarted_drain_counts_nothing_twice(world: World) -> None:
+    experiment = world.begin()
+    frames = [world.answer(experiment) for _ in range(50)]
+    world.bench.write(*frames, *frames[:10])
+    world.drain()
+    world.bench.write(*frames[:20])
+    world.drain("drainer-1")
+    c = experiment_cells.c
+    with world.engine.connect() as connection:
+        counted = connection.scalars(select(c.n).where(c.metric == "exposed"))
+        assert sum(counted) == 50
