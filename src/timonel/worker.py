@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -152,7 +153,7 @@ class Worker:
     def _look(self) -> None:
         experiments = self._app.experiments
         for name in experiments.due(self._app.clock.now_us()):
-            self._attempt(f"experiment {name}", lambda name=name: self._look_at(name))
+            self._attempt(f"experiment {name}", partial(self._look_at, name))
 
     def _look_at(self, name: str) -> None:
         look = self._app.experiments.look(name)

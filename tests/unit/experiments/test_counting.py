@@ -219,7 +219,7 @@ def test_a_ramp_grows_while_nothing_speaks_against_it_and_rolls_back_on_harm(
 
 def test_shares_that_were_not_asked_for_make_everything_invalid(world: World) -> None:
     experiment = world.begin()
-    frames = [world.answer(experiment) for _ in range(1200)]
+    frames = [world.answer(experiment) for _ in range(2400)]
     kept = [f for f in frames if f.variant.endswith("control") or world.random.random() < 0.5]
     world.bench.write(*kept)
     world.bench.clock.advance(HOUR_S)

@@ -34,6 +34,7 @@ OURS = {
     "clock",
     "errors",
     "events",
+    "experiments",
     "registry",
     "runtime",
     "schema",
