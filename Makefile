@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-interop check format clean
+.PHONY: help run test test-interop check bench bench-peers format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,12 @@ check: .venv/dev ## ruff, mypy, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-peers: .venv/dev ## by hand: install other model servers, 4 GB, into benchmarks/.peers
+	$(BIN)/python -m benchmarks.servers
+
+bench: .venv/dev ## measure this server and the installed peers side by side (ARGS="--rounds 5")
+	$(BIN)/python -m benchmarks.compare $(ARGS)
 
 format: .venv/dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

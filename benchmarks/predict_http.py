@@ -1,15 +1,13 @@
 """What a logged single-row answer costs over HTTP: one real worker, one JSON object on stdout.
 
-    python benchmarks/predict_http.py [--requests 10000] [--trees 100 1400]
+    python -m benchmarks.predict_http [--requests 10000] [--trees 100 1400]
 
 Every figure stands beside the *floor*: a bare ASGI echo on the same server in the same run. On a
 shared machine trust ratios, not numbers.
 """
 
 import argparse
-import asyncio
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -20,36 +18,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import uvloop
+from benchmarks.world import PATH, RULES, SCHEMA, frame
+from benchmarks.world import ROW as INPUTS
 
+from timonel.loadtest.connection import Connection, post
+from timonel.loadtest.load import Bounds, load
+from timonel.loadtest.processes import cpu_s, memory_mib
 from timonel.project import recipes
 from timonel.project.model import Model, Outcome
 from timonel.registry.artifacts import ArtifactStore
-from timonel.schema.features import Category, Flag, Number
-from timonel.schema.schema import Schema
 from timonel.serving.config import WorkerConfig, encode
 from timonel.serving.processes.liveness import Heartbeat
 from timonel.testing.builders import PROJECT, open_registry
 from timonel.training.publish import declaration_manifest, publish
 from timonel.training.train import train
-from timonel.wire.rules import RulesSource
 
-ROW: dict[str, Any] = {f"x{at}": at * 0.37 - 1 for at in range(12)}
-ROW |= {"gender": "Male", "zone": "c", "smokes": True, "n": 3, "rut": "12.345-6"}
-SCHEMA = Schema(
-    *(Number(f"x{at}") for at in range(12)),
-    Category("gender", ["Female", "Male"]),
-    Category("zone", ["a", "b", "c", "d"]),
-    Flag("smokes"),
-    Number("n", integer=True, ge=0, le=100),
-)
-RULES = RulesSource(
-    "rules",
-    "rule",
-    "def rule(row):\n    return 'yes' if row['x0'] > 0 else 'no'\n",
-)
+ROW = INPUTS | {"rut": "12.345-6"}
+LIMIT_S = 300.0
 ECHO = """
 import socket, sys, uvicorn
 async def echo(scope, receive, send):
@@ -61,18 +47,6 @@ config = uvicorn.Config(echo, loop="uvloop", http="httptools", lifespan="off", l
                         access_log=False, server_header=False, ws="none")
 uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 """
-
-
-def frame(n: int = 3000) -> pl.DataFrame:
-    rng = np.random.default_rng(1)
-    columns: dict[str, Any] = {f"x{at}": rng.normal(size=n).round(3) for at in range(12)}
-    columns["gender"] = rng.choice(["Female", "Male"], n)
-    columns["zone"] = rng.choice(["a", "b", "c", "d"], n)
-    columns["smokes"] = rng.choice([True, False], n)
-    columns["n"] = rng.integers(0, 9, n)
-    margin = columns["x0"] + columns["x1"] * columns["x2"] + rng.normal(size=n) * 0.3
-    columns["y"] = np.where(margin > 0, "yes", "no")
-    return pl.DataFrame(columns)
 
 
 def build_world(folder: Path, trees: int) -> str:
@@ -99,80 +73,23 @@ def build_world(folder: Path, trees: int) -> str:
     return url
 
 
-class Connection(asyncio.Protocol):
-    """A bare HTTP/1.1 client: it costs the same for all that is measured, and little."""
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        self._waiting: asyncio.Future[bytes] | None = None
-        self._transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head, separator, body = self._buffer.partition(b"\r\n\r\n")
-        if not separator:
-            return
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        if len(body) >= length and self._waiting is not None:
-            self._buffer = b""
-            self._waiting.set_result(head + b"\r\n\r\n" + body)
-
-    async def ask(self, request: bytes) -> bytes:
-        self._waiting = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        return await self._waiting
-
-
 def request_of(document: Any) -> bytes:
-    body = json.dumps(document).encode()
-    return (
-        b"POST /v1/models/bench/predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    )
+    return post(PATH, json.dumps(document).encode(), host="127.0.0.1")
 
 
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mib(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return round(int(line.split()[1]) / 1024, 1)
-    return 0.0
-
-
-async def measure(port: int, pid: int, request: bytes, n: int, concurrency: int) -> dict[str, Any]:
-    loop = asyncio.get_running_loop()
-    clients = [
-        (await loop.create_connection(Connection, "127.0.0.1", port))[1] for _ in range(concurrency)
-    ]
-    for client in clients:
-        for _ in range(max(1, 300 // concurrency)):
-            await client.ask(request)
-    taken: list[float] = []
-
-    async def work(client: Connection) -> None:
-        for _ in range(n // concurrency):
-            started = time.perf_counter()
-            answer = await client.ask(request)
-            taken.append(time.perf_counter() - started)
-            assert answer.startswith(b"HTTP/1.1 200"), answer
-
-    cpu, started = cpu_s(pid), time.perf_counter()
-    await asyncio.gather(*map(work, clients))
-    elapsed, cpu = time.perf_counter() - started, cpu_s(pid) - cpu
-    taken.sort()
+def measure(port: int, pid: int, request: bytes, n: int, concurrency: int) -> dict[str, Any]:
+    place = ("127.0.0.1", port)
+    uvloop.run(load(place, [request], Bounds(300, LIMIT_S)))
+    cpu = cpu_s([pid])
+    found = uvloop.run(load(place, [request], Bounds(n, LIMIT_S), concurrency=concurrency))
+    cpu = cpu_s([pid]) - cpu
+    assert not found.n_failed, found.kinds
     return {
         "concurrency": concurrency,
-        "p50_ms": round(taken[len(taken) // 2] * 1e3, 3),
-        "p99_ms": round(taken[int(len(taken) * 0.99)] * 1e3, 3),
-        "per_s": round(len(taken) / elapsed),
-        "cpu_us": round(cpu / len(taken) * 1e6, 1),
+        "p50_ms": found.quantile_ms(0.5),
+        "p99_ms": found.quantile_ms(0.99),
+        "per_s": round(found.per_s),
+        "cpu_us": round(cpu / found.n * 1e6, 1),
     }
 
 
@@ -185,8 +102,9 @@ def listening() -> Iterator[tuple[socket.socket, int]]:
 
 
 async def first_answer(port: int, request: bytes) -> None:
-    _, client = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
-    await client.ask(request)
+    connection = await Connection.open("127.0.0.1", port)
+    await connection.ask(request)
+    connection.close()
 
 
 def bench_floor(n: int) -> dict[str, Any]:
@@ -196,7 +114,7 @@ def bench_floor(n: int) -> dict[str, Any]:
         try:
             request = request_of({"inputs": ROW})
             uvloop.run(first_answer(port, request))
-            return uvloop.run(measure(port, process.pid, request, n, 1))
+            return measure(port, process.pid, request, n, 1)
         finally:
             process.kill()
             process.wait()
@@ -228,14 +146,14 @@ def bench_worker(folder: Path, url: str, n: int, durability: str) -> dict[str, A
             process.stdin.flush()
             uvloop.run(first_answer(port, single))
             cold_s = round(time.perf_counter() - started, 3)
-            cold_mib = resident_mib(process.pid)
+            cold_mib = memory_mib([process.pid])
             return {
                 "cold_start_s": cold_s,
-                "cold_peak_mib": cold_mib,
-                "single": uvloop.run(measure(port, process.pid, single, n, 1)),
-                "single_32": uvloop.run(measure(port, process.pid, single, n, 32)),
-                "batch_100": uvloop.run(measure(port, process.pid, batch, max(n // 50, 20), 1)),
-                "peak_mib": resident_mib(process.pid),
+                "cold_mib": cold_mib,
+                "single": measure(port, process.pid, single, n, 1),
+                "single_32": measure(port, process.pid, single, n, 32),
+                "batch_100": measure(port, process.pid, batch, max(n // 50, 20), 1),
+                "mib": memory_mib([process.pid]),
             }
         finally:
             process.terminate()

@@ -1,64 +1,50 @@
 """The composition root: a project folder and settings become an ``App``.
 
-The only place where parts are chosen and joined. Opening reads ``timonel.toml`` alone; the
-project's Python is imported at the first use of ``App.project``, so that a broken ``model.py``
-never stands in the way of a rollback.
+The only place where parts are chosen and joined, together with ``timonel.host``, its serving half.
+Opening reads ``timonel.toml`` alone; the project's Python is imported at the first use of
+``App.project``, so that a broken ``model.py`` never stands in the way of a rollback.
 """
 
 import getpass
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from pydantic import ValidationError
-from sqlalchemy import Engine
 
 from timonel.alerts.book import AlertBook
 from timonel.alerts.channels import Channels
 from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
-from timonel.clock import AffineClock
 from timonel.errors import Phrase
-from timonel.events.accumulators import Accumulator, default_accumulators
-from timonel.events.drain import Drainer
 from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
-from timonel.experiments.counting.cells import ExperimentCells
 from timonel.experiments.service import Experiments
+from timonel.host import Host, chosen_settings
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
 from timonel.monitoring.checks import Checks
-from timonel.project.config import ProjectConfig, read_config
-from timonel.project.errors import InvalidSetting, NoModel, UndeclaredModel
+from timonel.project.config import read_config
+from timonel.project.errors import NoModel, UndeclaredModel
 from timonel.project.model import Model
 from timonel.project.project import Project, load_project
 from timonel.project.scaffold import source_for
-from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.manifest import ServingManifest, decode_manifest
-from timonel.registry.registry import ModelVersion, Registry
+from timonel.registry.registry import ModelVersion
 from timonel.retraining.parts import Parts
 from timonel.retraining.pipeline import retrain_kind
 from timonel.retraining.service import Retraining
-from timonel.serving.processes.children import Command, python
-from timonel.serving.processes.launch import ServeConfig
-from timonel.serving.processes.notices import OnNotice
-from timonel.serving.supervisor import Supervisor
-from timonel.settings import Settings
 from timonel.stats.profiles.profile import Profile
-from timonel.store.control import await_generation, ensure_project, read_clock
-from timonel.store.engine import make_engine, reading
-from timonel.store.migrate import require_current, upgrade
+from timonel.store.engine import reading
 from timonel.training.bring.bring import Bring, bring, declaration_for
 from timonel.training.publish import declaration_manifest, first_baseline, publish
 from timonel.training.services.wrap import Wrap, wrap
 from timonel.training.train import TrainedVersion, train
-from timonel.wire.checks import expected_by
 from timonel.wire.ids import parse_uuid
 
 Progress = Callable[[str, float], None]
@@ -73,8 +59,8 @@ class Published(NamedTuple):
     reason: Phrase
 
 
-class App:
-    """A project, its settings, and the parts they chose.
+class App(Host):
+    """A project, its settings, and the parts they chose: a host that also trains and watches.
 
     Parameters
     ----------
@@ -85,44 +71,10 @@ class App:
     settings : Settings
     """
 
-    def __init__(self, folder: Path, config: ProjectConfig, settings: Settings) -> None:
-        self.folder = folder
-        self.config = config
-        self.settings = settings
-        self.state = folder / settings.state
-        self.artifacts = ArtifactStore(self.state / "artifacts")
-
-    @property
-    def name(self) -> str:
-        """The project's name, as every row carries it."""
-        return self.config.name
-
-    @property
-    def database_url(self) -> str:
-        """The database: the one of the settings, else SQLite in the state folder."""
-        return self.settings.database_url or f"sqlite:///{self.state.resolve()}/timonel.db"
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The connection pool; made at first use."""
-        if self.settings.database_url is None:
-            self.state.mkdir(parents=True, exist_ok=True)
-        return make_engine(self.database_url)
-
     @cached_property
     def project(self) -> Project:
         """The declarations: imports the project's modules at first use."""
         return load_project(self.folder)
-
-    @property
-    def clock(self) -> AffineClock:
-        """The event clock, as the database has it now."""
-        return read_clock(self.engine, self.name)
-
-    @cached_property
-    def registry(self) -> Registry:
-        """The versions and their history."""
-        return Registry(self.engine, self.name, self.clock)
 
     @cached_property
     def alerts(self) -> AlertBook:
@@ -207,17 +159,6 @@ class App:
         """Remove a channel; give how many messages are given up with it."""
         raise_signal = self.alerts.hear
         return remove_channel(self.engine, self.name, self.clock, name, raise_signal=raise_signal)
-
-    def prepare(self, *, clock: AffineClock | None = None) -> None:
-        """Bring the database to this release's schema and make the project's row (``up`` only)."""
-        self.state.mkdir(parents=True, exist_ok=True)
-        upgrade(self.engine)
-        ensure_project(self.engine, self.name, self.config.timezone, clock)
-
-    def require_prepared(self) -> None:
-        """Refuse a database of another schema, with the command that mends it."""
-        require_current(self.engine)
-        ensure_project(self.engine, self.name, self.config.timezone, None)
 
     def declare(self) -> list[str]:
         """Publish what the project declares; give the names of models whose declaration changed."""
@@ -349,10 +290,6 @@ class App:
             "primera versión, mejor que la línea base en su prueba",
         )
 
-    def await_generation(self, timeout_s: float = 5.0) -> tuple[int, int]:
-        """Wait until every live server runs the present generation; give (current, live)."""
-        return await_generation(self.engine, self.name, timeout_s=timeout_s)
-
     def import_outcomes(
         self, file: Path, columns: Columns, *, model: str | None, rejected: Path, lang: str = "en"
     ) -> ImportReport:
@@ -393,37 +330,6 @@ class App:
             raise UnknownOutcome(outcome_id=outcome_id)
         return found
 
-    def drainer(self, folders: Sequence[Path], drainer_id: str) -> Drainer:
-        """Make the drainer of some spool folders."""
-        return Drainer(
-            self.engine,
-            project=self.name,
-            folders=list(folders),
-            drainer_id=drainer_id,
-            accumulators=self._accumulators(),
-            clock=self.clock,
-        )
-
-    def _accumulators(self) -> list[Accumulator]:
-        """Make the sums that every drainer keeps."""
-        usual = default_accumulators(self.engine, self.name)
-        return [*usual, ExperimentCells(self.name)]
-
-    def supervisor(self, on_event: OnNotice, *, with_worker: bool = False) -> Supervisor:
-        """Make the supervisor of ``serve`` and ``up`` (the latter with a worker beside it)."""
-        settings = self.settings
-        config = ServeConfig(
-            folder=self.folder.resolve(),
-            project=self.name,
-            database_url=self.database_url,
-            state=self.state.resolve(),
-            settings=settings,
-        )
-        folder = str(self.folder.resolve())
-        argv = python("timonel.cli.main", "worker", "-C", folder, "--attached")
-        worker = Command(name="worker", role="worker", argv=argv)
-        return Supervisor(config, self.drainer, on_event, [worker] if with_worker else [])
-
 
 def open_app(folder: Path, **overrides: Any) -> App:
     """Open a project folder.
@@ -441,23 +347,7 @@ def open_app(folder: Path, **overrides: Any) -> App:
         If there is no readable ``timonel.toml``, or a setting is not usable.
     """
     config = read_config(folder)
-    given = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        settings = Settings(**(config.settings | Settings().model_dump(exclude_unset=True) | given))
-    except ValidationError as error:
-        raise _unusable_setting(error) from None
-    return App(folder, config, settings)
-
-
-def _unusable_setting(error: ValidationError) -> InvalidSetting:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "?"
-    return InvalidSetting(
-        name=name,
-        variable=f"TIMONEL_{name.upper()}",
-        found="***" if name in ("admin_key", "database_url") else repr(first["input"])[:100],
-        expected=expected_by(first),
-    )
+    return App(folder, config, chosen_settings(config, overrides))
 
 
 def _outcome_table(file: Path, columns: Columns, manifest: ServingManifest) -> pl.DataFrame:

@@ -11,19 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from timonel import __version__
 from timonel.cli.output import language
 from timonel.errors import Phrase, TimonelError, in_language
+from timonel.installs import distribution, installed, is_serving_only
 
 if TYPE_CHECKING:
     from timonel.app import App
+    from timonel.host import Host
 
-_PACKAGES = (
-    "numpy",
-    "onnxruntime",
-    "scikit-learn",
-    "xgboost-cpu",
-    "lightgbm",
-    "polars",
-    "sqlalchemy",
-)
+_SERVING = ("numpy", "onnxruntime", "sqlalchemy")
+_TRAINING = ("scikit-learn", "xgboost-cpu", "lightgbm", "polars")
 _DISK_WARNING_GB = 2.0
 
 
@@ -44,16 +39,23 @@ class Finding:
 
 def diagnose(folder: Path) -> list[Finding]:
     """Run every check; one that fails never hides the others."""
-    findings = [_installation()]
+    findings = list(_installation())
+    checks: dict[str, Callable[[Any], Iterator[Finding]]] = {}
     try:
-        from timonel.app import open_app
+        if is_serving_only():  # the project's code is not for this host
+            from timonel.host import open_host
 
-        app = open_app(folder)
+            host: Host = open_host(folder)
+        else:
+            from timonel.app import open_app
+
+            host = open_app(folder)
+            checks["project"] = _project
     except TimonelError as error:
         return [*findings, _failed("project", error)]
-    for name, check in _CHECKS.items():
+    for name, check in (checks | _CHECKS).items():
         try:
-            findings.extend(check(app))
+            findings.extend(check(host))
         except TimonelError as error:
             findings.append(_failed(name, error))
     return findings
@@ -64,21 +66,27 @@ def _failed(name: str, error: TimonelError) -> Finding:
     return Finding(name, "failed", error.message(lang), error.remedy(lang))
 
 
-def _installation() -> Finding:
-    found, missing = [f"timonel {__version__}", f"python {platform.python_version()}"], []
-    for package in _PACKAGES:
+def _installation() -> Iterator[Finding]:
+    found, missing = [f"{distribution()} {__version__}", f"python {platform.python_version()}"], []
+    for package in _SERVING if is_serving_only() else _SERVING + _TRAINING:
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             missing.append(package)
     if missing:
-        return Finding(
-            "install",
-            "failed",
-            Phrase("missing: {names}", "falta: {names}", names=", ".join(missing)),
-            "pip install --upgrade timonel",
+        detail = Phrase("missing: {names}", "falta: {names}", names=", ".join(missing))
+        yield Finding("install", "failed", detail, f"pip install --upgrade {distribution()}")
+    elif len(installed()) > 1:
+        detail = Phrase(
+            "timonel and timonel-serve are both installed, and own the same files: uninstalling "
+            "one breaks the other",
+            "timonel y timonel-serve están instalados a la vez y comparten sus archivos: "
+            "desinstalar uno rompe el otro",
         )
-    return Finding("install", "ok", ", ".join(found))
+        remedy = "pip uninstall timonel-serve && pip install --force-reinstall --no-deps timonel"
+        yield Finding("install", "warning", detail, remedy)
+    else:
+        yield Finding("install", "ok", ", ".join(found))
 
 
 def _project(app: "App") -> Iterator[Finding]:
@@ -94,12 +102,12 @@ def _project(app: "App") -> Iterator[Finding]:
     yield Finding("project", "ok", detail)
 
 
-def _database(app: "App") -> Iterator[Finding]:
+def _database(app: "Host") -> Iterator[Finding]:
     app.require_prepared()
     yield Finding("database", "ok", app.engine.dialect.name)
 
 
-def _versions(app: "App") -> Iterator[Finding]:
+def _versions(app: "Host") -> Iterator[Finding]:
     for name in app.registry.models():
         champion = app.registry.champion(name)
         if champion is None:
@@ -120,7 +128,7 @@ def _versions(app: "App") -> Iterator[Finding]:
         yield Finding("versions", "ok", detail)
 
 
-def _history(app: "App") -> Iterator[Finding]:
+def _history(app: "Host") -> Iterator[Finding]:
     app.registry.verify_history()
     detail = Phrase(
         "the chain of transitions is unbroken", "la cadena de transiciones está íntegra"
@@ -128,7 +136,7 @@ def _history(app: "App") -> Iterator[Finding]:
     yield Finding("history", "ok", detail)
 
 
-def _spool(app: "App") -> Iterator[Finding]:
+def _spool(app: "Host") -> Iterator[Finding]:
     from timonel.events.drain import undrained_bytes
 
     spool = app.state / "spool"
@@ -150,14 +158,14 @@ def _spool(app: "App") -> Iterator[Finding]:
     yield Finding("spool", "ok", detail)
 
 
-def _disk(app: "App") -> Iterator[Finding]:
+def _disk(app: "Host") -> Iterator[Finding]:
     free_gb = shutil.disk_usage(app.folder).free / 1e9
     state: Literal["ok", "warning"] = "ok" if free_gb >= _DISK_WARNING_GB else "warning"
     detail = Phrase("{n:.1f} GB free", "{n:.1f} GB libres", n=free_gb)
     yield Finding("disk", state, detail)
 
 
-def _port(app: "App") -> Iterator[Finding]:
+def _port(app: "Host") -> Iterator[Finding]:
     from timonel.serving.processes.ports import next_free, owner_of
     from timonel.serving.processes.slots import owner_pid
 
@@ -187,8 +195,7 @@ def _port(app: "App") -> Iterator[Finding]:
     yield Finding("port", "warning", detail, f"timonel up --port {free}")
 
 
-_CHECKS: dict[str, Callable[["App"], Iterator[Finding]]] = {
-    "project": _project,
+_CHECKS: dict[str, Callable[["Host"], Iterator[Finding]]] = {
     "database": _database,
     "versions": _versions,
     "history": _history,

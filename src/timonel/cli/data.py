@@ -20,8 +20,8 @@ from timonel.cli.output import explained, language, out, out_json, say, text
 from timonel.errors import Phrase
 
 if TYPE_CHECKING:
-    from timonel.app import App
     from timonel.client import Client
+    from timonel.host import Host
     from timonel.project.scaffold import InitReport
     from timonel.schema.inference import Decision
 
@@ -188,7 +188,7 @@ def predict(
                 return
             target = output or file.with_name(f"{file.name}.predictions.csv")
             require_folder(target)
-            rows = _rows_for(app, model, file)
+            rows = rows_for(app, model, file)
             answers = _answer_all(client, model, [row for row, _ in rows], quiet=as_json)
         _write(target, [original for _, original in rows], answers)
         summary = _summary(answers) | {"file": str(target)}
@@ -209,7 +209,7 @@ def _answer_request(client: "Client", model: str, file: Path) -> Any:
     return client.predict(model, inputs)
 
 
-def _rows_for(app: "App", model: str, file: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def rows_for(app: "Host", model: str, file: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Read the columns that the model's schema names; give each as a request's row, and whole."""
     from timonel.project.scaffold import source_for
     from timonel.project.sources import read_rows

@@ -40,20 +40,21 @@ def demo(
     ] = None,
 ) -> None:
     """Serve the example `dispatch` to a simulated city, and count what happens from outside."""
-    with explained(as_json), _project_folder(keep) as folder:
+    with explained(as_json):
         from timonel.app import open_app
         from timonel.simulate.demo import living_clock, once_clock
 
         wanted = 0 if once and port is None else port
         wanted_workers = 2 if once and workers is None else workers
-        app = open_app(folder, port=wanted, workers=wanted_workers)
-        app.project.check()
-        app.prepare(clock=once_clock() if once else living_clock())
-        app.declare()
-        if not as_json:
-            say("demo_start", folder=folder)
-        run = _Run(app, seed=seed, once=once, quiet=as_json)
-        result = run.run()
+        with _project_folder(keep) as folder:
+            app = open_app(folder, port=wanted, workers=wanted_workers)
+            app.project.check()
+            app.prepare(clock=once_clock() if once else living_clock())
+            app.declare()
+            if not as_json:
+                say("demo_start", folder=folder)
+            run = _Run(app, seed=seed, once=once, quiet=as_json)
+            result = run.run()
     if once and result is not None and as_json:
         out_json(result.document())
     if once and (result is None or not result.ok):

@@ -37,6 +37,26 @@ class InvalidUsage(MalformedInput):
     }
 
 
+class InstallNeeded(ProjectFault):
+    """A command that needs what only the full installation brings."""
+
+    code = "install_needed"
+    texts = {
+        "en": Text(
+            "Cannot run this command here: it needs {module}, found only what serving needs "
+            "({found}).",
+            "Run it where the full product is installed, or install that here: "
+            "`pip uninstall timonel-serve`, then `pip install timonel`.",
+        ),
+        "es": Text(
+            "No se puede ejecutar aquí este comando: necesita {module}, y solo hay lo necesario "
+            "para servir ({found}).",
+            "Ejecútelo donde esté instalado el producto completo, o instálelo aquí: "
+            "`pip uninstall timonel-serve` y luego `pip install timonel`.",
+        ),
+    }
+
+
 class SystemRefused(ProjectFault):
     """The operating system did not let a command read or write what it has to."""
 

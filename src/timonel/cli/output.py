@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from timonel.cli.errors import SystemRefused, UnexpectedStop
+from timonel.cli.errors import InstallNeeded, SystemRefused, UnexpectedStop
 from timonel.cli.texts import TEXTS
 from timonel.errors import TimonelError, in_language
+from timonel.installs import installed, is_full_only
 from timonel.wire.problem import problem
 
 
@@ -75,14 +76,24 @@ def explained(as_json: bool = False) -> Iterator[None]:
     except TimonelError as error:
         tell(error, as_json=as_json)
         raise SystemExit(1) from error
+    except ModuleNotFoundError as error:
+        if not is_full_only(error.name):
+            raise _unexpected(error, as_json=as_json) from error
+        found = " + ".join(installed()) or "timonel"
+        tell(InstallNeeded(module=error.name, found=found), as_json=as_json)
+        raise SystemExit(1) from error
     except OSError as error:
         path, found = error.filename or "?", error.strerror or str(error)
         tell(SystemRefused(path=str(path), found=found), as_json=as_json)
         raise SystemExit(1) from error
     except Exception as error:
-        traceback.print_exc()
-        tell(UnexpectedStop(found=f"{type(error).__name__}: {error}"[:300]), as_json=as_json)
-        raise SystemExit(1) from error
+        raise _unexpected(error, as_json=as_json) from error
+
+
+def _unexpected(error: Exception, *, as_json: bool) -> SystemExit:
+    traceback.print_exc()
+    tell(UnexpectedStop(found=f"{type(error).__name__}: {error}"[:300]), as_json=as_json)
+    return SystemExit(1)
 
 
 def tell(error: TimonelError, *, as_json: bool) -> None:

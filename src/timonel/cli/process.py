@@ -17,7 +17,7 @@ from timonel.cli.retrain import result_sentence
 from timonel.errors import TimonelError
 
 if TYPE_CHECKING:
-    from timonel.app import App
+    from timonel.host import Host as ServingHost
     from timonel.jobs.job import Job
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")]
@@ -57,17 +57,27 @@ def serve(
     workers: Workers = None,
     role: Annotated[str | None, typer.Option(help="predict, control or all.")] = None,
 ) -> None:
-    """Serve predictions (and control routes); the database must be at this release's schema."""
+    """Serve predictions (and control routes); the database must be at this release's schema.
+
+    Role predict serves what others have published: it declares nothing, reads no project code, and
+    is all that the serving-only install (timonel-serve) runs.
+    """
     with explained():
-        from timonel.app import open_app
+        from timonel.host import open_host
 
-        app = open_app(folder, host=host, port=port, workers=workers, role=role)
-        app.require_prepared()
-        app.declare()
-        run_server(app, with_worker=False)
+        chosen = {"host": host, "port": port, "workers": workers, "role": role}
+        server: ServingHost = open_host(folder, **chosen)
+        server.require_prepared()
+        if server.settings.role != "predict":
+            from timonel.app import open_app
+
+            app = open_app(folder, **chosen)
+            app.declare()
+            server = app
+        run_server(server, with_worker=False)
 
 
-def run_server(app: "App", *, with_worker: bool) -> None:
+def run_server(app: "ServingHost", *, with_worker: bool) -> None:
     """Run the supervisor until a signal; print where it serves once it is ready."""
 
     def on_notice(kind: str, facts: Mapping[str, Any]) -> None:
@@ -79,11 +89,15 @@ def run_server(app: "App", *, with_worker: bool) -> None:
     say("stopped_lag", bytes=left) if left else say("stopped")
 
 
-def announce(app: "App", url: str) -> None:
+def announce(app: "ServingHost", url: str) -> None:
     """Print the addresses, and the line that puts ``timonel`` on the PATH."""
-    model = next(iter(app.registry.models()), "MODEL")
+    models = app.registry.models()
+    model = next(iter(models), "MODEL")
     say("serving_at", project=app.name, url=url)
-    say("addresses", url=url, model=model)
+    if not models:
+        say("nothing_declared")
+    predict_only = app.settings.role == "predict"
+    say("addresses_predict" if predict_only else "addresses", url=url, model=model)
     if shutil.which("timonel") is None:
         say("path_hint", folder=Path(sys.executable).parent)
     say("stop_hint")
@@ -160,9 +174,9 @@ def _report_job(kind: str, job: "Job", facts: dict[str, Any]) -> None:
 def db_upgrade(folder: Folder = HERE) -> None:
     """Bring the database to this release's schema."""
     with explained():
-        from timonel.app import open_app
+        from timonel.host import open_host
 
-        open_app(folder).prepare()
+        open_host(folder).prepare()
         say("migrated")
 
 

@@ -1,6 +1,7 @@
 """The sentences of the command line, in English and Spanish; equal keys and fields (tested)."""
 
 from timonel.cli.phrases.alerts import ALERT_TEXTS
+from timonel.cli.phrases.bench import BENCH_TEXTS
 from timonel.cli.phrases.drift import DRIFT_TEXTS
 from timonel.cli.phrases.register import REGISTER_TEXTS
 from timonel.cli.phrases.retrain import RETRAIN_TEXTS
@@ -15,6 +16,17 @@ TEXTS: dict[str, dict[str, str]] = {
         "{model}/predict",
         "es": "  panorama   {url}/ui/\n  API        {url}/docs\n  predecir   POST {url}/v1/models/"
         "{model}/predict",
+    },
+    "addresses_predict": {
+        "en": "  predict    POST {url}/v1/models/{model}/predict\n  ready      {url}/readyz",
+        "es": "  predecir   POST {url}/v1/models/{model}/predict\n  listo      {url}/readyz",
+    },
+    "nothing_declared": {
+        "en": "  no model is declared in this database yet: start `timonel up`, or `timonel serve` "
+        "with role all or control, where the project's code is; it is served within a second",
+        "es": "  aún no hay modelos declarados en esta base de datos: inicie `timonel up`, o "
+        "`timonel serve` con rol all o control, donde esté el código del proyecto; se sirve en un "
+        "segundo",
     },
     "stop_hint": {
         "en": "Ctrl-C stops it; what was acknowledged is kept.",
@@ -140,6 +152,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "cercana será una buena asignación. Carpeta: {folder}",
     },
     **ALERT_TEXTS,
+    **BENCH_TEXTS,
     **RETRAIN_TEXTS,
     **DRIFT_TEXTS,
     **REGISTER_TEXTS,

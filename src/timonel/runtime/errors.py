@@ -135,12 +135,14 @@ class NotInThisProcess(TimonelError):
     texts = {
         "en": Text(
             "Cannot load model {model} here: it is not compiled and runs only in the native pool.",
-            "Set TIMONEL_NATIVE_PROCESSES to 1 or more, with the full installation of Timonel.",
+            "Serve it from a full installation (`pip install timonel`, not `timonel-serve`) with "
+            "TIMONEL_NATIVE_PROCESSES set to 1 or more, or train it with a recipe that compiles.",
         ),
         "es": Text(
             "No se puede cargar aquí el modelo {model}: no está compilado y solo corre en el grupo "
             "de procesos nativos.",
-            "Ponga TIMONEL_NATIVE_PROCESSES en 1 o más, con la instalación completa de Timonel.",
+            "Sírvalo desde una instalación completa (`pip install timonel`, no `timonel-serve`) "
+            "con TIMONEL_NATIVE_PROCESSES en 1 o más, o entrénelo con una receta que compile.",
         ),
     }
 

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
+from timonel.installs import brings_native
 from timonel.serving.processes.children import Child, Command, State
 from timonel.serving.processes.drainers import DrainerFactory, DrainerThreads
 from timonel.serving.processes.launch import (
@@ -248,8 +249,11 @@ class _Run:
             yield Child(command, self._notify)
 
     def _listen_for_pool(self) -> socket.socket | None:
-        """Listen in the pool's place: it costs nothing until a worker connects."""
-        if not self._settings.native_processes:
+        """Listen in the pool's place: it costs nothing until a worker connects.
+
+        A serving-only installation has no pool: loading a native version there says so.
+        """
+        if not self._settings.native_processes or not brings_native():
             return None
         path = self._places.socket("native")
         path.unlink(missing_ok=True)

@@ -66,11 +66,13 @@ class DriverMissing(ProjectFault):
     texts = {
         "en": Text(
             "Cannot use PostgreSQL: the driver psycopg is not installed.",
-            "Run `pip install 'timonel[postgres]'`.",
+            "Run `pip install 'timonel[postgres]'`; in a serving-only installation "
+            "`pip install 'timonel-serve[postgres]'`.",
         ),
         "es": Text(
             "No se puede usar PostgreSQL: el controlador psycopg no está instalado.",
-            "Ejecute `pip install 'timonel[postgres]'`.",
+            "Ejecute `pip install 'timonel[postgres]'`; en una instalación solo para servir, "
+            "`pip install 'timonel-serve[postgres]'`.",
         ),
     }
 
