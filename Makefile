@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-interop check bench bench-peers format clean
+.PHONY: help run test test-interop check bench bench-peers simulate format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ bench-peers: .venv/dev ## by hand: install other model servers, 4 GB, into bench
 
 bench: .venv/dev ## measure this server and the installed peers side by side (ARGS="--rounds 5")
 	$(BIN)/python -m benchmarks.compare $(ARGS)
+
+simulate: .venv/installed ## false alarms and power of the drift rule, some minutes (ARGS=--quick: fewer)
+	$(BIN)/python benchmarks/drift_simulation.py --out benchmarks/results/drift.md $(ARGS)
 
 format: .venv/dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

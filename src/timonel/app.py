@@ -29,6 +29,7 @@ from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
 from timonel.monitoring.checks import Checks
+from timonel.monitoring.drift.simulation import DriftSimulation
 from timonel.project.config import read_config
 from timonel.project.errors import NoModel, UndeclaredModel
 from timonel.project.model import Model
@@ -264,6 +265,19 @@ class App(Host):
             return None
         profile_id = self.registry.manifest(model.name, champion.version).profile
         return None if profile_id is None else self.registry.profile(profile_id)
+
+    def drift_simulation(self, name: str, version: ModelVersion) -> DriftSimulation:
+        """Make the simulation of drift for a version, on rows that its source holds back."""
+        manifest = self.registry.manifest(name, version.version)
+        profile = None if manifest.profile is None else self.registry.profile(manifest.profile)
+        return DriftSimulation(
+            self.model(name),
+            version,
+            manifest,
+            profile,
+            artifacts=self.artifacts,
+            timezone=self.config.timezone,
+        )
 
     def _may_promote(self, trained: TrainedVersion, version: ModelVersion) -> tuple[bool, Phrase]:
         champion = self.registry.champion(version.model)

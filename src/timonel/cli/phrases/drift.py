@@ -38,6 +38,23 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "es": "{model}: {start} a {end} es normal; las ventanas posteriores de las mismas horas y "
         "días también se comparan con ello.",
     },
+    "simulated": {
+        "en": "{version}: drift of intensity {intensity} in {n} real rows",
+        "es": "{version}: deriva de intensidad {intensity} en {n} filas reales",
+    },
+    "simulated_seen": {
+        "en": "  The source has changed since training: some of these rows may have been learned.",
+        "es": "  La fuente cambió desde el entrenamiento: puede haber aprendido algunas filas.",
+    },
+    "simulated_false": {
+        "en": "  Before anything was done to them, the rule already finds: {columns}",
+        "es": "  Antes de tocarlas, la regla ya encuentra: {columns}",
+    },
+    "simulated_kind": {"en": "kind", "es": "tipo"},
+    "simulated_headings": {
+        "en": "columns found|rows refused",
+        "es": "columnas halladas|filas rechazadas",
+    },
     "drift_held_week": {
         "en": "may be the season: less than a week of traffic",
         "es": "puede ser la estación: menos de una semana de tráfico",
