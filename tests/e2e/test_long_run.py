@@ -8,15 +8,14 @@ drain's, and the log of what the system did is held against what should have hap
 import asyncio
 import json
 import os
+import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +29,7 @@ from sqlalchemy import select
 from timonel.app import App, open_app
 from timonel.clock import AffineClock
 from timonel.events.accumulators import LATENCY_EDGES_US
+from timonel.serving.processes.ports import next_free
 from timonel.simulate.city import City, Drift
 from timonel.simulate.demo import ONCE_BEGINS_US
 from timonel.simulate.examples import copy_for_demo
@@ -213,11 +213,14 @@ def firing(app: App) -> set[str]:
     return {str(alert.kind) for alert in look(app, "dispatch").alerts if alert.fired_at}
 
 
-@contextmanager
-def free_port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
-    yield port
+def free_port() -> int:
+    """Choose a port below those that the system gives to clients.
+
+    While the killed server is away its city asks again and again, each time from a port that the
+    system chose: were that the server's own, the client would be connected to itself, and hold the
+    port against the server's return.
+    """
+    return next_free("127.0.0.1", random.randrange(15_000, 30_000))
 
 
 @pytest.fixture(scope="module")
@@ -227,8 +230,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     app = open_app(folder)
     now_us = time.time_ns() // 1000
     app.prepare(clock=AffineClock(now_us, ONCE_BEGINS_US, 86_400 / DAY_S))
-    with free_port() as port:
-        server = Up(folder, port)
+    server = Up(folder, free_port())
     server.start()
     weeks = Weeks(app, server)
     try:

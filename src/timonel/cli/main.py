@@ -9,6 +9,7 @@ from timonel import __version__
 from timonel.cli import alerts, bench, data, demo, lifecycle, process, register, retrain
 from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
+from timonel.cli.help import speaking_command
 from timonel.cli.output import tell
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has no public name for it
@@ -49,7 +50,7 @@ def main() -> None:
         if "--json" in sys.argv:
             _run_for_scripts()
         else:
-            app()
+            speaking_command(app)()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
@@ -57,7 +58,7 @@ def main() -> None:
 def _run_for_scripts() -> None:
     """Run a command that prints one JSON document, also when its arguments are wrong (exit 2)."""
     try:
-        raise SystemExit(app(standalone_mode=False))
+        raise SystemExit(speaking_command(app)(standalone_mode=False))
     except _UsageError as error:
         context, words = getattr(error, "ctx", None), getattr(error, "format_message", None)
         command = context.command_path if context is not None else "timonel"

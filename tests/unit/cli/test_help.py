@@ -1,0 +1,44 @@
+"""Help speaks the reader's language: every sentence has its Spanish one, and no more."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer import rich_utils
+from typer.main import get_command
+
+from timonel.cli import main
+from timonel.cli.phrases.help import HELP_ES, PANELS_ES
+
+
+def sentences(command: Any) -> Iterator[str]:
+    yield command.help.strip()
+    yield command.get_help_option(command.context_class(command)).help
+    yield from (one.help for one in command.params if one.help)
+    for inner in getattr(command, "commands", {}).values():
+        yield from sentences(inner)
+
+
+def test_every_sentence_of_the_help_has_a_spanish_one() -> None:
+    assert set(sentences(get_command(main.app))) == set(HELP_ES)
+
+
+@pytest.mark.parametrize("words", [[], ["alerts", "channel", "add"], ["register"]])
+def test_help_in_spanish(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in PANELS_ES:  # so that they are put back
+        monkeypatch.setattr(rich_utils, name, getattr(rich_utils, name))
+    monkeypatch.setattr("sys.argv", ["timonel", *words, "--help"])
+    monkeypatch.setenv("COLUMNS", "200")
+    said = {}
+    for lang in ("en_US.UTF-8", "es_CL.UTF-8"):
+        monkeypatch.setenv("LC_ALL", lang)
+        monkeypatch.delenv("TIMONEL_LANGUAGE", raising=False)
+        with pytest.raises(SystemExit):
+            main.main()
+        said[lang[:2]] = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Show this message and exit." in said["en"]
+    assert "Muestra esta ayuda y termina." in said["es"]
+    assert "Opciones" in said["es"]
+    assert not [one for one in HELP_ES if len(one) > 25 and one in said["es"]]
