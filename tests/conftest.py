@@ -1,6 +1,7 @@
 """Fixtures for all tests: a real PostgreSQL, fresh databases, and the folder of real data."""
 
 import itertools
+import multiprocessing
 import os
 import shutil
 import tempfile
@@ -16,6 +17,16 @@ from hypothesis import HealthCheck, settings
 # How fast inputs are drawn says how busy the machine is, and nothing of our code.
 settings.register_profile("timonel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("timonel")
+
+# Processes that tests kill, or let meet, are forked from one that has imported what they run.
+multiprocessing.get_context("forkserver").set_forkserver_preload(
+    [
+        "timonel.testing.processes",
+        "timonel.testing.killed",
+        "timonel.testing.killed_jobs",
+        "tests.unit.retraining.killed",
+    ]
+)
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = Path(os.environ.get("TIMONEL_TEST_DATA", REPOSITORY.parent / "shared" / "data"))

@@ -8,6 +8,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import pytest
+
 from timonel.clock import AffineClock
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
@@ -18,15 +20,12 @@ from timonel.store.tables import metadata
 from timonel.testing.events import PROJECT, Bench, publish_plan, uuid_of
 from timonel.testing.killed import OUTCOME, PREDICTION, drain_until_killed, write_until_killed
 
-KILLS = 30
-
 
 class Stage:
     """A writer and a drainer, started again whenever they are killed."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["timonel.testing.killed"])
         self.url = url
         self.folder = folder
         self.acknowledged: dict[bytes, set[bytes]] = {PREDICTION: set(), OUTCOME: set()}
@@ -57,8 +56,9 @@ class Stage:
             receiver.close()
 
 
+@pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.interop)])
 def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(
-    database: str, tmp_path: Path
+    database: str, tmp_path: Path, kills: int
 ) -> None:
     engine = make_engine(database)
     metadata.create_all(engine)
@@ -69,7 +69,7 @@ def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(
     stage, draw = Stage(database, folder), random.Random()
     writer, drainer = stage.writer(), stage.drainer()
     n_writers = 1
-    for _ in range(KILLS):
+    for _ in range(kills):
         time.sleep(draw.uniform(0.01, 0.2))
         victim = draw.choice(["writer", "drainer", "both"])
         if victim != "drainer":

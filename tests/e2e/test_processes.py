@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, delete
 
 from timonel.registry.registry import Registry
@@ -17,7 +18,7 @@ from timonel.testing.builders import PROJECT, make_manifest, open_registry, regi
 from timonel.testing.server import Server, ServerPlan, await_end
 from timonel.testing.traffic import Traffic, tally
 
-ROUNDS = int(os.environ.get("TIMONEL_KILL_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("TIMONEL_KILL_ROUNDS", "6"))
 SEED = int(os.environ.get("TIMONEL_KILL_SEED", "20261120"))
 WAYS = ("worker", "workers", "supervisor", "all", "hang", "terminate")
 WEIGHTS = (8, 3, 4, 4, 1, 2)
@@ -79,15 +80,16 @@ async def strike(server: Server, way: str) -> None:
         await asyncio.to_thread(server.start)
 
 
+@pytest.mark.parametrize("rounds", [ROUNDS, pytest.param(60, marks=pytest.mark.interop)])
 async def test_no_kill_loses_or_doubles_an_acknowledged_prediction(
-    tmp_path: Path, database: str
+    tmp_path: Path, database: str, rounds: int
 ) -> None:
     dice = random.Random(SEED)
     with open_registry(database) as (engine, registry):
         publish(registry)
         with server_on(tmp_path, database) as server:
             traffic = Traffic(server.url, "churn")
-            for way in dice.choices(WAYS, WEIGHTS, k=ROUNDS):
+            for way in dice.choices(WAYS, WEIGHTS, k=rounds):
                 await traffic.answers(dice.randint(1, 900))
                 await strike(server, way)
             await traffic.answers(500)
@@ -175,7 +177,7 @@ async def test_a_promotion_reaches_all_workers_within_a_second(
                 await asyncio.sleep(0.01)
             delays: list[float] = []
             reports: list[float] = []
-            for n in range(2, 14):
+            for n in range(2, 8):
                 await traffic.answers(40)
                 wanted = await asyncio.to_thread(publish, registry, str(n), intercept=n / 10)
                 began = time.monotonic()

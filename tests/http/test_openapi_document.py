@@ -120,9 +120,10 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, A
     app.engine.dispose()
 
 
+@pytest.mark.parametrize("n_cases", [4, pytest.param(40, marks=pytest.mark.interop)])
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
 def test_control_routes_keep_to_the_document(
-    operations: dict[str, Any], mode: schemathesis.GenerationMode
+    operations: dict[str, Any], mode: schemathesis.GenerationMode, n_cases: int
 ) -> None:
     fuzzed = 0
     for operation in operations.values():
@@ -131,7 +132,7 @@ def test_control_routes_keep_to_the_document(
             continue
 
         @given(case=operation.as_strategy(generation_mode=mode))
-        @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=ALL)
+        @settings(max_examples=n_cases, deadline=None, derandomize=True, suppress_health_check=ALL)
         def ask(case: schemathesis.Case[Any]) -> None:
             answer = case.call()
             if answer.status_code >= 400:

@@ -245,7 +245,7 @@ def check_killed_anywhere_resumes(url: str) -> None:
     """
     with open_queue(url):
         pass
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     results = context.Queue()
     worker = context.Process(target=kill_everywhere, args=(url, results))
     worker.start()
@@ -278,7 +278,9 @@ def check_a_worker_killed_in_an_isolated_step(url: str) -> None:
     with open_queue(url) as queue, TemporaryDirectory() as folder:
         ids = Path(folder, "ids")
         job_id = queue.submit("hang", payload={"file": str(ids)}, requested_by="ana").job_id
-        worker = multiprocessing.get_context("spawn").Process(target=work_until_killed, args=(url,))
+        worker = multiprocessing.get_context("forkserver").Process(
+            target=work_until_killed, args=(url,)
+        )
         worker.start()
         _await(ids.exists)
         worker.kill()
@@ -350,7 +352,7 @@ class _Hand:
 
 def _pause(url: str, queue: JobQueue, *, within: bool) -> None:
     job_id = queue.submit("pause", requested_by="ana").job_id
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     go_on, say = context.Pipe(duplex=False)
     results = context.Queue()
     worker = context.Process(

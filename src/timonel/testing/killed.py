@@ -1,4 +1,4 @@
-"""A writer and a drainer to be killed at any moment (importable by name, for ``forkserver``)."""
+"""A writer and a drainer to be killed at any moment (importable by name)."""
 
 import os
 import time

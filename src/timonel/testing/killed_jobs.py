@@ -1,4 +1,4 @@
-"""Workers that die, or stop, at any moment of a job (importable by name, for ``spawn``)."""
+"""Workers that die, or stop, at any moment of a job (importable by name)."""
 
 import os
 import signal

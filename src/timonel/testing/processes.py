@@ -1,4 +1,4 @@
-"""What conformance checks run in processes of their own (importable by name, for ``spawn``)."""
+"""What conformance checks run in processes of their own (importable by name)."""
 
 import os
 import signal

@@ -32,8 +32,10 @@ from timonel.store.control import (
     report_processes,
     set_clock,
 )
+from timonel.store.engine import make_engine
 from timonel.store.errors import StoreUnavailable, UnknownProject
 from timonel.store.lean import LeanStore
+from timonel.store.migrate import require_current
 from timonel.store.tables import model_versions, transitions
 from timonel.testing.builders import (
     PROJECT,
@@ -52,7 +54,7 @@ _WHO = {"who": "ana", "reason": "better"}
 
 def check_upgrade_by_several_processes(url: str) -> None:
     """Check that of several processes that upgrade at once one does it."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     barrier, results = context.Barrier(3), context.Queue()
     workers = [
         context.Process(target=upgrade_at_barrier, args=(url, barrier, results)) for _ in range(3)
@@ -63,6 +65,9 @@ def check_upgrade_by_several_processes(url: str) -> None:
     for worker in workers:
         worker.join(60)
     assert said == ["already", "already", "done"], said
+    engine = make_engine(url)
+    require_current(engine)
+    engine.dispose()
 
 
 def check_control_row(url: str) -> None:
@@ -164,7 +169,7 @@ def check_concurrent_rollbacks(url: str) -> None:
 def check_transitions_by_several_processes(url: str) -> None:
     """Check that processes which register and promote at once leave one whole history."""
     with open_registry(url) as (engine, registry):
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
         barrier, results = context.Barrier(3), context.Queue()
         workers = [
             context.Process(
@@ -223,7 +228,7 @@ def check_kill_in_a_promotion(url: str) -> None:
             register_version(registry, str(n))
         registry.promote("churn", "1.0.0", **_WHO)
         engine.dispose()  # what follows forks
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
         results = context.Queue()
         child = context.Process(target=killed_promotions, args=(url, PROJECT, "churn", results))
         child.start()

@@ -8,6 +8,7 @@ import random
 import re
 import time
 from threading import Lock
+from weakref import WeakSet
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -18,17 +19,20 @@ _STEP_BITS = 32
 
 
 class IdSource:
-    """Makes ids that grow strictly within one process.
+    """Makes ids that grow strictly within one process, and differ between forks of one.
 
     Safe to call from any thread. Within a millisecond (or when the host's clock steps back) the
     74 random bits are advanced by a random step, so order is kept and ids stay unguessable; the
     bits start below half their range, which leaves room for 2^41 ids a millisecond.
     """
 
-    __slots__ = ("_bits", "_lock", "_ms", "_random")
+    __slots__ = ("__weakref__", "_bits", "_lock", "_ms", "_random")
 
     def __init__(self) -> None:
-        # Seeded from the system per source: workers are spawned, and none shares a state.
+        self._begin()
+        _sources.add(self)
+
+    def _begin(self) -> None:
         self._random = random.Random(os.urandom(32))
         self._lock = Lock()
         self._ms = 0
@@ -46,6 +50,17 @@ class IdSource:
                 self._bits = bits = self._bits + 1 + self._random.getrandbits(_STEP_BITS)
         number = ms << 80 | _VERSION | bits >> 62 << 64 | _VARIANT | bits & _LOW_62
         return number.to_bytes(16, "big")
+
+
+_sources: "WeakSet[IdSource]" = WeakSet()
+
+
+def _begin_again() -> None:
+    for source in _sources:
+        source._begin()
+
+
+os.register_at_fork(after_in_child=_begin_again)  # it would repeat its parent's ids
 
 
 def id_text(identifier: bytes) -> str:

@@ -276,7 +276,7 @@ def _take_at_barrier(url: str, barrier: Barrier, results: Any) -> None:
 def test_processes_that_see_the_same_make_one_alert(
     book: AlertBook, channels: Channels, engine: Engine, database: str
 ) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     barrier, results = context.Barrier(2), context.Queue()
     workers = [
         context.Process(target=_take_at_barrier, args=(database, barrier, results))

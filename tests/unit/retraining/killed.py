@@ -13,8 +13,6 @@ from timonel.jobs.executors import LocalExecutor
 from timonel.jobs.runner import JobRunner
 from timonel.retraining.pipeline import retrain_kind
 
-LEASE_S = 1.0
-
 
 def work_until(folder: Path, url: str, moment: str) -> None:
     """Work on one job.
@@ -34,7 +32,7 @@ def work_until(folder: Path, url: str, moment: str) -> None:
         if what == "step_finished" and moment == f"after {facts['step']}":
             _die()
 
-    runner = JobRunner(app.jobs, {kind.name: kind}, f"worker {moment}", report, lease_s=LEASE_S)
+    runner = JobRunner(app.jobs, {kind.name: kind}, f"worker {moment}", report)
     runner.run_one()
 
 

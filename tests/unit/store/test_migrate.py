@@ -1,19 +1,19 @@
-import multiprocessing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from timonel.store import migrate
 from timonel.store.control import ensure_project, read_control
 from timonel.store.engine import make_engine, reading
 from timonel.store.errors import SchemaNewer, SchemaOlder
-from timonel.store.migrate import VERSION_TABLE, require_current, upgrade
+from timonel.store.migrate import VERSION_TABLE, head, require_current, upgrade
 from timonel.store.tables import metadata
 from timonel.store.tables_experiments import experiments
 from timonel.store.tables_loop import profiles
-from timonel.testing.processes import upgrade_at_barrier
 
 
 def test_the_migrations_make_exactly_the_metadata(
@@ -25,6 +25,8 @@ def test_the_migrations_make_exactly_the_metadata(
     engine = make_engine(database)
     assert upgrade(engine) is True
     require_current(engine)
+    scripts = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
+    assert head() == scripts.get_current_head()
     with reading(engine) as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
@@ -84,23 +86,4 @@ def test_an_upgrade_that_fails_leaves_nothing(database: str) -> None:
         upgrade(engine)
     with reading(engine) as connection:
         assert set(inspect(connection).get_table_names()) <= {"predictions"}
-    engine.dispose()
-
-
-def test_several_processes_upgrade_at_once(database: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(3)
-    results = context.Queue()
-    workers = [
-        context.Process(target=upgrade_at_barrier, args=(database, barrier, results))
-        for _ in range(3)
-    ]
-    for worker in workers:
-        worker.start()
-    said = sorted(results.get(timeout=60) for _ in workers)
-    for worker in workers:
-        worker.join(60)
-    assert said == ["already", "already", "done"]
-    engine = make_engine(database)
-    require_current(engine)
     engine.dispose()

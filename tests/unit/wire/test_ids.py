@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 import uuid
@@ -19,6 +20,21 @@ def test_ids_are_uuid7_of_now_and_strictly_grow() -> None:
         assert read.version == 7
         assert read.variant == uuid.RFC_4122
         assert before - 1 <= int.from_bytes(one[:6], "big") <= time.time_ns() // 1_000_000
+
+
+def test_a_fork_goes_on_with_ids_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = IdSource()
+    source.next()
+    monkeypatch.setattr(time, "time_ns", lambda: 0)  # within one millisecond, as it were
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, source.next())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 16)[6:] != source.next()[6:]
+    os.close(read)
+    os.close(write)
 
 
 def test_ids_grow_when_the_host_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -> None:
