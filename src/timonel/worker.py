@@ -25,6 +25,7 @@ DELIVER_EVERY_S = 1.0
 DELIVERY_GRACE_S = 2.0
 RETRY_FIRST_S = 60.0
 RETRY_MOST_S = 3600.0
+TIDY_EVERY_S = 3600.0
 DAY_US = 86_400_000_000
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Worker:
         self._report = report
         self._retries: dict[str, Retry] = {}
         self._matured_until: dict[str, int] = {}
+        self._tidy_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set; one failing chore never stops the others."""
@@ -86,6 +88,9 @@ class Worker:
         self._attempt("experiments", self._look)
         self._attempt("schedules", self._schedule)
         self._attempt("retraining", self._retrain)
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + TIDY_EVERY_S
+            self._attempt("leftovers", self._tidy)
 
     def _untrained(self) -> list[str]:
         now = time.monotonic()
@@ -146,6 +151,9 @@ class Worker:
 
     def _retrain(self) -> None:
         self._app.retraining.consider()
+
+    def _tidy(self) -> None:
+        self._app.retraining.remove_leftovers()
 
     def _check(self) -> None:
         self._app.checks.run()  # what failed has said so, as a signal

@@ -45,6 +45,7 @@ _RULES = {
     Kind.EXPERIMENT_HARM: _AT_ONCE,
     Kind.NO_DATA: Rule(fire_after=1, clear_after=1),
     Kind.JOB_FAILED: _ONE_TURN,
+    Kind.APPROVAL_PENDING: _ONE_TURN,
     Kind.NOTIFIER_FAILED: Rule(fire_after=2, clear_after=1),
 }
 

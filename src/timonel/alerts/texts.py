@@ -96,8 +96,14 @@ def describe(alert: Alert, lang: str) -> AlertText:
 
 
 def _plain(facts: Mapping[str, Any], lang: str) -> dict[str, Any]:
-    """Take a problem document apart: its detail is the error, its remedy a step."""
+    """Take a problem document apart: its detail is the error, its remedy a step.
+
+    Of a fact that is said in every language, the reader's is taken.
+    """
     plain = {"job_kind": facts.get("job"), **facts}
+    for name, value in facts.items():
+        if isinstance(value, Mapping) and set(value) == set(LANGUAGES):
+            plain[name] = value[lang]
     error = facts.get("error")
     if isinstance(error, Mapping):
 

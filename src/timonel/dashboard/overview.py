@@ -75,6 +75,7 @@ _ALERTED = {
     NeedKind.FALLBACK: Kind.HIGH_FALLBACK_RATE,
     NeedKind.QUALITY: Kind.PERFORMANCE_DEGRADATION,
     NeedKind.RETRAINING: Kind.JOB_FAILED,
+    NeedKind.PENDING: Kind.APPROVAL_PENDING,
 }
 """What an alert says already is not said twice."""
 

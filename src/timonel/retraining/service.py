@@ -9,11 +9,14 @@ from timonel.jobs.job import Job, JobState, one_per_model
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
 from timonel.project.model import Model, Policy, duration
+from timonel.registry.versions import Stage
 from timonel.retraining.judging.comparisons import newest_compared
 from timonel.retraining.judging.verdicts import Loss, confirmed_loss
 from timonel.retraining.learning.log import count_answers, count_labelled
+from timonel.retraining.leftovers import remove_leftovers
 from timonel.retraining.parts import Parts
 from timonel.retraining.pipeline import KIND
+from timonel.retraining.texts import WHY
 from timonel.retraining.triggers import Facts, Policies, TriggerReport, decide, labels_needed
 from timonel.signals import Condition, Kind, Severity, Signal
 from timonel.store.engine import reading
@@ -86,6 +89,10 @@ class Retraining:
             except JobActive:  # another worker's consideration was first
                 continue
         return started
+
+    def remove_leftovers(self) -> int:
+        """Remove the rows that ended retrainings had fetched, a day after; give how many files."""
+        return remove_leftovers(self.parts)
 
     def schedule(self) -> None:
         """Bring the schedules to what the policies say."""
@@ -164,7 +171,7 @@ class Retraining:
         return None if tick is None else tick.at_us
 
     def _signal(self, model: str) -> None:
-        """Say whether the last retraining failed."""
+        """Say whether the last retraining failed, and whether it waits for a person."""
         ended = [job for job in self.jobs(model, 5) if job.state not in _ACTIVE]
         last = next((job for job in ended if job.state is not JobState.CANCELLED), None)
         if last is None:
@@ -181,6 +188,29 @@ class Retraining:
                 facts={"job_id": last.job_id, "job": KIND, "error": last.error},
             )
         )
+        pending = self._waits_for_approval(model, last)
+        self.parts.raise_signal(
+            Signal(
+                kind=Kind.APPROVAL_PENDING,
+                condition=Condition.HOLDS if pending else Condition.CLEAR,
+                severity=Severity.INFO,
+                model=model,
+                monitor=MONITOR,
+                at=last.finished_at or self.parts.now_us(),
+                facts=pending,
+            )
+        )
+
+    def _waits_for_approval(self, model: str, last: Job) -> dict[str, Any]:
+        """Give what the last retraining left to a person; empty where it left nothing."""
+        result = last.result or {}
+        if result.get("state") != "pending":
+            return {}
+        version = self.parts.registry.get(model, result["version"])
+        if version.stage is not Stage.VALIDATION:  # somebody has decided
+            return {}
+        why = {lang: said[0].upper() + said[1:] for lang, said in WHY[result["why"]].items()}
+        return {"job_id": last.job_id, "candidate": version.version, "why": why}
 
 
 def _loss_facts(loss: Loss) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def validate(parts: Parts, context: StepContext, isolate: Isolate) -> Json:
     if champion is not None:
         with reading(parts.engine) as connection:
             look = comparisons.next_look(connection, parts.name, champion)
-    judgement = _judge(parts, isolate, candidate, champion, anchor, prepared["holdout"], look)
+    judgement, left = _judge(parts, isolate, candidate, champion, anchor, prepared["holdout"], look)
     context.check()
     gates = {
         "decided_by": DECIDED_BY,
@@ -64,13 +64,15 @@ def validate(parts: Parts, context: StepContext, isolate: Isolate) -> Json:
     }
     version = _register(parts, candidate, judgement, gates, job, context.job.requested_by)
     if version.tags.get(JOB_TAG) != job:
-        return {"ended": {"state": "same", "version": version.version, "stage": version.stage}}
+        ended = {"state": "same", "version": version.version, "stage": version.stage}
+        return {"ended": ended, "left": left}
     output = {
         "version": version.version,
         "champion": fetched["champion"],
         "anchor": None if anchor is None else anchor.version,
         "reason": judgement.reason,
         "n_holdout": prepared["n_holdout"],
+        "left": left,
         **gates,
     }
     if champion is None:
@@ -114,16 +116,17 @@ def _judge(
     anchor: ModelVersion | None,
     holdout: str,
     look: Look,
-) -> Judgement:
+) -> tuple[Judgement, list[str]]:
+    """Judge by the gates; give also the artifacts that were made for it alone."""
     manifest, document = candidate.manifest, candidate.document
     gates = gates_of_training(document["checks"], document["metrics"])
     gates.append(parity_gate(manifest.predictor, manifest.parity))
     if champion is None:
-        return Judgement(tuple(gates))
+        return Judgement(tuple(gates)), []
     same = schema_gate(document["schema_digest"], champion.schema_digest)
     gates.append(same)
     if same.verdict is not Verdict.PASS:
-        return Judgement(tuple(gates))
+        return Judgement(tuple(gates)), []
     others = {"champion": champion} | ({} if anchor is None else {"anchor": anchor})
     texts = {"candidate": document["manifest"].encode()}
     for name, version in others.items():
@@ -135,7 +138,7 @@ def _judge(
     )
     found = msgspec.json.decode(parts.artifacts.get(answered["losses"]))
     gates += [_against(name, manifest.task, found, answered["unusable"], look) for name in others]
-    return Judgement(tuple(gates)).settled()
+    return Judgement(tuple(gates)).settled(), [*manifests.values(), answered["losses"]]
 
 
 def _against(name: str, task: str, found: Json, unusable: dict[str, str], look: Look) -> Gate:

@@ -6,11 +6,13 @@ import pytest
 from tests.unit.retraining.world import MODEL, World
 
 from timonel.alerts.book import AlertBook
+from timonel.alerts.texts import describe
 from timonel.jobs.errors import JobActive
 from timonel.jobs.job import JobState
 from timonel.registry.versions import Stage
 from timonel.retraining.documents import report_of
 from timonel.retraining.learning import frames
+from timonel.retraining.leftovers import remove_leftovers
 from timonel.runtime.predictors import load_predictor
 
 
@@ -89,8 +91,37 @@ def test_manual_approval_waits_for_a_person(world: World) -> None:
     job = world.retrain()
     assert (job.result["state"], job.result["why"]) == ("pending", "approval")
     assert world.champion.version == "1.0.0"
+    service, book = world.app.retraining, world.app.alerts
+    service.consider()
+    (notice,) = book.list()
+    assert (notice.kind, notice.severity) == ("APPROVAL_PENDING", "INFO")
+    said = describe(notice, "es")
+    assert said.title == f"{MODEL}@1.0.1 espera a una persona"
+    assert said.seen.startswith("Pasó todas las compuertas")
+    assert f"`timonel promote {MODEL} 1.0.1`" in said.steps[1]
     world.app.registry.promote(MODEL, job.result["version"], who="ana", reason="approved")
     assert world.champion.version == "1.0.1"
+    service.consider()
+    assert book.list() == []
+
+
+def test_fetched_rows_are_removed_when_no_job_needs_them(world: World) -> None:
+    world.live(700, turned=True)
+    job = world.retrain()
+    parts, store = world.app.retraining.parts, world.app.artifacts
+    fetched, prepared = world.output(job, "fetch"), world.output(job, "prepare")
+    names = [fetched["log"], fetched["original"]["rows"], prepared["learn"], prepared["holdout"]]
+    names += [world.output(job, "train")["candidate"], *world.output(job, "validate")["left"]]
+    assert all(name in store for name in names)
+    assert remove_leftovers(parts) == 0, "a day has not passed"
+    world.forget_step(job, "deploy")  # it works on
+    assert remove_leftovers(parts, keep_s=0) == 0
+    assert world.runner().run_one()
+    assert remove_leftovers(parts, keep_s=0) == len(set(names))
+    assert not any(name in store for name in names)
+    manifest = world.app.registry.manifest(MODEL, "1.0.1")
+    assert load_predictor(manifest, store.get).predict_row([0.1, 0.2, "a", True, None])
+    assert world.app.registry.verify_history().intact
 
 
 @pytest.mark.parametrize("word", ["source-down", "source-hangs"])

@@ -178,6 +178,20 @@ PHRASES: dict[Kind, Phrases] = {
             "When the cause is mended, start it again; finished steps are not repeated.",
         ),
     ),
+    Kind.APPROVAL_PENDING: Phrases(
+        title=(
+            "{model}@{candidate} waits for a person",
+            "A retrained version of {model} waits for a person",
+            "A retrained version waits for a person",
+        ),
+        seen=("{why}", "It was retrained, and is not promoted by itself."),
+        expected=("Somebody puts it into production, or archives it.",),
+        steps=(
+            "Read what was found: `timonel jobs show {job_id}`.",
+            "Put it into production: `timonel promote {model} {candidate}`.",
+            "Leave it as it is: the next retraining takes its place, and this notice ends.",
+        ),
+    ),
     Kind.CHECK_FAILED: Phrases(
         title=(
             "The check {monitor} of {model} fails",

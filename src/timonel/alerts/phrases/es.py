@@ -192,6 +192,20 @@ PHRASES: dict[Kind, Phrases] = {
             "Corregida la causa, inícielo de nuevo; los pasos terminados no se repiten.",
         ),
     ),
+    Kind.APPROVAL_PENDING: Phrases(
+        title=(
+            "{model}@{candidate} espera a una persona",
+            "Una versión reentrenada de {model} espera a una persona",
+            "Una versión reentrenada espera a una persona",
+        ),
+        seen=("{why}", "Fue reentrenada, y no se promueve por sí sola."),
+        expected=("Que alguien la ponga en producción, o la archive.",),
+        steps=(
+            "Lea lo que se halló: `timonel jobs show {job_id}`.",
+            "Póngala en producción: `timonel promote {model} {candidate}`.",
+            "Déjela como está: el próximo reentrenamiento toma su lugar, y este aviso termina.",
+        ),
+    ),
     Kind.CHECK_FAILED: Phrases(
         title=(
             "Falla la revisión {monitor} de {model}",
