@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from timonel.events.frames import (
@@ -517,6 +518,24 @@ async def test_liveness_readiness_and_metrics(client: httpx.AsyncClient) -> None
 async def test_role_predict_names_what_it_answers(client: httpx.AsyncClient, path: str) -> None:
     document = problem_of(await client.get(path), 404, "route_not_here")
     assert "/v1/models/{model}/predict" in document["detail"]
+
+
+async def test_role_control_forwards_predictions_too(config: WorkerConfig) -> None:
+    asked: list[str] = []
+
+    async def control(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    paths = [PREDICT, "/v1/models/churn/outcomes", "/v2/models/churn/infer"]
+    app = ServingApplication(msgspec.structs.replace(config, role="control"), control, None)
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        for path in paths:
+            assert (await client.post(path, json={"inputs": ROW})).status_code == 503
+    await app.stop()
+    assert asked == paths
 
 
 async def test_the_rest_is_forwarded_with_the_id_of_the_request(config: WorkerConfig) -> None:

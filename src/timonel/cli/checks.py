@@ -166,11 +166,21 @@ def _disk(app: "Host") -> Iterator[Finding]:
 
 
 def _port(app: "Host") -> Iterator[Finding]:
-    from timonel.serving.processes.ports import next_free, owner_of
+    from timonel.serving.processes.ports import is_for_clients, next_free, owner_of
     from timonel.serving.processes.slots import owner_pid
 
     host, port = app.settings.host, app.settings.port
-    free = next_free(host, port - 1)
+    free = next_free(host, port - 1) if port else 0
+    if port and free == port and is_for_clients(port):
+        detail = Phrase(
+            "{port} is of those that the system gives to clients: one may hold it when this server "
+            "comes back",
+            "{port} es de los que el sistema da a los clientes: uno puede tenerlo cuando este "
+            "servidor vuelva",
+            port=port,
+        )
+        yield Finding("port", "warning", detail, "timonel up --port 8000")
+        return
     if port == 0 or free == port:
         detail = Phrase("{port} is free", "{port} está libre", port=port)
         yield Finding("port", "ok", detail)

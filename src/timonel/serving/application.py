@@ -210,7 +210,8 @@ class ServingApplication:
         )
         if refused is not None:
             raise refused
-        if path.startswith(_MODELS):
+        answers = self._config.role != "control"  # whose process says who does
+        if answers and path.startswith(_MODELS):
             name, _, action = path[len(_MODELS) :].partition("/")
             if action == "predict":
                 await self._predict(exchange, name, started_ns)
@@ -230,7 +231,7 @@ class ServingApplication:
             exchange.route = path
             exchange.require("GET", "HEAD")
             await answer(self, exchange)
-        elif (protocol := self._protocols.get(_root_of(path))) is not None:
+        elif answers and (protocol := self._protocols.get(_root_of(path))) is not None:
             await protocol(exchange, started_ns)
         elif self._forward is not None:
             await exchange.forward(self._forward)

@@ -98,6 +98,15 @@ def next_free(host: str, port: int) -> int:
     return 0
 
 
+def is_for_clients(port: int) -> bool:
+    """Whether the system may give this port to a client, which then holds it against a server."""
+    try:
+        low, high = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    except (OSError, ValueError):  # another system: its range by RFC 6335
+        low, high = "49152", "65535"
+    return int(low) <= port <= int(high)
+
+
 def owner_of(port: int) -> Owner:
     """Name the process that listens on a TCP port of this machine."""
     if Path("/proc/net/tcp").exists():

@@ -6,7 +6,13 @@ import sys
 import pytest
 
 from timonel.serving.processes.errors import AddressUnusable, PortBusy, RemoteHostRefused
-from timonel.serving.processes.ports import is_loopback, listen, next_free, require_allowed
+from timonel.serving.processes.ports import (
+    is_for_clients,
+    is_loopback,
+    listen,
+    next_free,
+    require_allowed,
+)
 
 
 def test_port_zero_takes_any_free_port_and_listens() -> None:
@@ -44,6 +50,12 @@ def test_the_next_free_port_can_be_bound() -> None:
         port = next_free("127.0.0.1", bound.getsockname()[1])
         with listen("127.0.0.1", port):
             pass
+
+
+def test_ports_of_clients_are_told_from_those_of_servers() -> None:
+    with listen("127.0.0.1", 0) as bound:  # the system gives a server that asks one of them too
+        assert is_for_clients(bound.getsockname()[1])
+    assert not is_for_clients(8000)
 
 
 def test_an_address_of_another_machine_is_refused_with_its_reason() -> None:
