@@ -19,7 +19,7 @@ import polars as pl
 from timonel.alerts.book import AlertBook
 from timonel.alerts.channels import Channels
 from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
-from timonel.errors import Phrase
+from timonel.errors import Phrase, joined
 from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
@@ -290,8 +290,8 @@ class App(Host):
         if failed:
             return False, Phrase(
                 "gates not passed: {failed}",
-                "condiciones no cumplidas: {failed}",
-                failed="; ".join(failed),
+                "compuertas no pasadas: {failed}",
+                failed=joined(failed),
             )
         if champion is not None:
             return False, Phrase(
@@ -301,7 +301,7 @@ class App(Host):
             )
         return True, Phrase(
             "first version, better than the baseline on its holdout",
-            "primera versión, mejor que la línea base en su prueba",
+            "primera versión, mejor que la línea base en sus filas reservadas",
         )
 
     def import_outcomes(

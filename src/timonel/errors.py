@@ -44,6 +44,11 @@ class Phrase(str):
         return (Phrase, (str(self), self.es))
 
 
+def joined(parts: Sequence[str], sign: str = "; ") -> "Phrase":
+    """Join phrases (or plain texts) to one, in both languages."""
+    return Phrase(sign.join(parts), sign.join(in_language(part, "es") for part in parts))
+
+
 def in_language(value: Any, lang: str) -> Any:
     """Give a value with every phrase in it, however deep, as plain text of one language."""
     if isinstance(value, Phrase):

@@ -1,5 +1,6 @@
 """Commands on versions: train, versions, promote, rollback."""
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -9,12 +10,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from timonel.cli.options import HERE, Folder, Json, Who
-from timonel.cli.output import explained, language, out, out_json, say, table, text
+from timonel.cli.output import (
+    explained,
+    language,
+    out,
+    out_json,
+    parity_text,
+    say,
+    table,
+    text,
+)
 
 if TYPE_CHECKING:
     from timonel.app import App, Published
     from timonel.registry.registry import ModelVersion
 
+BY_HAND = "by hand"
 Model = Annotated[str, typer.Argument(help="Name of a declared model.")]
 
 
@@ -105,12 +116,8 @@ def print_training(published: "Published") -> None:
     )
     if trained.report.rules is not None:
         say("trained_rules", metric=main.name, value=number(trained.report.rules))
-    parity = trained.manifest.parity or {}
-    say(
-        "trained_compiled",
-        predictor=trained.manifest.predictor,
-        parity=parity.get("summary", "-"),
-    )
+    predictor, parity = trained.manifest.predictor, parity_text(trained.manifest.parity)
+    say("trained_compiled", predictor=predictor, parity=parity)
     for finding in trained.report.findings:
         out(f"  {finding.es if language() == 'es' else finding.en}")
     if published.promoted:
@@ -178,6 +185,8 @@ def _print_history(app: "App", model: str | None, as_json: bool) -> None:
     if as_json:
         out_json([row.document() for row in rows])
         return
+    from timonel.retraining.reasons import reason_in
+
     zone = ZoneInfo(app.config.timezone)
     table(
         text("history_headings").split("|"),
@@ -188,7 +197,7 @@ def _print_history(app: "App", model: str | None, as_json: bool) -> None:
                 row.from_stage,
                 row.to_stage,
                 row.who,
-                row.reason,
+                reason_in(language(), row.reason, json.loads(row.gates)),
             ]
             for row in rows
         ],
@@ -200,7 +209,7 @@ def promote(
     version: Annotated[
         str | None, typer.Argument(help="Version, such as 1.2.0 (or MODEL@1.2.0 in one word).")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "by hand",
+    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = BY_HAND,
     folder: Folder = HERE,
     who: Who = None,
     as_json: Json = False,
@@ -220,14 +229,18 @@ def promote(
         if as_json:
             out_json(_transition_document(app, done))
         else:
-            say("promoted", version=str(done), reason=reason)
+            say(
+                "promoted",
+                version=str(done),
+                reason=text("by_hand") if reason == BY_HAND else reason,
+            )
             _say_reloaded(app)
 
 
 def rollback(
     model: Model,
     to: Annotated[str | None, typer.Option(help="Version; default the previous one.")] = None,
-    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "by hand",
+    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = BY_HAND,
     folder: Folder = HERE,
     who: Who = None,
     as_json: Json = False,

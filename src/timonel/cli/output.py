@@ -5,7 +5,7 @@ import locale
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,6 +57,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     for row in rows:
         grid.add_row(*("" if cell is None else str(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False).print(grid)
+
+
+def parity_text(parity: Mapping[str, Any] | None) -> str:
+    """Say how a compiled model was held against its original."""
+    found = parity or {}
+    summary = str(found.get("summary", "-"))
+    return str(found.get("summary_es", summary)) if language() == "es" else summary
 
 
 def print_error(error: TimonelError) -> None:

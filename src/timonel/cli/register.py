@@ -8,7 +8,7 @@ import typer
 
 from timonel.cli.lifecycle import number
 from timonel.cli.options import HERE, Folder, Json, Who
-from timonel.cli.output import explained, language, out, out_json, say, text
+from timonel.cli.output import explained, language, out, out_json, parity_text, say, text
 
 if TYPE_CHECKING:
     from timonel.registry.registry import ModelVersion
@@ -122,7 +122,7 @@ def _print(brought: "TrainedVersion", version: "ModelVersion") -> None:
     else:
         file = lineage["artifact"]["file"]
         say("registered", version=str(version), estimator=lineage["estimator"], file=file)
-    parity = (brought.manifest.parity or {}).get("summary", "-")
+    parity = parity_text(brought.manifest.parity)
     keys = {"native": "register_native", "http": "register_service"}
     key = keys.get(brought.manifest.predictor, "register_compiled")
     say(key, predictor=brought.manifest.predictor, parity=parity)

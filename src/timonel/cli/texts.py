@@ -83,6 +83,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "es": "{version} no está en producción: {reason}. `timonel promote {model} {number}` lo "
         "promueve.",
     },
+    "by_hand": {"en": "by hand", "es": "a mano"},
     "reloaded": {
         "en": "{current} of {live} running servers use it now.",
         "es": "{current} de {live} servidores en marcha ya lo usan.",

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from timonel.errors import Phrase
 from timonel.project.recipes import Recipe, recipe_of
 from timonel.project.sources import Source, Sql, holds_password
 from timonel.schema.errors import InvalidDeclaration
@@ -40,7 +41,11 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise InvalidDeclaration(
-            object="a duration", found=repr(text), expected="a number and s, m, h, d or w: '30d'"
+            object=Phrase("a duration", "una duración"),
+            found=repr(text),
+            expected=Phrase(
+                "a number and s, m, h, d or w: '30d'", "un número y s, m, h, d o w: '30d'"
+            ),
         )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
@@ -112,13 +117,32 @@ class Watch:
     def __post_init__(self) -> None:
         shares = ("floor", "accuracy_loss", "fallback_rate")
         for name, ok, expected in (
-            ("window", self.window in (None, "1h", "1d", "7d"), "'1h', '1d', '7d' or None"),
-            *((name, 0 <= getattr(self, name) < 1, "in [0, 1)") for name in shares),
-            ("floors", all(0 <= f < 1 for f in self.floors.values()), "floors in [0, 1)"),
-            ("error_rise", self.error_rise >= 0, "at least 0"),
-            ("min_labels", self.min_labels >= 30, "at least 30"),
-            ("rule", self.rule in _RULES, f"one of {', '.join(_RULES)}"),
-            ("rules", set(self.rules.values()) <= _RULES, f"of {', '.join(_RULES)}"),
+            (
+                "window",
+                self.window in (None, "1h", "1d", "7d"),
+                Phrase("'1h', '1d', '7d' or None", "'1h', '1d', '7d' o None"),
+            ),
+            *(
+                (name, 0 <= getattr(self, name) < 1, Phrase("in [0, 1)", "en [0, 1)"))
+                for name in shares
+            ),
+            (
+                "floors",
+                all(0 <= f < 1 for f in self.floors.values()),
+                Phrase("floors in [0, 1)", "pisos en [0, 1)"),
+            ),
+            ("error_rise", self.error_rise >= 0, Phrase("at least 0", "al menos 0")),
+            ("min_labels", self.min_labels >= 30, Phrase("at least 30", "al menos 30")),
+            (
+                "rule",
+                self.rule in _RULES,
+                Phrase("one of {rules}", "una de {rules}", rules=", ".join(sorted(_RULES))),
+            ),
+            (
+                "rules",
+                set(self.rules.values()) <= _RULES,
+                Phrase("of {rules}", "de {rules}", rules=", ".join(sorted(_RULES))),
+            ),
         ):
             if not ok:
                 raise InvalidDeclaration(
@@ -216,22 +240,38 @@ class Policy:
                 duration(length)
         labels = self.retrain_on_labels
         for name, ok, expected in (
-            ("retrain_on_labels", labels is None or labels >= 1, "at least 1, or None"),
-            ("approval", self.approval in ("manual", "automatic"), "'manual' or 'automatic'"),
-            ("deadline_ms", self.deadline_ms > 0, "more than 0"),
+            (
+                "retrain_on_labels",
+                labels is None or labels >= 1,
+                Phrase("at least 1, or None", "al menos 1, o None"),
+            ),
+            (
+                "approval",
+                self.approval in ("manual", "automatic"),
+                Phrase("'manual' or 'automatic'", "'manual' o 'automatic'"),
+            ),
+            ("deadline_ms", self.deadline_ms > 0, Phrase("more than 0", "más de 0")),
             (
                 "batching",
                 self.batching is None or self.batching.wait_ms < self.deadline_ms,
-                "a wait_ms below deadline_ms",
+                Phrase("a wait_ms below deadline_ms", "un wait_ms menor que deadline_ms"),
             ),
-            ("lookup_ms", self.lookup_ms > 0, "more than 0"),
-            ("overload", self.overload in ("refuse", "rules"), "'refuse' or 'rules'"),
-            ("min_samples", self.min_samples >= 1, "at least 1"),
-            ("min_accuracy", self.min_accuracy is None or 0 <= self.min_accuracy <= 1, "in [0, 1]"),
+            ("lookup_ms", self.lookup_ms > 0, Phrase("more than 0", "más de 0")),
+            ("min_samples", self.min_samples >= 1, Phrase("at least 1", "al menos 1")),
+            (
+                "min_accuracy",
+                self.min_accuracy is None or 0 <= self.min_accuracy <= 1,
+                Phrase("in [0, 1]", "en [0, 1]"),
+            ),
+            (
+                "overload",
+                self.overload in ("refuse", "rules"),
+                Phrase("'refuse' or 'rules'", "'refuse' o 'rules'"),
+            ),
             (
                 "low_confidence",
                 self.low_confidence is None or 0 <= self.low_confidence <= 1,
-                "in [0, 1]",
+                Phrase("in [0, 1]", "en [0, 1]"),
             ),
         ):
             if not ok:
@@ -292,19 +332,35 @@ class Model:
 
     def __post_init__(self) -> None:
         self._check(
-            "name", _NAME.fullmatch(self.name), "a-z, 0-9, - and _, beginning with a letter"
+            "name",
+            _NAME.fullmatch(self.name),
+            Phrase(
+                "a-z, 0-9, - and _, beginning with a letter",
+                "a-z, 0-9, - y _, y que empiece con una letra",
+            ),
         )
-        self._check("task", self.task in set(Task), f"one of {', '.join(Task)}")
-        self._check("target", self.target not in self.schema.names, "a column that is no input")
+        self._check(
+            "task",
+            self.task in set(Task),
+            Phrase("one of {tasks}", "uno de {tasks}", tasks=", ".join(Task)),
+        )
+        self._check(
+            "target",
+            self.target not in self.schema.names,
+            Phrase("a column that is no input", "una columna que no sea entrada"),
+        )
         self._check(
             "outcome",
             self.outcome.key not in self.schema.names,
-            "a key that is no input (an id must not be learned from)",
+            Phrase(
+                "a key that is no input (an id must not be learned from)",
+                "una llave que no sea entrada (de un identificador no se debe aprender)",
+            ),
         )
         self._check(
             "fallback",
             self.fallback is None or self.fallback.count(":") == 1,
-            "'rules:function' or None",
+            Phrase("'rules:function' or None", "'rules:function' o None"),
         )
         self._check_queries()
         object.__setattr__(self, "recipe", recipe_of(self.recipe))
@@ -312,17 +368,45 @@ class Model:
     def _check_queries(self) -> None:
         source, lookup = self.source, self.lookup
         if isinstance(source, Sql):
-            self._check("source", source.url, "a url (an address, or env:NAME)")
-            self._check("source", source.max_age is None, "no max_age: it belongs to a lookup")
+            self._check(
+                "source",
+                source.url,
+                Phrase("a url (an address, or env:NAME)", "una url (una dirección, o env:NOMBRE)"),
+            )
+            self._check(
+                "source",
+                source.max_age is None,
+                Phrase(
+                    "no max_age: it belongs to a lookup", "sin max_age: es de una búsqueda (lookup)"
+                ),
+            )
         if lookup is None:
             return
         if not lookup.url and isinstance(source, Sql):
             lookup = replace(lookup, url=source.url)
             object.__setattr__(self, "lookup", lookup)
-        self._check("lookup", lookup.url, "a url (an address, or env:NAME)")
-        self._check("lookup", not holds_password(lookup.url), "env:NAME: no password in a project")
+        self._check(
+            "lookup",
+            lookup.url,
+            Phrase("a url (an address, or env:NAME)", "una url (una dirección, o env:NOMBRE)"),
+        )
+        self._check(
+            "lookup",
+            not holds_password(lookup.url),
+            Phrase(
+                "env:NAME: no password in a project",
+                "env:NOMBRE: ninguna contraseña en un proyecto",
+            ),
+        )
         names = set(pieces_of(lookup.query)[1])
-        self._check("lookup", names == {ENTITY}, "a query with :id, and no other parameter")
+        self._check(
+            "lookup",
+            names == {ENTITY},
+            Phrase(
+                "a query with :id, and no other parameter",
+                "una consulta con :id y sin otro parámetro",
+            ),
+        )
         if lookup.max_age is not None:
             duration(lookup.max_age)
 

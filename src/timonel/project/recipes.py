@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from timonel.errors import Phrase
 from timonel.schema.errors import InvalidDeclaration
 
 Encoding = Literal["onehot", "ordinal", "scaled"]
@@ -94,5 +95,8 @@ def recipe_of(value: "Recipe | Callable[..., Any] | None") -> Recipe:
     raise InvalidDeclaration(
         object="Model(recipe=)",
         found=repr(value),
-        expected="one of timonel.recipes or a function (X, y, seed) -> estimator",
+        expected=Phrase(
+            "one of timonel.recipes or a function (X, y, seed) -> estimator",
+            "una de timonel.recipes o una función (X, y, seed) -> estimador",
+        ),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from timonel.errors import ProjectFault, TimonelError
+from timonel.errors import Phrase, ProjectFault, TimonelError
 from timonel.project.reading.errors import (
     EmptyTable,
     FailedSource,
@@ -324,9 +324,12 @@ def _polars(rows: Any) -> "pl.DataFrame":
         lists = rows.astype(object).where(rows.notna(), None).to_dict("list")
         return pl.DataFrame([column_of(str(n), [_item(v) for v in lists[n]]) for n in lists])
     raise UnsupportedSource(
-        path="the source function / la función",
+        path=Phrase("the source function", "la función de la fuente"),
         found=type(rows).__name__,
-        expected="a polars or pandas DataFrame, or a list of dicts",
+        expected=Phrase(
+            "a polars or pandas DataFrame, or a list of dicts",
+            "un DataFrame de polars o pandas, o una lista de dicts",
+        ),
     )
 
 

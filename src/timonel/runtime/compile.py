@@ -128,7 +128,7 @@ def compile_estimator(
                 verdict.to_json(way=way, refused=refused),
                 candidate.scores,
             )
-        refused.append({"way": way, "why": verdict.why})
+        refused.append({"way": way, "why": str(verdict.why)})
     return Compiled("native", plan, {}, verdict.to_json(way="native", refused=refused))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from timonel.errors import Phrase
 from timonel.runtime.featuriser import Featuriser, FloatMatrix, Value
 from timonel.runtime.outputs import winner
 from timonel.schema.features import Category, Flag, Number, Text
@@ -69,21 +70,26 @@ def _dirty(schema: Schema, row: Sequence[Value], rng: np.random.Generator) -> li
     return made
 
 
+_NO_FORM = Phrase("no compiled form", "sin forma compilada")
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate found; ``why`` is empty where it passed."""
+    """What the gate found; ``why`` is None where it passed."""
 
     passed: bool = False
     n_rows: int = 0
     max_difference: float | None = None
     labels_equal: bool | None = None
     n_ties: int = 0
-    why: str = "no compiled form"
+    why: Phrase | None = _NO_FORM
 
     def to_json(self, *, way: str, refused: list[dict[str, str]]) -> dict[str, Any]:
         """Give the form that is stored in the manifest."""
+        summary = self._summary(way)
         return {
-            "summary": self._summary(way),
+            "summary": str(summary),
+            "summary_es": summary.es,
             "way": way,
             "passed": self.passed,
             "rows": self.n_rows,
@@ -94,10 +100,16 @@ class Verdict:
             "refused": refused,
         }
 
-    def _summary(self, way: str) -> str:
+    def _summary(self, way: str) -> Phrase:
         if not self.passed:
-            return f"{way}: {self.why}"
-        return f"{way}: {self.n_rows} rows, largest difference {self.max_difference:.1e}"
+            return Phrase("{way}: {why}", "{way}: {why}", way=way, why=self.why)
+        return Phrase(
+            "{way}: {n} rows, largest difference {difference:.1e}",
+            "{way}: {n} filas, mayor diferencia {difference:.1e}",
+            way=way,
+            n=self.n_rows,
+            difference=self.max_difference,
+        )
 
 
 def judge(
@@ -165,11 +177,23 @@ def beside_splits(matrix: FloatMatrix, split_points: FloatMatrix) -> FloatMatrix
     return np.array(made)
 
 
+_NOT_FINITE = Phrase("an output that is not finite", "una salida que no es finita")
+
+
+def _other_shape(found: FloatMatrix, truth: FloatMatrix) -> Phrase:
+    return Phrase(
+        "shape {found}, expected {expected}",
+        "forma {found}, se esperaba {expected}",
+        found=str(found.shape),
+        expected=str(truth.shape),
+    )
+
+
 def _compare(truth: FloatMatrix, found: FloatMatrix, *, classifier: bool) -> Verdict:
     if truth.shape != found.shape:
-        return Verdict(n_rows=len(truth), why=f"shape {found.shape}, expected {truth.shape}")
+        return Verdict(n_rows=len(truth), why=_other_shape(found, truth))
     if not (np.isfinite(truth).all() and np.isfinite(found).all()):
-        return Verdict(n_rows=len(truth), why="an output that is not finite")
+        return Verdict(n_rows=len(truth), why=_NOT_FINITE)
     scale = np.ones_like(truth)
     if not classifier:  # where leaves of a million cancel out, float32 keeps no millionth of one
         spread = float(np.std(truth)) or 1.0
@@ -182,9 +206,14 @@ def _compare(truth: FloatMatrix, found: FloatMatrix, *, classifier: bool) -> Ver
             tied = abs(expected[right] - expected[chosen]) <= 2 * TOLERANCE
             n_ties += int(tied)
             equal = equal and bool(tied)
-    why = ""
+    why = None
     if difference > TOLERANCE:
-        why = f"largest difference {difference:.2e} over {len(truth)} rows"
+        why = Phrase(
+            "largest difference {difference:.2e} over {n} rows",
+            "mayor diferencia {difference:.2e} en {n} filas",
+            difference=difference,
+            n=len(truth),
+        )
     elif not equal:
-        why = "another label"
-    return Verdict(not why, len(truth), difference, equal, n_ties, why)
+        why = Phrase("another label", "otra etiqueta")
+    return Verdict(why is None, len(truth), difference, equal, n_ties, why)

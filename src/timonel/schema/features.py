@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from timonel.errors import Phrase
 from timonel.schema.errors import InvalidDeclaration
+
+_ONCE = Phrase("at least one value, each word once", "al menos un valor, cada palabra una vez")
+_ONCE_FOLDED = Phrase(
+    "at least one value, each word once (case does not tell them apart)",
+    "al menos un valor, cada palabra una vez (mayúsculas y minúsculas no las distinguen)",
+)
 
 AvailableAt = Literal["prediction", "outcome"]
 
@@ -30,9 +37,11 @@ class Feature:
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
             raise InvalidDeclaration(
-                object=f"feature {self.name!r}",
-                found="an empty or padded name",
-                expected="a name without spaces at its ends",
+                object=Phrase("feature {name!r}", "la entrada {name!r}", name=self.name),
+                found=Phrase("an empty or padded name", "un nombre vacío o con espacios de más"),
+                expected=Phrase(
+                    "a name without spaces at its ends", "un nombre sin espacios en los extremos"
+                ),
             )
 
 
@@ -49,8 +58,10 @@ class Number(Feature):
         Feature.__post_init__(self)
         if self.ge is not None and self.le is not None and self.ge > self.le:
             raise InvalidDeclaration(
-                object=f"feature {self.name!r}",
-                found=f"ge={self.ge:g} above le={self.le:g}",
+                object=Phrase("feature {name!r}", "la entrada {name!r}", name=self.name),
+                found=Phrase(
+                    "ge={ge:g} above le={le:g}", "ge={ge:g} sobre le={le:g}", ge=self.ge, le=self.le
+                ),
                 expected="ge <= le",
             )
 
@@ -107,17 +118,22 @@ class Category(Feature):
         folded = [word.casefold() if self.case_insensitive else word for word in words]
         if not self.values or len(set(folded)) != len(folded):
             raise InvalidDeclaration(
-                object=f"feature {self.name!r}",
-                found=f"values and aliases {words!r}",
-                expected="at least one value, each word once"
-                + (" (case does not tell them apart)" if self.case_insensitive else ""),
+                object=Phrase("feature {name!r}", "la entrada {name!r}", name=self.name),
+                found=Phrase(
+                    "values and aliases {words}", "valores y alias {words}", words=repr(words)
+                ),
+                expected=_ONCE_FOLDED if self.case_insensitive else _ONCE,
             )
         astray = [word for _, word in self.aliases if word not in self.values]
         if astray:
             raise InvalidDeclaration(
-                object=f"feature {self.name!r}",
-                found=f"aliases of {astray!r}",
-                expected=f"aliases of its values {list(self.values)!r}",
+                object=Phrase("feature {name!r}", "la entrada {name!r}", name=self.name),
+                found=Phrase("aliases of {words}", "alias de {words}", words=repr(astray)),
+                expected=Phrase(
+                    "aliases of its values {words}",
+                    "alias de sus valores {words}",
+                    words=repr(list(self.values)),
+                ),
             )
 
 

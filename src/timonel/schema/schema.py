@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 
+from timonel.errors import Phrase
 from timonel.schema.errors import InvalidDeclaration
 from timonel.schema.features import Category, Feature, Flag, Number, Text, Timestamp
+
+_A_SCHEMA = Phrase("a schema", "un esquema")
 
 _KINDS: dict[str, type[Feature]] = {
     "number": Number,
@@ -38,14 +41,23 @@ class Schema:
         if not features or len(by_name) != len(features):
             names = [feature.name for feature in features]
             raise InvalidDeclaration(
-                object="a schema", found=f"features {names}", expected="at least one, each once"
+                object=_A_SCHEMA,
+                found=Phrase("features {names}", "entradas {names}", names=names),
+                expected=Phrase("at least one, each once", "al menos una, cada una una vez"),
             )
         late = [f.name for f in features if f.available_at == "outcome"]
         if late:
             raise InvalidDeclaration(
-                object="a schema",
-                found=f"inputs known only after the prediction: {late}",
-                expected="features with available_at='prediction' (the others are outcomes)",
+                object=_A_SCHEMA,
+                found=Phrase(
+                    "inputs known only after the prediction: {late}",
+                    "entradas que solo se conocen después de la predicción: {late}",
+                    late=late,
+                ),
+                expected=Phrase(
+                    "features with available_at='prediction' (the others are outcomes)",
+                    "entradas con available_at='prediction' (las otras son resultados)",
+                ),
             )
         self.features = features
         self._by_name = by_name

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timonel.errors import Phrase
 from timonel.project.model import Policy
 from timonel.registry.manifest import Baseline
 from timonel.stats import metrics
@@ -195,7 +196,7 @@ class Gate:
 
     name: str
     passed: bool
-    sentence: str
+    sentence: Phrase
     figures: dict[str, Any]
 
     def document(self) -> dict[str, Any]:
@@ -203,9 +204,33 @@ class Gate:
         return {
             "name": self.name,
             "passed": self.passed,
-            "sentence": self.sentence,
+            "sentence": str(self.sentence),
+            "sentence_es": self.sentence.es,
             **self.figures,
         }
+
+
+_BETTER = Phrase(
+    "better than the baseline on its holdout", "mejor que la línea base en sus filas reservadas"
+)
+_NOT_BETTER = Phrase(
+    "not shown to be better than the baseline on its holdout",
+    "no se mostró que sea mejor que la línea base en sus filas reservadas",
+)
+_BEATS_RULES = Phrase(
+    "better than the rules on the rows they answer", "mejor que las reglas donde estas responden"
+)
+_NOT_RULES = Phrase(
+    "not shown to be better than the rules on the rows they answer",
+    "no se mostró que sea mejor que las reglas donde estas responden",
+)
+
+
+def _because(finding: Phrase, found: Gain) -> Phrase:
+    if found.reason is None:
+        return finding
+    few = Phrase(found.reason, "solo {n} filas, no alcanzan", n=found.n)
+    return Phrase("{finding} ({few})", "{finding} ({few})", finding=finding, few=few)
 
 
 def gates_of(evaluation: Evaluation, policy: Policy) -> list[Gate]:
@@ -215,10 +240,7 @@ def gates_of(evaluation: Evaluation, policy: Policy) -> list[Gate]:
         Gate(
             "beats_baseline",
             against.shown,
-            "better than the baseline on its holdout"
-            if against.shown
-            else "not shown to be better than the baseline on its holdout"
-            + (f" ({against.reason})" if against.reason else ""),
+            _BETTER if against.shown else _because(_NOT_BETTER, against),
             against.document(),
         )
     ]
@@ -228,10 +250,7 @@ def gates_of(evaluation: Evaluation, policy: Policy) -> list[Gate]:
             Gate(
                 "beats_rules",
                 of_rules.shown,
-                "better than the rules on the rows they answer"
-                if of_rules.shown
-                else "not shown to be better than the rules on the rows they answer"
-                + (f" ({of_rules.reason})" if of_rules.reason else ""),
+                _BEATS_RULES if of_rules.shown else _because(_NOT_RULES, of_rules),
                 of_rules.document(),
             )
         )
@@ -239,12 +258,17 @@ def gates_of(evaluation: Evaluation, policy: Policy) -> list[Gate]:
         found = evaluation.measures.get("accuracy")
         value = None if found is None else found.value
         passed = value is not None and value >= policy.min_accuracy
-        shown = "unknown" if value is None else f"{value:.4f}"
+        shown = Phrase("unknown", "desconocida") if value is None else f"{value:.4f}"
         gates.append(
             Gate(
                 "min_accuracy",
                 passed,
-                f"accuracy {shown}, the policy asks for {policy.min_accuracy:g}",
+                Phrase(
+                    "accuracy {shown}, the policy asks for {bar:g}",
+                    "exactitud {shown}, la política pide {bar:g}",
+                    shown=shown,
+                    bar=policy.min_accuracy,
+                ),
                 {"value": value, "bar": policy.min_accuracy},
             )
         )

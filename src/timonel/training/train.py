@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from timonel.errors import Phrase
 from timonel.project.model import Model, Task
 from timonel.project.recipes import Recipe
 from timonel.registry.manifest import Baseline, ServingManifest
@@ -96,7 +97,7 @@ class TrainedVersion:
     profile: Profile | None = None
 
     @property
-    def failed_gates(self) -> list[str]:
+    def failed_gates(self) -> list[Phrase]:
         """Sentences on the gates that were not passed; empty: it may be promoted."""
         return [gate.sentence for gate in self.checks if not gate.passed]
 

@@ -101,7 +101,9 @@ def gates_of_training(checks: Sequence[Document], metrics: Mapping[str, Any]) ->
 
 
 def _of_training(check: Document, metrics: Mapping[str, Any]) -> Gate:
-    figures = {k: v for k, v in check.items() if k not in ("name", "passed", "sentence")}
+    figures = {
+        k: v for k, v in check.items() if k not in ("name", "passed", "sentence", "sentence_es")
+    }
     if check["passed"]:
         verdict = Verdict.PASS
     elif check["name"] == "min_accuracy":

@@ -171,7 +171,7 @@ class _Served:
             classifier=self._original.classifier,
         )
         if not verdict.passed:
-            return self._whole([*refused, {"way": "translation", "why": verdict.why}])
+            return self._whole([*refused, {"way": "translation", "why": str(verdict.why)}])
         return self._native(
             translated.estimator, plan, verdict.to_json(way="native", refused=refused), None
         )
@@ -185,6 +185,7 @@ class _Served:
         n = len(self._rows.clean) + len(self._rows.dirty)
         verdict = {
             "summary": f"native: the whole model, as it was brought ({refused[0]['why']})",
+            "summary_es": f"native: el modelo entero, tal como se trajo ({refused[0]['why']})",
             "way": "native",
             "passed": True,
             "rows": n,

@@ -276,6 +276,7 @@ def compiled_graph(
     difference = float(np.max(np.abs(together[-_ALONE:] - alone) / scale))
     verdict = {
         "summary": f"onnx as brought: {len(table)} rows answered, alone and together alike",
+        "summary_es": f"onnx tal como se trajo: {len(table)} filas, solas y juntas dicen lo mismo",
         "way": "brought",
         "passed": difference <= TOLERANCE,
         "rows": len(table),
