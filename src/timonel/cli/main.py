@@ -9,8 +9,7 @@ from timonel import __version__
 from timonel.cli import alerts, bench, data, demo, lifecycle, process, register, retrain
 from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
-from timonel.cli.help import speaking_command
-from timonel.cli.output import tell
+from timonel.cli.output import speaking_command, tell
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has no public name for it
 

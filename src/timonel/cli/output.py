@@ -12,8 +12,15 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer import rich_utils
+from typer.main import get_command
 
+<<<<<<< HEAD
 from timonel.cli.errors import InstallNeeded, SystemRefused, UnexpectedStop
+=======
+from timonel.cli.errors import SystemRefused, UnexpectedStop
+from timonel.cli.phrases.help import HELP_ES, PANELS_ES
+>>>>>>> e6a3322 (Keep the help's translation with what speaks)
 from timonel.cli.texts import TEXTS
 from timonel.errors import TimonelError, in_language
 from timonel.installs import installed, is_full_only
@@ -109,3 +116,28 @@ def tell(error: TimonelError, *, as_json: bool) -> None:
         out_json(problem(error, lang=language()))
     else:
         print_error(error)
+
+
+def speaking_command(app: Any) -> Any:
+    """Give the command of a Typer application, its ``--help`` in the reader's language."""
+    command = get_command(app)
+    if language() == "es":
+        for name, words in PANELS_ES.items():
+            if hasattr(rich_utils, name):
+                setattr(rich_utils, name, words)
+        _translate(command)
+    return command
+
+
+def _translate(command: Any) -> None:
+    command.help = _spanish(command.help)
+    ask_for_help = command.get_help_option(command.context_class(command))
+    for parameter in (*command.params, ask_for_help):
+        if getattr(parameter, "help", None):
+            parameter.help = _spanish(parameter.help)
+    for inner in getattr(command, "commands", {}).values():
+        _translate(inner)
+
+
+def _spanish(words: str | None) -> str | None:
+    return words and HELP_ES.get(words.strip(), words)

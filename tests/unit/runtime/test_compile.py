@@ -276,7 +276,7 @@ def test_parity_refuses_a_graph_of_another_estimator() -> None:
         classifier=True,
     )
     assert not verdict.passed
-    assert "largest difference" in verdict.why
+    assert "largest difference" in str(verdict.why)
 
 
 def test_dirty_rows_are_dirty() -> None:

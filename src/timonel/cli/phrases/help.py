@@ -135,10 +135,16 @@ HELP_ES: dict[str, str] = {
         "Trae un modelo ya ajustado como versión: se lee una vez, se compila y se compara con el "
         "original."
     ),
-    "The fitted model: .skops, .onnx, XGBoost .json/.ubj, LightGBM .txt, an MLflow folder, or a "
-    "pickle.": (
+    "The fitted model: .skops, .onnx, XGBoost .json/.ubj, LightGBM .txt, an MLflow folder, a "
+    "pickle, or the http:// address of a service.": (
         "El modelo ajustado: .skops, .onnx, .json/.ubj de XGBoost, .txt de LightGBM, una carpeta "
-        "de MLflow o un pickle."
+        "de MLflow, un pickle, o la dirección http:// de un servicio."
+    ),
+    "Variable that holds a service's key (Bearer).": (
+        "Variable que contiene la clave de un servicio (Bearer)."
+    ),
+    "How a service is asked: timonel, mlflow or inference.": (
+        "Cómo se consulta un servicio: timonel, mlflow o inference."
     ),
     "A table of rows as they will be asked for (CSV, xlsx, Parquet).": (
         "Una tabla de filas como las que se consultarán (CSV, xlsx, Parquet)."
