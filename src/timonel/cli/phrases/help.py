@@ -185,6 +185,18 @@ HELP_ES: dict[str, str] = {
     ),
     "A declared model; default all.": "Un modelo declarado; si falta, todos.",
     "How many windows.": "Cuántas ventanas.",
+    "How far inputs and answers are from what a version learned from. Without a command: show.": (
+        "Cuánto se alejan entradas y respuestas de aquello de lo que aprendió una versión. Sin un "
+        "comando: show."
+    ),
+    "Call a stretch of time normal: its windows teach their slot, whatever was found in them.": (
+        "Declara normal un tramo de tiempo: sus ventanas enseñan a su franja, sea lo que sea que "
+        "se halló en ellas."
+    ),
+    "A declared model.": "Un modelo declarado.",
+    "The first moment, local time.": "El primer momento, en hora local.",
+    "The end, itself not included.": "El fin, que no se incluye.",
+    "Why.": "Por qué.",
     "Columns that did not move, too.": "También las columnas que no se movieron.",
     # alerts
     "Alerts: what is wrong, who works on it, and who is told.": (
