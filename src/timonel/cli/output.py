@@ -15,12 +15,8 @@ from rich.table import Table
 from typer import rich_utils
 from typer.main import get_command
 
-<<<<<<< HEAD
 from timonel.cli.errors import InstallNeeded, SystemRefused, UnexpectedStop
-=======
-from timonel.cli.errors import SystemRefused, UnexpectedStop
 from timonel.cli.phrases.help import HELP_ES, PANELS_ES
->>>>>>> e6a3322 (Keep the help's translation with what speaks)
 from timonel.cli.texts import TEXTS
 from timonel.errors import TimonelError, in_language
 from timonel.installs import installed, is_full_only

@@ -89,9 +89,33 @@ HELP_ES: dict[str, str] = {
         "Ejecuta todo en esta máquina: servidor, vaciado de colas y proceso de trabajo; entrena la "
         "primera versión."
     ),
-    "Serve predictions (and control routes); the database must be at this release's schema.": (
+    "Serve predictions (and control routes); the database must be at this release's schema.\n\n"
+    "Role predict serves what others have published: it declares nothing, reads no project code, "
+    "and\nis all that the serving-only install (timonel-serve) runs.": (
         "Sirve predicciones (y rutas de control); la base de datos debe tener el esquema de esta "
-        "versión de Timonel."
+        "versión de Timonel.\n\nEl rol predict sirve lo que otros publicaron: no declara nada, no "
+        "lee código del proyecto, y\nes todo lo que ejecuta la instalación solo para servir "
+        "(timonel-serve)."
+    ),
+    "Load-test a model, on a temporary server unless told otherwise: nothing enters its log.\n\n"
+    "A running server logs whatever it answers. So --url also asks for --logged, and those\n"
+    "predictions are sent without the model's key and marked unit_id = timonel-bench.": (
+        "Prueba la carga de un modelo, en un servidor temporal si no se dice otra cosa: nada entra "
+        "en su registro.\n\nUn servidor en marcha registra todo lo que responde. Por eso --url "
+        "pide también --logged, y esas\npredicciones se envían sin la llave del modelo y marcadas "
+        "unit_id = timonel-bench."
+    ),
+    "CSV, xlsx, Parquet or JSON request; default one row by the schema.": (
+        "CSV, xlsx, Parquet o petición JSON; si falta, una fila según el esquema."
+    ),
+    "How many requests at most.": "Cuántas peticiones como máximo.",
+    "How long at most.": "Cuánto tiempo como máximo.",
+    "Connections at once.": "Conexiones simultáneas.",
+    "A running server; default a temporary one.": (
+        "Un servidor en marcha; si falta, uno temporal."
+    ),
+    "With --url: its log may keep the predictions.": (
+        "Con --url: su registro puede guardar las predicciones."
     ),
     "Run trainings and chores against the project's database, beside any number of servers.": (
         "Ejecuta entrenamientos y tareas sobre la base de datos del proyecto, junto a cualquier "
