@@ -221,6 +221,25 @@ HELP_ES: dict[str, str] = {
     "The first moment, local time.": "El primer momento, en hora local.",
     "The end, itself not included.": "El fin, que no se incluye.",
     "Why.": "Por qué.",
+    "Inject drift into held-back rows; report what the rule finds and what answers lose.": (
+        "Inyecta deriva en filas reservadas; informa qué halla la regla y qué pierden las "
+        "respuestas."
+    ),
+    "feature_shift, missing_values, label_imbalance, unit_change, combined.": (
+        "feature_shift (corrimiento), missing_values (faltantes), label_imbalance (desbalance), "
+        "unit_change (otra unidad) o combined (todo junto)."
+    ),
+    "All kinds, one after the other.": "Todas las clases, una tras otra.",
+    "How much, more than 0, at most 1.": "Cuánto: más de 0, a lo más 1.",
+    "Tell the alert channels, marked as simulated.": (
+        "Avisa a los canales de alertas, marcado como simulado."
+    ),
+    "Default: the one in production.": "Si falta: la que está en producción.",
+    "The newest version in this stage.": "La versión más nueva en esta etapa.",
+    "Random seed.": "Semilla del azar.",
+    "Where files go; default reports/ of the project.": (
+        "Dónde quedan los archivos; si falta, reports/ del proyecto."
+    ),
     "Columns that did not move, too.": "También las columnas que no se movieron.",
     # alerts
     "Alerts: what is wrong, who works on it, and who is told.": (
