@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from timonel.project.sources import Csv, Excel, Parquet, Sql
     from timonel.schema.features import Category, Flag, Number, Text, Timestamp
     from timonel.schema.schema import Schema
+    from timonel.serving.embedding.mount import asgi
     from timonel.wire.answer import Answer
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ _HOMES = {
     "Timestamp": "timonel.schema.features",
     "TimonelError": "timonel.errors",
     "Watch": "timonel.project.model",
+    "asgi": "timonel.serving.embedding.mount",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "Timestamp",
     "TimonelError",
     "Watch",
+    "asgi",
     "open",
     "recipes",
 ]

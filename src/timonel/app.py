@@ -24,13 +24,13 @@ from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
 from timonel.experiments.service import Experiments
-from timonel.host import Host, chosen_settings
+from timonel.host import Host
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
 from timonel.monitoring.checks import Checks
 from timonel.monitoring.drift.simulation import DriftSimulation
-from timonel.project.config import read_config
+from timonel.project.config import read_settings
 from timonel.project.errors import NoModel, UndeclaredModel
 from timonel.project.model import Model
 from timonel.project.project import Project, load_project
@@ -360,8 +360,8 @@ def open_app(folder: Path, **overrides: Any) -> App:
     ProjectFault
         If there is no readable ``timonel.toml``, or a setting is not usable.
     """
-    config = read_config(folder)
-    return App(folder, config, chosen_settings(config, overrides))
+    config, settings = read_settings(folder, overrides)
+    return App(folder, config, settings)
 
 
 def _outcome_table(file: Path, columns: Columns, manifest: ServingManifest) -> pl.DataFrame:

@@ -4,22 +4,21 @@ It imports no table library, no training library and no web framework, so it run
 ``timonel-serve`` is installed. ``timonel.app`` adds the rest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from timonel.clock import AffineClock
 from timonel.events.accumulators import Accumulator, default_accumulators
 from timonel.events.drain import Drainer
 from timonel.experiments.counting.cells import ExperimentCells
-from timonel.project.config import ProjectConfig, read_config
-from timonel.project.errors import InvalidSetting
+from timonel.project.config import ProjectConfig, read_settings
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.registry import Registry
+from timonel.serving.embedding.keeper import Keeper
 from timonel.serving.processes.children import Command, python
 from timonel.serving.processes.launch import ServeConfig
 from timonel.serving.processes.notices import OnNotice
@@ -28,7 +27,6 @@ from timonel.settings import Settings
 from timonel.store.control import await_generation, ensure_project, read_clock
 from timonel.store.engine import make_engine
 from timonel.store.migrate import require_current, upgrade
-from timonel.wire.checks import expected_by
 
 
 class Host:
@@ -110,52 +108,30 @@ class Host:
 
     def supervisor(self, on_event: OnNotice, *, with_worker: bool = False) -> Supervisor:
         """Make the supervisor of ``serve`` and ``up`` (the latter with a worker beside it)."""
-        config = ServeConfig(
+        companions = [self._worker()] if with_worker else []
+        return Supervisor(self._serve_config(), self.drainer, on_event, companions)
+
+    def keeper(self, on_event: OnNotice, *, with_worker: bool) -> Keeper:
+        """Make what drains and controls for processes that answer inside another application."""
+        companions = [self._worker()] if with_worker else []
+        return Keeper(self._serve_config(), self.drainer, on_event, companions)
+
+    def _serve_config(self) -> ServeConfig:
+        return ServeConfig(
             folder=self.folder.resolve(),
             project=self.name,
             database_url=self.database_url,
             state=self.state.resolve(),
             settings=self.settings,
         )
+
+    def _worker(self) -> Command:
         folder = str(self.folder.resolve())
         argv = python("timonel.cli.main", "worker", "-C", folder, "--attached")
-        worker = Command(name="worker", role="worker", argv=argv)
-        return Supervisor(config, self.drainer, on_event, [worker] if with_worker else [])
+        return Command(name="worker", role="worker", argv=argv)
 
 
 def open_host(folder: Path, **overrides: Any) -> Host:
     """Open a project folder to serve it; see ``timonel.app.open_app`` for what it takes."""
-    config = read_config(folder)
-    return Host(folder, config, chosen_settings(config, overrides))
-
-
-def chosen_settings(config: ProjectConfig, overrides: Mapping[str, Any]) -> Settings:
-    """Join what was given on the command line, in the environment and in ``timonel.toml``.
-
-    Parameters
-    ----------
-    config : ProjectConfig
-    overrides : mapping
-        From the command line; None means "not given".
-
-    Raises
-    ------
-    InvalidSetting
-        Naming the setting, what was found and what was expected.
-    """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    try:
-        return Settings(**(config.settings | Settings().model_dump(exclude_unset=True) | given))
-    except ValidationError as error:
-        raise _unusable_setting(error) from None
-
-
-def _unusable_setting(error: ValidationError) -> InvalidSetting:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "?"
-    return InvalidSetting(
-        name=name,
-        variable=f"TIMONEL_{name.upper()}",
-        found="***" if name in ("admin_key", "database_url") else repr(first["input"])[:100],
-        expected=expected_by(first),
-    )
+    config, settings = read_settings(folder, overrides)
+    return Host(folder, config, settings)

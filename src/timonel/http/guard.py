@@ -15,6 +15,7 @@ from timonel.errors import Phrase, TimonelError
 from timonel.http.errors import MalformedUrl
 from timonel.http.problems import problem_response
 from timonel.serving.access import refusal
+from timonel.serving.proxy import ROOT_HEADER
 from timonel.serving.routes.cors import Cors, Pairs
 from timonel.wire.errors import BodyTooLarge, UnexpectedFailure, UnsupportedMediaType
 
@@ -84,7 +85,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        scope["root_path"] = scope.get("root_path") or self._root_path
+        mounted = headers.get(ROOT_HEADER, b"").decode("latin-1") if self._behind_worker else ""
+        scope["root_path"] = mounted or scope.get("root_path") or self._root_path
         answer = _Answer(send, () if self._cors is None else self._cors.granted(headers))
         preflight = self._cors and self._cors.preflight(scope["method"], headers)
         if preflight:

@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from timonel.errors import Phrase, ProjectFault, closest
-from timonel.project.errors import InvalidConfig, NoProject, UnknownSetting
+from timonel.project.errors import InvalidConfig, InvalidSetting, NoProject, UnknownSetting
 from timonel.settings import Settings
 from timonel.wire.checks import expected_by
 
@@ -182,3 +183,37 @@ def _is_zone(name: str) -> bool:
     except (ValueError, OSError, KeyError):
         return False
     return True
+
+
+def read_settings(folder: Path, overrides: Mapping[str, Any]) -> tuple[ProjectConfig, Settings]:
+    """Read ``timonel.toml``, and the settings by their precedence.
+
+    Parameters
+    ----------
+    folder : Path
+    overrides : mapping
+        Settings from a command line or a call; None means "not given".
+
+    Raises
+    ------
+    ProjectFault
+        If there is no readable ``timonel.toml``, or a setting is not usable.
+    """
+    config = read_config(folder)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**(config.settings | Settings().model_dump(exclude_unset=True) | given))
+    except ValidationError as error:
+        raise _unusable_setting(error) from None
+    return config, settings
+
+
+def _unusable_setting(error: ValidationError) -> InvalidSetting:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "?"
+    return InvalidSetting(
+        name=name,
+        variable=f"TIMONEL_{name.upper()}",
+        found="***" if name in ("admin_key", "database_url") else repr(first["input"])[:100],
+        expected=expected_by(first),
+    )

@@ -23,6 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 PEER_HEADER = b"x-timonel-peer"
+ROOT_HEADER = b"x-timonel-root"  # where another application has mounted us
 _MAX_HEAD = 64 * 1024
 _PIECE = 64 * 1024
 _CONNECT_S = 1.0
@@ -40,7 +41,7 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
-_NOT_SENT = _HOP_BY_HOP | {b"expect", b"content-length", PEER_HEADER}
+_NOT_SENT = _HOP_BY_HOP | {b"expect", b"content-length", PEER_HEADER, ROOT_HEADER}
 _NOT_RETURNED = _HOP_BY_HOP | {b"date", b"server"}  # the worker's own server adds them
 
 
@@ -180,6 +181,9 @@ def _request_head(scope: Scope) -> tuple[bytes, bool]:
     """Give the request's head, and whether its body goes in chunks."""
     headers: Headers = scope["headers"]
     target: bytes = scope.get("raw_path") or scope["path"].encode()
+    root = scope.get("root_path", "").encode()
+    if root:
+        target = target.removeprefix(root) or b"/"
     if scope["query_string"]:
         target += b"?" + scope["query_string"]
     dropped = _NOT_SENT | _named_in_connection(headers)
@@ -195,6 +199,8 @@ def _request_head(scope: Scope) -> tuple[bytes, bool]:
     if client is not None:
         # the true peer, for access rules; what a client itself says under this name is dropped
         lines.append(b"%b: %b" % (PEER_HEADER, str(client[0]).encode("ascii", "replace")))
+    if root:
+        lines.append(b"%b: %b" % (ROOT_HEADER, root))
     lines.append(b"connection: close")
     return b"\r\n".join(lines) + b"\r\n\r\n", chunked
 

@@ -5,7 +5,6 @@ socket (imported after the workers are ready, so that it does not delay them), a
 models that are not compiled, started by the first connection to its socket.
 """
 
-import os
 import select
 import signal
 import socket
@@ -13,11 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from hashlib import sha256
 from pathlib import Path
 
 from timonel.installs import brings_native
-from timonel.serving.processes.children import Child, Command, State
+from timonel.serving.processes.children import Child, Command, end_all
 from timonel.serving.processes.drainers import DrainerFactory, DrainerThreads
 from timonel.serving.processes.launch import (
     ServeConfig,
@@ -26,10 +24,10 @@ from timonel.serving.processes.launch import (
     worker_command,
 )
 from timonel.serving.processes.notices import Notice, OnNotice
-from timonel.serving.processes.ports import BACKLOG, listen, require_allowed
+from timonel.serving.processes.ports import BACKLOG, listen, listen_privately, require_allowed
 from timonel.serving.processes.presence import Presence
+from timonel.serving.processes.reports import ProcessReports, owner_name
 from timonel.serving.processes.slots import Ownership, StateFolder
-from timonel.store.control import ProcessReport, forget_process, report_processes
 from timonel.store.engine import make_engine
 
 __all__ = ["ServeConfig", "Supervisor"]
@@ -147,8 +145,8 @@ class _Run:
             notify=notify,
         )
         self._engine = make_engine(config.database_url)
-        self._reported: set[str] = set()
-        self._presence = Presence(self._report, notify)
+        reports = ProcessReports(self._engine, config.project, self._owner)
+        self._presence = Presence(reports, notify)
         self._workers = [self._make_worker(index) for index in range(self._n_workers)]
         self._others = list(self._make_others())
 
@@ -186,14 +184,14 @@ class _Run:
         began = time.monotonic()
         self._notify(Notice.STOPPING, {})
         self._listener.close()
-        self._end(self._workers, FINISH_S, hastened)
+        end_all(self._workers, FINISH_S, hastened)
         for child in self._others:
             child.signal(signal.SIGTERM)
         left = self._drainers.finish(DRAIN_S, hastened)
         if left:
             facts = {"n_bytes": left, "folder": str(self._places.spool)}
             self._notify(Notice.UNDRAINED, facts)
-        self._end(self._others, FINISH_S, hastened)
+        end_all(self._others, FINISH_S, hastened)
         self._presence.update(())
         self._presence.stop(1.0)
         self._engine.dispose()
@@ -206,21 +204,6 @@ class _Run:
         ready.set()
         facts = {"url": self._url, "n_workers": len(self._workers), "seconds": seconds}
         self._notify(Notice.READY, facts)
-
-    def _end(
-        self, children: Sequence[Child], timeout_s: float, hastened: Callable[[], bool]
-    ) -> None:
-        until = time.monotonic() + timeout_s
-        for child in children:
-            child.signal(signal.SIGTERM)
-        left = [child for child in children if not child.reap()]
-        while left:
-            for child in left:
-                if time.monotonic() > until or hastened():
-                    child.signal(signal.SIGKILL)
-                child.kill_if_silent(time.monotonic_ns())
-            time.sleep(0.01)
-            left = [child for child in left if not child.reap()]
 
     def _make_worker(self, index: int) -> Child:
         pool = self._pool_listener
@@ -255,32 +238,7 @@ class _Run:
         """
         if not self._settings.native_processes or not brings_native():
             return None
-        path = self._places.socket("native")
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
-        path.chmod(0o600)
-        listener.listen(BACKLOG)
-        return listener
-
-    def _report(self, states: Sequence[State]) -> None:
-        """Store which workers answer, with which generation, and take the others off the list."""
-        project = self._config.project
-        answering = {f"{self._owner}-{state.name}": state for state in states if state.ready}
-        if answering:
-            reports = [
-                ProcessReport(process_id, state.role, state.generation, pid=state.pid)
-                for process_id, state in answering.items()
-            ]
-            report_processes(self._engine, project, reports)
-        for process_id in self._reported - set(answering):
-            forget_process(self._engine, project, process_id)
-        self._reported = set(answering)
-
-
-def owner_name(state: Path) -> str:
-    """Name this state folder among all hosts; the same at each start."""
-    return f"{socket.gethostname()[:32]}-{sha256(os.fsencode(state)).hexdigest()[:8]}"
+        return listen_privately(self._places.socket("native"), BACKLOG)
 
 
 def _url(host: str, listener: socket.socket) -> str:

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,6 +218,21 @@ class Child:
         self._reader.join(0.2)
         if process.stdout is not None and not self._reader.is_alive():
             process.stdout.close()
+
+
+def end_all(children: Sequence[Child], timeout_s: float, hastened: Callable[[], bool]) -> None:
+    """Ask children to end, wait for them, and kill those that do not in time or fall silent."""
+    until = time.monotonic() + timeout_s
+    for child in children:
+        child.signal(signal.SIGTERM)
+    left = [child for child in children if not child.reap()]
+    while left:
+        for child in left:
+            if time.monotonic() > until or hastened():
+                child.signal(signal.SIGKILL)
+            child.kill_if_silent(time.monotonic_ns())
+        time.sleep(0.01)
+        left = [child for child in left if not child.reap()]
 
 
 def python(module: str, *arguments: str) -> tuple[str, ...]:

@@ -44,9 +44,27 @@ def worker_command(
     native_socket: Path | None,
 ) -> Command:
     """Give the command of one predict worker; ``listener`` is an inherited file descriptor."""
+    orders = worker_orders(
+        config, index, control_socket=control_socket, native_socket=native_socket
+    )
+    heartbeat = StateFolder(config.state).heartbeat(index)
+    return Command(
+        name=f"worker-{index}",
+        role="predict",
+        argv=python("timonel.serving.worker", str(listener), str(heartbeat)),
+        orders=encode(orders),
+        fds=(listener,),
+        heartbeat=heartbeat,
+    )
+
+
+def worker_orders(
+    config: ServeConfig, index: int, *, control_socket: Path | None, native_socket: Path | None
+) -> WorkerConfig:
+    """Give what a process that answers has to know: a worker, or one that embeds us."""
     places, settings = StateFolder(config.state), config.settings
     key = settings.admin_key
-    orders = WorkerConfig(
+    return WorkerConfig(
         project=config.project,
         database_url=config.database_url,
         artifacts=places.artifacts,
@@ -64,15 +82,6 @@ def worker_command(
         admin_key_sha256=None if key is None else sha256(key.encode()).hexdigest(),
         language=settings.language,
         cors_origins=settings.cors_origins,
-    )
-    heartbeat = places.heartbeat(index)
-    return Command(
-        name=f"worker-{index}",
-        role="predict",
-        argv=python("timonel.serving.worker", str(listener), str(heartbeat)),
-        orders=encode(orders),
-        fds=(listener,),
-        heartbeat=heartbeat,
     )
 
 

@@ -89,6 +89,16 @@ def listen(host: str, port: int, *, patience_s: float = 3.0) -> socket.socket:
         time.sleep(0.05)
 
 
+def listen_privately(path: Path, backlog: int) -> socket.socket:
+    """Listen on a Unix socket that only this user may open, in a dead process's place."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(backlog)
+    return listener
+
+
 def next_free(host: str, port: int) -> int:
     """Find a port above ``port`` that can be bound now; 0 (any) where a hundred are taken."""
     for candidate in range(port + 1, min(port + 101, 65_536)):
