@@ -168,6 +168,7 @@ def _version_row(version: "ModelVersion", app: "App", zone: ZoneInfo) -> list[An
         _with_interval(main),
         number(version.metrics.get("baseline")),
         version.lineage.get("n_train"),
+        version.lineage.get("serving", {}).get("predictor"),
         _moment(version.created_at, zone),
         version.created_by,
     ]

@@ -97,8 +97,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "es": "Aún no hay versiones. `timonel train {model}` crea la primera.",
     },
     "versions_headings": {
-        "en": "version|stage|alias|metric|value|baseline|trained on|created|by",
-        "es": "versión|etapa|alias|métrica|valor|línea base|filas|creada|por",
+        "en": "version|stage|alias|metric|value|baseline|trained on|serves as|created|by",
+        "es": "versión|etapa|alias|métrica|valor|línea base|filas|sirve como|creada|por",
     },
     "history_headings": {
         "en": "when|version|from|to|who|why",

@@ -72,8 +72,64 @@ def lightgbm(**parameters: Any) -> Recipe:
     return Recipe(name="lightgbm", parameters=parameters, native_missing=True)
 
 
+def hist_gradient_boosting(*, categorical: bool = False, **parameters: Any) -> Recipe:
+    """Histogram gradient boosting (scikit-learn), missing values handled by the trees.
+
+    Parameters
+    ----------
+    categorical : bool
+        Categories stay one column each, split by sets of their values (at most 255); such a model
+        has no compiled form and is served by scikit-learn itself, in the native pool.
+    """
+    return Recipe(
+        name="hist_gradient_boosting",
+        parameters={**parameters, "categorical": categorical},
+        encoding="ordinal" if categorical else "onehot",
+        native_missing=True,
+    )
+
+
+def stacking(**parameters: Any) -> Recipe:
+    """Stacking: a logistic or ridge regression over the four members of ``voting``.
+
+    ``folds`` (default 5): the final model learns from what the four say of rows they were not
+    fitted on. ``members``: parameters of single ones, such as ``{"xgboost": {"max_depth": 4}}``.
+    """
+    return Recipe(name="stacking", parameters=parameters)
+
+
+def calibrated(
+    of: Recipe, *, method: Literal["sigmoid", "isotonic"] = "sigmoid", folds: int = 3
+) -> Recipe:
+    """Another recipe whose probabilities are calibrated on folds it was not fitted on.
+
+    Parameters
+    ----------
+    of : Recipe
+        Of classes, one of this module.
+    method : {"sigmoid", "isotonic"}
+        Isotonic steps are too steep for compiled scores: such a model stays native.
+    folds : int
+    """
+    if of.build is not None or of.name in {"automatic", "calibrated"}:
+        raise InvalidDeclaration(
+            object="recipes.calibrated(of)",
+            found=of.name,
+            expected="a named recipe of classes, such as recipes.xgboost()",
+        )
+    return Recipe(
+        name="calibrated",
+        parameters={"of": of.name, "given": of.parameters, "method": method, "folds": folds},
+        encoding=of.encoding,
+        native_missing=of.native_missing,
+    )
+
+
 def voting(**parameters: Any) -> Recipe:
-    """Soft voting of XGBoost, LightGBM, random forest and gradient boosting, weights 3, 3, 1, 2."""
+    """Soft voting of XGBoost, LightGBM, random forest and gradient boosting, weights 3, 3, 1, 2.
+
+    ``members``: parameters of single ones, such as ``{"xgboost": {"n_estimators": 500}}``.
+    """
     return Recipe(name="voting", parameters=parameters)
 
 

@@ -1,8 +1,9 @@
 """From a fitted estimator to a form that serves without its library.
 
-The ways, in order: a linear closed form; trees read by us into ONNX (also weighted votes of
-several); the public converter on whatever else; native. A way counts only if it passes the parity
-gate (`timonel.runtime.parity`); what was refused, and why, is kept with the version.
+The ways, in order: a linear closed form; trees read by us into ONNX (also several of them, mixed
+by a vote, by sigmoid calibration or by a linear model on top); the public converter on whatever
+else; native. A way counts only if it passes the parity gate (`timonel.runtime.parity`); what was
+refused, and why, is kept with the version.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,18 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timonel.runtime.ensembles import NotCompilable, full_name, read_ensemble
+from timonel.runtime.explain.stored import ARTIFACT as EXPLANATION
+from timonel.runtime.explain.stored import Stored, of_linear, of_rows, of_trees
 from timonel.runtime.featuriser import Featuriser, FloatMatrix, Value
 from timonel.runtime.graphs import OnnxScores
 from timonel.runtime.linear import LinearForm
 from timonel.runtime.parity import Rows, Verdict, judge
 from timonel.runtime.predictors import Scores
-from timonel.runtime.trees import OPSET, OPSET_ML, graph
+from timonel.runtime.trees import OPSET, OPSET_ML, Ensemble, graph, linear_graph
 
 _LOGISTIC = frozenset({"LogisticRegression", "LogisticRegressionCV"})
 _LEAST_SQUARES = frozenset(
     {"Ridge", "RidgeCV", "LinearRegression", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV"}
 )
-_VOTES = frozenset({"VotingClassifier", "VotingRegressor"})
+_MIXED = frozenset({"VotingClassifier", "VotingRegressor", "CalibratedClassifierCV"})
+_STACKS = frozenset({"StackingClassifier", "StackingRegressor"})
 _MAX_GRAPH_BYTES = 256 << 20
 
 
@@ -59,6 +63,7 @@ class _Candidate:
     artifacts: dict[str, bytes]
     scores: Scores
     split_points: NDArray[np.float64] | None = None
+    explained: Stored | None = None
 
 
 def estimator_outputs(estimator: Any, matrix: Any, *, classifier: bool) -> FloatMatrix:
@@ -93,7 +98,8 @@ def compile_estimator(
     Returns
     -------
     Compiled
-        With kind ``native`` (and no artifacts) where no way passed.
+        With kind ``native`` where no way passed. Among its artifacts is what explains answers
+        (`timonel.runtime.explain.stored`).
     """
     featuriser = Featuriser.from_plan(plan)
 
@@ -105,7 +111,7 @@ def compile_estimator(
 
     refused: list[dict[str, str]] = []
     verdict = Verdict()
-    for way, make in _ways(estimator, plan, featuriser, classifier=classifier):
+    for way, make in _ways(estimator, plan, featuriser, rows, classifier=classifier):
         try:
             candidate = make()
         except NotCompilable as error:
@@ -121,21 +127,23 @@ def compile_estimator(
             split_points=candidate.split_points,
         )
         if verdict.passed:
+            explained = candidate.explained or of_rows(rows.clean)
             return Compiled(
                 candidate.kind,
                 candidate.plan,
-                candidate.artifacts,
+                {**candidate.artifacts, EXPLANATION: explained.encode()},
                 verdict.to_json(way=way, refused=refused),
                 candidate.scores,
             )
         refused.append({"way": way, "why": str(verdict.why)})
-    return Compiled("native", plan, {}, verdict.to_json(way="native", refused=refused))
+    kept = {EXPLANATION: of_rows(rows.clean).encode()}
+    return Compiled("native", plan, kept, verdict.to_json(way="native", refused=refused))
 
 
 def _ways(
-    estimator: Any, plan: dict[str, Any], featuriser: Featuriser, *, classifier: bool
+    estimator: Any, plan: dict[str, Any], featuriser: Featuriser, rows: Rows, *, classifier: bool
 ) -> Iterator[tuple[str, Callable[[], _Candidate]]]:
-    yield "linear", lambda: _linear(estimator, plan)
+    yield "linear", lambda: _linear(estimator, plan, rows)
     if any(step["kind"] == "tfidf" for step in plan["steps"]) and featuriser.n_columns > 5000:
         return  # a dense row of that width is slower than the native estimator
     yield "trees", lambda: _trees(estimator, plan, featuriser.n_columns)
@@ -145,7 +153,16 @@ def _ways(
     )
 
 
-def _linear(estimator: Any, plan: dict[str, Any]) -> _Candidate:
+def _linear(estimator: Any, plan: dict[str, Any], rows: Rows) -> _Candidate:
+    form = _linear_form(estimator)
+    # in float64, whatever the estimator was trained on: there are no splits to miss
+    full = {**plan, "precision": "float64", "linear": form}
+    explained = of_linear(Featuriser.from_plan(full), rows.clean)
+    scores = LinearForm.from_plan(form)
+    return _Candidate("linear", "linear", full, {}, scores, explained=explained)
+
+
+def _linear_form(estimator: Any) -> dict[str, Any]:
     name = type(estimator).__name__
     if not full_name(estimator).startswith("sklearn.") or name not in _LOGISTIC | _LEAST_SQUARES:
         raise NotCompilable(f"{full_name(estimator)} is not linear")
@@ -155,46 +172,101 @@ def _linear(estimator: Any, plan: dict[str, Any]) -> _Candidate:
     link = "identity"
     if name in _LOGISTIC:
         link = "sigmoid" if len(coef) == 1 else "softmax"
-    form = {"coef": coef.tolist(), "intercept": intercept.tolist(), "link": link}
-    # in float64, whatever the estimator was trained on: there are no splits to miss
-    full = {**plan, "precision": "float64", "linear": form}
-    return _Candidate("linear", "linear", full, {}, LinearForm.from_plan(form))
+    return {"coef": coef.tolist(), "intercept": intercept.tolist(), "link": link}
 
 
 def _trees(estimator: Any, plan: dict[str, Any], n_columns: int) -> _Candidate:
     members = []
     artifacts: dict[str, bytes] = {}
-    points = []
-    for at, (weight, member) in enumerate(_members(estimator, 1.0)):
-        ensemble = read_ensemble(member)
+    points = [np.zeros((0, 2))]
+    read: list[tuple[float, Ensemble]] = []
+    final, parts = _parts_of(estimator)
+    for at, part in enumerate(parts):
         name = f"member-{at}.onnx"
-        entry = {"artifact": name, "weight": weight, "link": ensemble.link, "output": "y"}
-        # inputs that were rounded to float32, in training too, need no ranks
-        double = ensemble.double and plan["precision"] == "float64"
-        points.append(ensemble.split_points(double=double))
-        if double:
-            ensemble, entry["cuts"] = ensemble.ranked(n_columns)
-        artifacts[name] = graph(ensemble, n_columns)
+        entry: dict[str, Any] = {"artifact": name, "weight": part.weight, "output": "y"}
+        if part.calibration is not None:
+            entry["calibration"] = part.calibration
+        if _is_linear(part.estimator):
+            form = _linear_form(part.estimator)
+            entry["link"] = form["link"]
+            artifacts[name] = linear_graph(form, n_columns)
+        else:
+            ensemble = read_ensemble(part.estimator)
+            read.append((part.weight, ensemble))
+            entry["link"] = ensemble.link
+            # inputs that were rounded to float32, in training too, need no ranks
+            double = ensemble.double and plan["precision"] == "float64"
+            points.append(ensemble.split_points(double=double))
+            if double:
+                ensemble, entry["cuts"] = ensemble.ranked(n_columns)
+            artifacts[name] = graph(ensemble, n_columns)
         if len(artifacts[name]) > _MAX_GRAPH_BYTES:
-            raise NotCompilable(f"the graph of {full_name(member)} is over 256 MiB")
+            raise NotCompilable(f"the graph of {full_name(part.estimator)} is over 256 MiB")
         members.append(entry)
-    scores = OnnxScores(members, list(artifacts.values()))
-    return _Candidate(
-        "trees", "onnx", {**plan, "members": members}, artifacts, scores, np.vstack(points)
-    )
+    full = {**plan, "members": members} | ({} if final is None else {"final": final})
+    scores = OnnxScores(members, list(artifacts.values()), final)
+    sums = final is None and len(read) == len(parts) and not any(p.calibration for p in parts)
+    explained = of_trees(read) if sums else None
+    return _Candidate("trees", "onnx", full, artifacts, scores, np.vstack(points), explained)
 
 
-def _members(estimator: Any, weight: float) -> Iterator[tuple[float, Any]]:
-    """Take a soft vote apart into its weighted members; anything else is its own one member."""
-    if type(estimator).__name__ not in _VOTES or not full_name(estimator).startswith("sklearn."):
-        yield weight, estimator
-        return
-    if getattr(estimator, "voting", "soft") != "soft":
-        raise NotCompilable("a hard vote gives no probabilities")
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One estimator among those whose outputs are mixed."""
+
+    weight: float
+    estimator: Any
+    calibration: dict[str, Any] | None = None
+
+
+def _is_linear(estimator: Any) -> bool:
+    return type(estimator).__name__ in _LOGISTIC | _LEAST_SQUARES
+
+
+def _parts_of(estimator: Any) -> tuple[dict[str, Any] | None, list[_Part]]:
+    """Take a stack apart into the model on top and its parts; others have parts only."""
+    if type(estimator).__name__ not in _STACKS or not full_name(estimator).startswith("sklearn."):
+        return None, list(_mixed(estimator, 1.0))
+    if estimator.passthrough:
+        raise NotCompilable("stacking with `passthrough`")
+    usual = "predict_proba" if hasattr(estimator, "classes_") else "predict"
+    if set(estimator.stack_method_) != {usual}:
+        raise NotCompilable(f"stacking by {', '.join(sorted(set(estimator.stack_method_)))}")
+    final = _linear_form(estimator.final_estimator_)
+    # of two probabilities that sum to 1 the model on top sees the second
+    final["skip"] = int(len(getattr(estimator, "classes_", ())) == 2)
     fitted = estimator.estimators_
-    weights = np.ones(len(fitted)) if estimator.weights is None else np.asarray(estimator.weights)
-    for share, member in zip(weights / weights.sum(), fitted, strict=True):
-        yield from _members(member, weight * float(share))
+    return final, [_Part(1.0 / len(fitted), member) for member in fitted]
+
+
+def _mixed(estimator: Any, weight: float) -> Iterator[_Part]:
+    """Take votes and calibrations apart; anything else is its own one part."""
+    name = type(estimator).__name__
+    if not full_name(estimator).startswith("sklearn.") or name not in _MIXED:
+        yield _Part(weight, estimator)
+    elif name == "CalibratedClassifierCV":
+        fitted = estimator.calibrated_classifiers_
+        for one in fitted:
+            yield _Part(weight / len(fitted), one.estimator, _sigmoids(one))
+    else:
+        if getattr(estimator, "voting", "soft") != "soft":
+            raise NotCompilable("a hard vote gives no probabilities")
+        fitted = estimator.estimators_
+        given = estimator.weights
+        weights = np.ones(len(fitted)) if given is None else np.asarray(given)
+        for share, member in zip(weights / weights.sum(), fitted, strict=True):
+            yield from _mixed(member, weight * float(share))
+
+
+def _sigmoids(calibrated: Any) -> dict[str, Any]:
+    if calibrated.method != "sigmoid":
+        raise NotCompilable(f"{calibrated.method} calibration: only sigmoids are smooth enough")
+    margins = hasattr(calibrated.estimator, "decision_function")
+    return {
+        "on": "margin" if margins else "probability",
+        "slope": [float(one.a_) for one in calibrated.calibrators],
+        "offset": [float(one.b_) for one in calibrated.calibrators],
+    }
 
 
 def _converted(

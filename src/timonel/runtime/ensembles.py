@@ -94,6 +94,7 @@ def _xgboost_tree(tree: dict[str, Any], output: int) -> Tree:
         tree["right_children"],
         [bool(value) for value in tree["default_left"]],
         single_output_leaves(feature, lambda at: conditions[at], output),
+        tree["sum_hessian"],
     )
 
 
@@ -129,13 +130,13 @@ def _lightgbm(estimator: Any) -> Ensemble:
 
 
 def _lightgbm_tree(root: dict[str, Any], output: int) -> Tree:
-    tree = Tree([], [], [], [], [], {})
+    tree = Tree([], [], [], [], [], {}, [])
     nodes: Any = tree  # filled in place, while it is built
     queue = [root]
     for at, node in enumerate(queue):  # grows as it goes
         if "split_feature" not in node:
             tree.leaves[at] = [(output, float(node["leaf_value"]))]
-            entry = (-1, 0.0, 0, 0, False)
+            entry = (-1, 0.0, 0, 0, False, node.get("leaf_count", root.get("internal_count", 1)))
         else:
             if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
                 raise NotCompilable(f"LightGBM split {node['decision_type']}")
@@ -152,9 +153,17 @@ def _lightgbm_tree(root: dict[str, Any], output: int) -> Tree:
                 len(queue) - 2,
                 len(queue) - 1,
                 goes_left,
+                node["internal_count"],
             )
         for column, value in zip(
-            (nodes.feature, nodes.threshold, nodes.left, nodes.right, nodes.missing_left),
+            (
+                nodes.feature,
+                nodes.threshold,
+                nodes.left,
+                nodes.right,
+                nodes.missing_left,
+                nodes.cover,
+            ),
             entry,
             strict=True,
         ):
@@ -182,6 +191,7 @@ def _sklearn_tree(fitted: Any, leaves: Callable[[int], list[tuple[int, float]]])
         inner.children_right.tolist(),
         [bool(value) for value in inner.missing_go_to_left],
         {at: leaves(at) for at, column in enumerate(feature) if column < 0},
+        inner.weighted_n_node_samples.tolist(),
     )
 
 
@@ -250,6 +260,7 @@ def _hist_gradient_boosting(estimator: Any) -> Ensemble:
                     nodes["right"].tolist(),
                     [bool(value) for value in nodes["missing_go_to_left"]],
                     single_output_leaves(feature, values.__getitem__, output),
+                    nodes["count"].tolist(),
                 )
             )
     base = np.ravel(estimator._baseline_prediction).tolist()

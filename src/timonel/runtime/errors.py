@@ -1,6 +1,6 @@
 """What can go wrong between an artifact and an answer."""
 
-from timonel.errors import Corrupt, ProjectFault, Text, TimonelError, Unavailable
+from timonel.errors import Conflict, Corrupt, ProjectFault, Text, TimonelError, Unavailable
 
 
 class InvalidOutput(TimonelError):
@@ -181,5 +181,41 @@ class OtherLibrary(Corrupt):
             "No se puede cargar el artefacto del modelo {model}: se hizo con {library} {found} y "
             "aquí está {expected}.",
             "Instale {library} {found}, o entrene la versión de nuevo.",
+        ),
+    }
+
+
+class NotAdditive(Corrupt):
+    """Contributions that do not add up to the answer they are to explain."""
+
+    code = "explanation_not_additive"
+    texts = {
+        "en": Text(
+            "Cannot explain this answer of model {model}: base and contributions give {found}, "
+            "the model gives {expected}.",
+            "Train the version again; until then its answers stand, but not this explanation.",
+        ),
+        "es": Text(
+            "No se puede explicar esta respuesta del modelo {model}: base y contribuciones dan "
+            "{found}, el modelo da {expected}.",
+            "Entrene la versión de nuevo; hasta entonces valen sus respuestas, no esta "
+            "explicación.",
+        ),
+    }
+
+
+class NoExplanation(Conflict):
+    """A version with which nothing was stored to explain its answers."""
+
+    code = "explanation_not_stored"
+    texts = {
+        "en": Text(
+            "Cannot explain answers of {model}@{version}: nothing was stored with it to do so.",
+            "Run `timonel train {model}`: versions of this release can be explained.",
+        ),
+        "es": Text(
+            "No se pueden explicar las respuestas de {model}@{version}: no se guardó nada para "
+            "ello.",
+            "Ejecute `timonel train {model}`: las versiones de esta entrega se pueden explicar.",
         ),
     }

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from timonel.runtime.featuriser import Featuriser, FloatMatrix, Value
-from timonel.runtime.linear import apply_link
+from timonel.runtime.linear import apply_link, sigmoid
 
 _CHUNK = 4096
 
@@ -32,21 +32,31 @@ def session(graph: bytes) -> Any:
 
 
 class OnnxScores:
-    """The weighted mean of its members' outputs; usually there is one member.
+    """The weighted mean of its members' outputs, or a linear model over them; usually one member.
 
     Parameters
     ----------
     members : list of dict
         ``weight`` (they sum to 1), ``link`` (identity, sigmoid, softmax, exp), ``output`` (name);
-        ``cuts`` where the graph counts ranks (`timonel.runtime.trees.Ensemble.ranked`).
+        ``cuts`` where the graph counts ranks (`timonel.runtime.trees.Ensemble.ranked`);
+        ``calibration`` (of `calibrated`) where it was calibrated by sigmoids.
     graphs : list of bytes
         The members' graphs; input ``x`` float32, shape (n_rows, n_columns).
+    final : dict or None
+        The model over the members (stacking): ``coef``, ``intercept``, ``link``; ``skip``: how
+        many first outputs of each member it does not see.
     """
 
-    __slots__ = ("_members", "_wide")
+    __slots__ = ("_final", "_members", "_plain", "_wide")
 
-    def __init__(self, members: Sequence[dict[str, Any]], graphs: Sequence[bytes]) -> None:
+    def __init__(
+        self,
+        members: Sequence[dict[str, Any]],
+        graphs: Sequence[bytes],
+        final: dict[str, Any] | None = None,
+    ) -> None:
         self._wide = any("cuts" in member for member in members)
+        self._final = final
         self._members = []
         for member, graph in zip(members, graphs, strict=True):
             opened = session(graph)
@@ -58,16 +68,18 @@ class OnnxScores:
                     member["link"],
                     float(member["weight"]),
                     member.get("cuts"),
+                    member.get("calibration"),
                 )
             )
+        self._plain = len(members) == 1 and final is None and "calibration" not in members[0]
 
     def row(self, featuriser: Featuriser, values: Sequence[Value]) -> list[float]:
         """Give the outputs of one row."""
         if self._wide:
             return self._row_of_ranks(featuriser.row(values))
         matrix = np.frombuffer(featuriser.row32(values), dtype=np.float32).reshape(1, -1)
-        if len(self._members) == 1:
-            run, names, feed, link, _, _ = self._members[0]
+        if self._plain:
+            run, names, feed, link, *_ = self._members[0]
             return apply_link(link, run(names, {feed: matrix})[0][0].tolist())
         return self._mixed(matrix)[0]
 
@@ -83,10 +95,9 @@ class OnnxScores:
         return np.array(self._mixed(matrix))
 
     def _row_of_ranks(self, row: list[float]) -> list[float]:
-        cuts = self._members[0][-1]
-        if len(self._members) > 1 or cuts is None:
+        run, names, feed, link, _, cuts, _ = self._members[0]
+        if not self._plain or cuts is None:
             return self._mixed(np.array([row]))[0]
-        run, names, feed, link, _, _ = self._members[0]
         ranks = array(
             "f", [x if x != x else bisect_left(own, x) for own, x in zip(cuts, row, strict=True)]
         )
@@ -94,19 +105,63 @@ class OnnxScores:
         return apply_link(link, run(names, {feed: matrix})[0][0].tolist())
 
     def _mixed(self, matrix: FloatMatrix | NDArray[np.float32]) -> list[list[float]]:
-        mixed: list[list[float]] = []
-        for run, names, feed, link, weight, cuts in self._members:
+        said = []
+        for run, names, feed, link, _, cuts, calibration in self._members:
             fed = _float32(matrix) if cuts is None else _ranks(matrix, cuts)
-            outputs = [apply_link(link, row) for row in run(names, {feed: fed})[0].tolist()]
-            if len(self._members) == 1:
-                return outputs
-            if not mixed:
-                mixed = [[weight * value for value in row] for row in outputs]
+            margins = run(names, {feed: fed})[0].tolist()
+            if calibration is None:
+                said.append([apply_link(link, row) for row in margins])
             else:
-                for total, row in zip(mixed, outputs, strict=True):
-                    for at, value in enumerate(row):
-                        total[at] += weight * value
-        return mixed
+                said.append([calibrated(calibration, link, row) for row in margins])
+        if self._final is not None:
+            return [stacked(self._final, parts) for parts in zip(*said, strict=True)]
+        if len(said) == 1:
+            return said[0]
+        weights = [member[4] for member in self._members]
+        return [mean_of(weights, parts) for parts in zip(*said, strict=True)]
+
+
+def mean_of(weights: Sequence[float], parts: Sequence[Sequence[float]]) -> list[float]:
+    """Give the weighted mean of the members' outputs; the weights sum to 1."""
+    total = [0.0] * len(parts[0])
+    for weight, row in zip(weights, parts, strict=True):
+        for at, value in enumerate(row):
+            total[at] += weight * value
+    return total
+
+
+def calibrated(calibration: dict[str, Any], link: str, margins: list[float]) -> list[float]:
+    """Apply sigmoids to a member's scores, one a class, and make them sum to 1 again.
+
+    Parameters
+    ----------
+    calibration : dict
+        ``on``: "margin" or "probability", what the sigmoids were fitted on; ``slope`` and
+        ``offset``, one a class (one alone for two classes): ``1 / (1 + exp(slope x + offset))``.
+    link : str
+        Of the member.
+    margins : list of float
+    """
+    scores = margins if calibration["on"] == "margin" else apply_link(link, margins)
+    slopes, offsets = calibration["slope"], calibration["offset"]
+    if len(slopes) == 1:
+        return sigmoid(-(slopes[0] * scores[-1] + offsets[0]))
+    shares = [
+        sigmoid(-(slope * score + offset))[1]
+        for slope, score, offset in zip(slopes, scores, offsets, strict=True)
+    ]
+    total = sum(shares)
+    return [share / total if total else 1.0 / len(shares) for share in shares]
+
+
+def stacked(final: dict[str, Any], parts: Sequence[Sequence[float]]) -> list[float]:
+    """Ask the linear model over the members' outputs."""
+    seen = [value for part in parts for value in part[final["skip"] :]]
+    margins = [
+        intercept + sum(weight * value for weight, value in zip(weights, seen, strict=True))
+        for weights, intercept in zip(final["coef"], final["intercept"], strict=True)
+    ]
+    return apply_link(final["link"], margins)
 
 
 def _float32(matrix: NDArray[Any]) -> NDArray[np.float32]:

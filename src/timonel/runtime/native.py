@@ -29,6 +29,7 @@ REVIEWED = frozenset(
     {
         "builtins.object",
         "collections.OrderedDict",
+        "functools.partial",  # its function is looked at by itself
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "lightgbm.sklearn.LGBMRegressor",
@@ -67,6 +68,7 @@ REVIEWED = frozenset(
         "sklearn.preprocessing._label.LabelEncoder",
         "sklearn.tree._tree.Tree",
         "sklearn.utils._bunch.Bunch",
+        "sklearn.utils.validation.check_array",
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",
         "xgboost.sklearn.XGBRegressor",

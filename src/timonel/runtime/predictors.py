@@ -147,7 +147,8 @@ def load_predictor(manifest: ServingManifest, artifact: ArtifactGetter) -> Predi
         if "feeds" in plan:
             fed = FedGraph(plan["feeds"], plan["members"][0], graphs[0])
             return compiled_predictor(manifest, plan, fed)
-        return compiled_predictor(manifest, plan, OnnxScores(plan["members"], graphs))
+        scores = OnnxScores(plan["members"], graphs, plan.get("final"))
+        return compiled_predictor(manifest, plan, scores)
     raise UnreadablePlan(
         object="manifest",
         model=manifest.model,

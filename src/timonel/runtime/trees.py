@@ -34,6 +34,9 @@ class Tree:
         Where a NaN goes.
     leaves : dict of int to list of (output, weight)
         What each leaf adds.
+    cover : sequence of float
+        How much of the training part came to each node, as the library weighs it (rows, or their
+        Hessians); () where nothing is known. Only explanations look at it.
     """
 
     feature: Sequence[int]
@@ -42,6 +45,7 @@ class Tree:
     right: Sequence[int]
     missing_left: Sequence[bool]
     leaves: dict[int, list[tuple[int, float]]]
+    cover: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,33 @@ def graph(ensemble: Ensemble, n_columns: int) -> bytes:
     model = helper.make_model(
         helper.make_graph([node], "trees", inputs, outputs),
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", OPSET_ML)],
+        ir_version=8,
+        producer_name="timonel",
+    )
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def linear_graph(form: dict[str, Any], n_columns: int) -> bytes:
+    """Write a linear form as an ONNX graph of its margins, for a member among others.
+
+    Input ``x`` (n, n_columns), output ``y`` (n, outputs), both float32; the link is not part of it.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.array(form["coef"], dtype=np.float32).T.copy()
+    start = np.array(form["intercept"], dtype=np.float32)
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"])]
+    width = len(form["intercept"])
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "linear",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, n_columns])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, width])],
+            [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(start, "b")],
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=8,
         producer_name="timonel",
     )

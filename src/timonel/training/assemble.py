@@ -56,9 +56,10 @@ def assemble(
     """Give the manifest (without self-test), its artifacts, and the predictor they make."""
     plan, artifacts = compiled.plan, dict(compiled.artifacts)
     if compiled.scores is None:
-        artifacts = dump(fitted.estimator, model=model.name, allow_pickle=model.allow_pickle)
+        dumped = dump(fitted.estimator, model=model.name, allow_pickle=model.allow_pickle)
+        artifacts |= dumped
         native = {
-            "artifact": next(iter(artifacts)),
+            "artifact": next(iter(dumped)),
             "allow_pickle": model.allow_pickle,
             "libraries": library_versions(),
         }

@@ -12,11 +12,13 @@ from typing import Any
 from timonel.errors import closest
 from timonel.project.model import Model, Task
 from timonel.project.recipes import Recipe, recipe_of
-from timonel.schema.features import Text
+from timonel.schema.features import Category, Text, Timestamp
 from timonel.training.errors import RecipeFailed
 
-Build = Callable[[bool, int, dict[str, Any]], Any]
+Build = Callable[[Model, int, dict[str, Any]], Any]
 VOTING_WEIGHTS = (3, 3, 1, 2)
+FOUR = ("xgboost", "lightgbm", "random_forest", "gradient_boosting")
+_CALENDAR_COLUMNS = 3
 
 
 def resolve(model: Model) -> Recipe:
@@ -48,7 +50,7 @@ def build(recipe: Recipe, model: Model, seed: int) -> Any:
             expected=f"one of {closest(recipe.name, sorted(_BUILDERS))}",
         )
     try:
-        return make(model.task != Task.REGRESSION, seed, recipe.parameters)
+        return make(model, seed, recipe.parameters)
     except (TypeError, ValueError) as error:
         raise RecipeFailed(
             model=model.name,
@@ -58,41 +60,41 @@ def build(recipe: Recipe, model: Model, seed: int) -> Any:
         ) from error
 
 
-def _logistic(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
+def _logistic(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    if not classifier:
+    if not _of_classes(model):
         message = "it is for classes; a regression is served by recipes.ridge()"
         raise ValueError(message)
     return LogisticRegression(**{"C": 1.0, "max_iter": 2000, "random_state": seed, **parameters})
 
 
-def _ridge(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
+def _ridge(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
     from sklearn.linear_model import Ridge
 
-    if classifier:
+    if _of_classes(model):
         message = "it is for numbers; classes are served by recipes.logistic()"
         raise ValueError(message)
     return Ridge(**{"alpha": 1.0, "random_state": seed, **parameters})
 
 
-def _random_forest(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
+def _random_forest(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
     fixed = {"n_estimators": 200, "min_samples_leaf": 2, "random_state": seed, "n_jobs": 1}
-    kind = RandomForestClassifier if classifier else RandomForestRegressor
+    kind = RandomForestClassifier if _of_classes(model) else RandomForestRegressor
     return kind(**{**fixed, **parameters})
 
 
-def _gradient_boosting(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
+def _gradient_boosting(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
     from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
     fixed = {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 3, "random_state": seed}
-    kind = GradientBoostingClassifier if classifier else GradientBoostingRegressor
+    kind = GradientBoostingClassifier if _of_classes(model) else GradientBoostingRegressor
     return kind(**{**fixed, **parameters})
 
 
-def _xgboost(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
+def _xgboost(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
     from xgboost import XGBClassifier, XGBRegressor
 
     fixed = {
@@ -105,10 +107,11 @@ def _xgboost(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
         "random_state": seed,
         "n_jobs": 1,
     }
-    return (XGBClassifier if classifier else XGBRegressor)(**{**fixed, **parameters})
+    kind = XGBClassifier if _of_classes(model) else XGBRegressor
+    return kind(**{**fixed, **parameters})
 
 
-def _lightgbm(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
+def _lightgbm(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
     from lightgbm import LGBMClassifier, LGBMRegressor
 
     fixed = {
@@ -124,20 +127,79 @@ def _lightgbm(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
         "force_row_wise": True,
         "verbose": -1,
     }
-    return (LGBMClassifier if classifier else LGBMRegressor)(**{**fixed, **parameters})
+    kind = LGBMClassifier if _of_classes(model) else LGBMRegressor
+    return kind(**{**fixed, **parameters})
 
 
-def _voting(classifier: bool, seed: int, parameters: dict[str, Any]) -> Any:
+def _voting(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
     from sklearn.ensemble import VotingClassifier, VotingRegressor
 
-    members = [
-        (name, _BUILDERS[name](classifier, seed, {}))
-        for name in ("xgboost", "lightgbm", "random_forest", "gradient_boosting")
-    ]
     weights = parameters.get("weights", VOTING_WEIGHTS)
-    if classifier:
-        return VotingClassifier(members, voting="soft", weights=weights, flatten_transform=False)
-    return VotingRegressor(members, weights=weights)
+    if _of_classes(model):
+        return VotingClassifier(
+            _four(model, seed, parameters), voting="soft", weights=weights, flatten_transform=False
+        )
+    return VotingRegressor(_four(model, seed, parameters), weights=weights)
+
+
+def _four(model: Model, seed: int, parameters: dict[str, Any]) -> list[tuple[str, Any]]:
+    given: dict[str, dict[str, Any]] = parameters.get("members", {})
+    unknown = sorted(set(given) - set(FOUR))
+    if unknown:
+        message = f"members={unknown}; its members are {', '.join(FOUR)}"
+        raise ValueError(message)
+    return [(name, _BUILDERS[name](model, seed, given.get(name, {}))) for name in FOUR]
+
+
+def _hist_gradient_boosting(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    given = dict(parameters)
+    columns = _category_columns(model) if given.pop("categorical") else []
+    fixed = {
+        "max_iter": 100,
+        "learning_rate": 0.1,
+        "early_stopping": False,
+        "random_state": seed,
+        "categorical_features": columns or None,
+    }
+    kind = HistGradientBoostingClassifier if _of_classes(model) else HistGradientBoostingRegressor
+    return kind(**{**fixed, **given})
+
+
+def _category_columns(model: Model) -> list[int]:
+    """Find the columns of categories where each is one (``timonel.training.features``)."""
+    found, at = [], 0
+    for feature in model.schema:
+        if isinstance(feature, Category):
+            found.append(at)
+        if not isinstance(feature, Text):  # text columns come last
+            at += _CALENDAR_COLUMNS if isinstance(feature, Timestamp) else 1
+    return found
+
+
+def _stacking(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
+    from sklearn.ensemble import StackingClassifier, StackingRegressor
+
+    final = _BUILDERS["logistic" if _of_classes(model) else "ridge"](model, seed, {})
+    kind = StackingClassifier if _of_classes(model) else StackingRegressor
+    members = _four(model, seed, parameters)
+    given = {name: value for name, value in parameters.items() if name not in {"folds", "members"}}
+    return kind(members, final_estimator=final, cv=parameters.get("folds", 5), **given)
+
+
+def _calibrated(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
+    from sklearn.calibration import CalibratedClassifierCV
+
+    if not _of_classes(model):
+        message = "it is for classes: numbers have no probabilities to calibrate"
+        raise ValueError(message)
+    of = _BUILDERS[parameters["of"]](model, seed, parameters["given"])
+    return CalibratedClassifierCV(of, method=parameters["method"], cv=parameters["folds"])
+
+
+def _of_classes(model: Model) -> bool:
+    return model.task != Task.REGRESSION
 
 
 _BUILDERS: dict[str, Build] = {
@@ -148,4 +210,7 @@ _BUILDERS: dict[str, Build] = {
     "xgboost": _xgboost,
     "lightgbm": _lightgbm,
     "voting": _voting,
+    "hist_gradient_boosting": _hist_gradient_boosting,
+    "stacking": _stacking,
+    "calibrated": _calibrated,
 }

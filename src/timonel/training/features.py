@@ -41,7 +41,7 @@ def fit_plan(schema: Schema, rows: Rows, recipe: Recipe, timezone: str) -> dict[
     dict
         As `timonel.runtime.featuriser` executes it.
     """
-    linear = recipe.name in LINEAR
+    linear = bool(LINEAR & {recipe.name, recipe.parameters.get("of")})
     steps: list[dict[str, Any]] = []
     for at, feature in enumerate(schema):
         column = [row[at] for row in rows]

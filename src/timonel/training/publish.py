@@ -1,6 +1,6 @@
 """From a declaration or a training to what serving reads: manifests, artifacts, registry."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from timonel.errors import TimonelError
 from timonel.project.model import Model, Task
@@ -91,12 +91,17 @@ def publish(
         data_digest=trained.data_digest,
         version_hash=trained.version_hash,
         metrics=trained.metrics,
-        lineage=trained.lineage,
+        lineage=trained.lineage | {"serving": _serving(trained.manifest)},
         gates=[gate.document() for gate in trained.checks],
         who=who,
         reason=reason,
         stage=Stage.VALIDATION,
     )
+
+
+def _serving(manifest: ServingManifest) -> dict[str, Any]:
+    """Say what answers for a version, and what the parity gate found of it."""
+    return {"predictor": manifest.predictor, "parity": manifest.parity}
 
 
 def first_baseline(model: Model, *, timezone: str) -> Baseline | None:

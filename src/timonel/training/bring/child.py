@@ -17,6 +17,8 @@ import numpy as np
 from timonel.errors import Phrase, TimonelError
 from timonel.runtime.compile import Compiled, compile_estimator, estimator_outputs
 from timonel.runtime.errors import UntrustedArtifact
+from timonel.runtime.explain.stored import ARTIFACT as EXPLANATION
+from timonel.runtime.explain.stored import of_rows
 from timonel.runtime.featuriser import Featuriser, FloatMatrix
 from timonel.runtime.native import dump, library_versions
 from timonel.runtime.outputs import winner
@@ -117,7 +119,7 @@ def _bring_graph(orders: Orders) -> Reply:
         kind="onnx",
         plan=compiled.plan,
         verdict=compiled.verdict,
-        artifacts=_written(compiled.artifacts, Path(orders.folder)),
+        artifacts=_written(compiled.artifacts | _explained(rows), Path(orders.folder)),
         classes=classes,
         estimator="ONNX",
         libraries=libraries(),
@@ -213,7 +215,12 @@ class _Served:
             "libraries": library_versions(),
             **({"frame": frame} if frame is not None else {}),
         }
+        artifacts |= _explained(self._rows)
         return Compiled("native", {**plan, "native": native}, artifacts, verdict)
+
+
+def _explained(rows: Rows) -> dict[str, bytes]:
+    return {EXPLANATION: of_rows(rows.clean).encode()}
 
 
 class _Estimator:
