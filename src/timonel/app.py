@@ -40,6 +40,7 @@ from timonel.registry.registry import ModelVersion
 from timonel.retraining.parts import Parts
 from timonel.retraining.pipeline import retrain_kind
 from timonel.retraining.service import Retraining
+from timonel.serving.versions.explaining import Explanations
 from timonel.stats.profiles.profile import Profile
 from timonel.store.engine import reading
 from timonel.training.bring.bring import Bring, bring, declaration_for
@@ -126,6 +127,11 @@ class App(Host):
             timeout_s=self.settings.training_timeout_s,
         )
         return Retraining(parts, self.jobs, self.scheduler)
+
+    @cached_property
+    def explanations(self) -> Explanations:
+        """Why versions answer what they answer."""
+        return Explanations(self.registry, self.artifacts.get)
 
     def job_kinds(self) -> dict[str, JobKind]:
         """Give the kinds of jobs that a worker of this project can do, by name."""

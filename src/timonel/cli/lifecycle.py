@@ -1,7 +1,8 @@
-"""Commands on versions: train, versions, promote, rollback."""
+"""Commands on versions: train, versions, explain, promote, rollback."""
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +32,7 @@ Model = Annotated[str, typer.Argument(help="Name of a declared model.")]
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (train, versions, promote, rollback):
+    for command in (train, versions, explain, promote, rollback):
         app.command()(command)
 
 
@@ -203,6 +204,68 @@ def _print_history(app: "App", model: str | None, as_json: bool) -> None:
             for row in rows
         ],
     )
+
+
+def explain(
+    model: Model,
+    row: Annotated[str | None, typer.Option(help="One row: '{\"FIELD\": VALUE, ...}'.")] = None,
+    file: Annotated[Path | None, typer.Option(help="JSON: a row, or a list of rows.")] = None,
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """Say what each feature adds to the answers to rows; nothing is logged."""
+    with explained(as_json):
+        from timonel.app import open_app
+
+        if (row is None) == (file is None):
+            raise typer.BadParameter("--row / --file")
+        app = open_app(folder)
+        app.require_prepared()
+        app.registry.declaration(model)
+        sent = row.encode() if row is not None else _read(file)
+        document = app.explanations.explain(model, b'{"inputs":' + sent + b"}")
+        if as_json:
+            out_json(document)
+            return
+        for one in document.get("explanations", [document]):
+            _print_explanation(document, one)
+
+
+def _read(file: Path | None) -> bytes:
+    assert file is not None  # noqa: S101 - asked for where there is no row
+    return file.read_bytes()
+
+
+def _print_explanation(head: dict[str, Any], one: dict[str, Any]) -> None:
+    found = one["explanation"]
+    name = f"{head['model']}@{head['version']}" if head["version"] else head["model"]
+    score = number(one["score"])
+    say("explained_answer", name=name, prediction=one["prediction"], score=score)
+    if one["source"] != "model":
+        say(f"explained_by_{one['source']}", reason=one["reason"])
+    else:
+        of = "" if found["of"] is None else f" ({found['of']})"
+        scale = text(f"scale_{found['scale']}") + of
+        usual, total = number(found["base"]), number(found["total"])
+        say("explained_scale", scale=scale, base=usual, total=total)
+        rows = [
+            [c["feature"], c["value"], _signed(c["contribution"]), _error(c)]
+            for c in found["contributions"]
+        ]
+        table(text("explained_headings").split("|"), rows)
+    for line in found["path"]:
+        out(f"  {line}")
+    if found["text"]:
+        out(f"  {found['text']}")
+
+
+def _signed(amount: float) -> str:
+    return ("+" if amount >= 0 else "") + number(amount)
+
+
+def _error(contribution: dict[str, Any]) -> str:
+    error = contribution.get("standard_error")
+    return "" if error is None else f"± {number(error)}"
 
 
 def promote(

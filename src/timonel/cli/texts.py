@@ -3,6 +3,7 @@
 from timonel.cli.phrases.alerts import ALERT_TEXTS
 from timonel.cli.phrases.bench import BENCH_TEXTS
 from timonel.cli.phrases.drift import DRIFT_TEXTS
+from timonel.cli.phrases.explain import EXPLAIN_TEXTS
 from timonel.cli.phrases.register import REGISTER_TEXTS
 from timonel.cli.phrases.retrain import RETRAIN_TEXTS
 
@@ -156,5 +157,6 @@ TEXTS: dict[str, dict[str, str]] = {
     **BENCH_TEXTS,
     **RETRAIN_TEXTS,
     **DRIFT_TEXTS,
+    **EXPLAIN_TEXTS,
     **REGISTER_TEXTS,
 }

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 
 from timonel.errors import TimonelError
 from timonel.events.errors import UnknownOutcome
@@ -36,12 +37,28 @@ if TYPE_CHECKING:
     from timonel.app import App
 
 Document = dict[str, Any]
+_ROW = {"type": "object", "description": "As for predict: fields of the model's schema."}
+_ROWS = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["inputs"],
+                "properties": {
+                    "inputs": {"oneOf": [_ROW, {"type": "array", "items": _ROW, "maxItems": 100}]}
+                },
+            }
+        }
+    },
+}
 
 
 def create_event_routes(app: "App") -> APIRouter:
     """Make the routes of predictions, outcomes and performance."""
     router = APIRouter(prefix="/v1", tags=["predictions"])
     _single(router, app)
+    _explaining(router, app)
     _of_model(router, app)
     _of_windows(router, app)
     _absent(router)
@@ -64,6 +81,26 @@ def _single(router: APIRouter, app: "App") -> None:
         if row is None:
             raise UnknownOutcome(outcome_id=str(outcome_id))
         return outcome_document(row)
+
+
+def _explaining(router: APIRouter, app: "App") -> None:
+    @router.get("/predictions/{prediction_id}/explanation", summary="Explain a logged prediction")
+    def explanation(prediction_id: UUID) -> Document:
+        with reading(app.engine) as connection:
+            row = read_prediction(connection, app.name, prediction_id)
+        if row is None:
+            raise UnknownPrediction(prediction_id=str(prediction_id))
+        return app.explanations.explain_logged(row)
+
+    @router.post(
+        "/models/{model}/explain",
+        summary="Explain what a model answers to rows",
+        openapi_extra={"requestBody": _ROWS},
+    )
+    async def explain(model: ModelName, request: Request) -> Document:
+        body = await request.body()
+        await run_in_threadpool(require_declared, app, model)
+        return await run_in_threadpool(app.explanations.explain, model, body)
 
 
 def _of_model(router: APIRouter, app: "App") -> None:

@@ -211,11 +211,13 @@ class NoExplanation(Conflict):
     texts = {
         "en": Text(
             "Cannot explain answers of {model}@{version}: nothing was stored with it to do so.",
-            "Run `timonel train {model}`: versions of this release can be explained.",
+            "Run `timonel train {model}`: versions of this release can be explained, but not "
+            "services that are asked over HTTP.",
         ),
         "es": Text(
             "No se pueden explicar las respuestas de {model}@{version}: no se guardó nada para "
             "ello.",
-            "Ejecute `timonel train {model}`: las versiones de esta entrega se pueden explicar.",
+            "Ejecute `timonel train {model}`: las versiones de esta entrega se pueden explicar, "
+            "pero no los servicios consultados por HTTP.",
         ),
     }

@@ -1,6 +1,7 @@
 """What can keep the hot path from answering."""
 
 from timonel.errors import (
+    Conflict,
     Forbidden,
     InvalidInput,
     NotFound,
@@ -258,5 +259,45 @@ class ForeignOrigin(Forbidden):
             "No se acepta una petición que hace la página de otro sitio: hay el origen {found}, "
             "se esperaba {expected}.",
             "Use las páginas de este servidor, o envíe una clave: `Authorization: Bearer CLAVE`.",
+        ),
+    }
+
+
+class AnsweredElsewhere(Conflict):
+    """A recorded answer of a model outside of Timonel: there is nothing here to explain it by."""
+
+    code = "answered_elsewhere"
+    texts = {
+        "en": Text(
+            "Cannot explain prediction {prediction_id}: a model outside of Timonel gave it, and it "
+            "was only recorded here.",
+            "Explain it where it was made, or bring the model: `timonel register {model} "
+            "--artifact FILE`.",
+        ),
+        "es": Text(
+            "No se puede explicar la predicción {prediction_id}: la dio un modelo fuera de Timonel "
+            "y aquí solo se registró.",
+            "Explíquela donde se hizo, o traiga el modelo: `timonel register {model} "
+            "--artifact ARCHIVO`.",
+        ),
+    }
+
+
+class NotTheLoggedAnswer(Conflict):
+    """A version that, asked again, does not say what was logged."""
+
+    code = "not_the_logged_answer"
+    texts = {
+        "en": Text(
+            "Cannot explain prediction {prediction_id} of model {model}: asked again the answer is "
+            "{found}, logged was {expected}.",
+            "It was answered by rules or a declaration that changed since, or elsewhere with other "
+            "arithmetic; its row can be explained as of now: `POST /v1/models/{model}/explain`.",
+        ),
+        "es": Text(
+            "No se puede explicar la predicción {prediction_id} del modelo {model}: al preguntar "
+            "de nuevo se responde {found}, se registró {expected}.",
+            "La respondieron reglas o una declaración que cambiaron, u otra aritmética; su fila se "
+            "puede explicar como hoy: `POST /v1/models/{model}/explain`.",
         ),
     }
