@@ -222,7 +222,7 @@ def _near(found: Any, logged: Any) -> bool:
     numbers = isinstance(found, int | float) and isinstance(logged, int | float)
     if not numbers or isinstance(found, bool):
         return bool(found == logged)
-    return abs(found - logged) <= _TOLERANCE * max(1.0, abs(logged))
+    return bool(abs(found - logged) <= _TOLERANCE * max(1.0, abs(logged)))
 
 
 @contextmanager
