@@ -204,6 +204,11 @@ HELP_ES: dict[str, str] = {
     "Stop a job: at once if it waits, at its next step if it runs.": (
         "Detiene un trabajo: de inmediato si espera, en su próximo paso si está en curso."
     ),
+    "Say what each feature adds to the answers to rows; nothing is logged.": (
+        "Dice qué suma cada variable a las respuestas de unas filas; no se registra nada."
+    ),
+    "One row: '{\"FIELD\": VALUE, ...}'.": "Una fila: '{\"CAMPO\": VALOR, ...}'.",
+    "JSON: a row, or a list of rows.": "JSON: una fila, o una lista de filas.",
     "Show how far inputs and answers are from what the version learned from.": (
         "Muestra cuánto se alejan entradas y respuestas de aquello de lo que aprendió la versión."
     ),
