@@ -26,7 +26,7 @@ check: .venv/dev ## ruff, mypy, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench-peers: .venv/dev ## by hand: install other model servers, 4 GB, into benchmarks/.peers
+bench-peers: .venv/dev ## by hand: install other model servers, 2.3 GB, into benchmarks/.peers
 	$(BIN)/python -m benchmarks.servers
 
 bench: .venv/dev ## measure this server and the installed peers side by side (ARGS="--rounds 5")

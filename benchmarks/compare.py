@@ -38,7 +38,7 @@ from timonel.loadtest.processes import cpu_s, memory_mib, settle, tree
 from timonel.serving.processes.ports import next_free
 
 RESULTS = Path(__file__).parent / "results"
-START_S = 60.0
+START_S = 120.0
 WARM = Bounds(100, 5.0)
 _PORTS = iter(range(18_000, 30_000, 10))
 
@@ -89,6 +89,7 @@ def entries(scratch: Path, model: Path, found: dict[str, Found]) -> list[Entry]:
         if absent is not None:
             found[peer.name] = Found("-", reason=absent)
             continue
+        peer.prepare(peer.bin, model, scratch)
         ready.append(_entry(peer, scratch, model))
     return ready
 

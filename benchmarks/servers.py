@@ -36,6 +36,8 @@ class Peer:
         From its environment's ``bin``, the model's file, a scratch folder and a port to arguments.
     environment : callable
         Variables from the model's file and the port.
+    prepare : callable
+        Brings the model into the server's own form, once and before anything is measured.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Peer:
     score: Callable[[Any], float]
     command: Callable[[Path, Path, Path, int], list[str]]
     environment: Callable[[Path, int], dict[str, str]] = lambda model, port: {}
+    prepare: Callable[[Path, Path, Path], None] = lambda bin, model, scratch: None
 
     @property
     def bin(self) -> Path:
@@ -60,11 +63,14 @@ def _script(name: str) -> Callable[[Path, Path, Path, int], list[str]]:
     ]
 
 
+def _mlflow_save(bin: Path, model: Path, scratch: Path) -> None:
+    folder = scratch / f"mlflow-{model.stem}"
+    command = [str(bin / "python"), str(APPS / "mlflow_save.py"), str(model), str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
+
+
 def _mlflow(bin: Path, model: Path, scratch: Path, port: int) -> list[str]:
     folder = scratch / f"mlflow-{model.stem}"
-    if not folder.exists():
-        command = [str(bin / "python"), str(APPS / "mlflow_save.py"), str(model), str(folder)]
-        subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)
     serve = f"models serve -m {folder} --env-manager local -h 127.0.0.1 -p {port} -w 1"
     return [str(bin / "mlflow"), *serve.split()]
 
@@ -148,6 +154,7 @@ PEERS = (
         lambda row: {"dataframe_split": {"columns": list(row), "data": [list(row.values())]}},
         lambda answer: float(answer["predictions"][0][1]),
         _mlflow,
+        prepare=_mlflow_save,
     ),
 )
 
