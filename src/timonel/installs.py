@@ -11,6 +11,7 @@ FULL = "timonel"
 SERVE = "timonel-serve"
 FULL_ONLY = frozenset(
     {
+        "PIL",
         "cloudpickle",
         "croniter",
         "fastapi",
