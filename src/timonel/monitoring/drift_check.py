@@ -49,6 +49,8 @@ __all__ = ["ANSWERS", "FEATURES", "check_drift", "window_profile", "worst"]
 
 MOST_A_RUN = 50
 PERSISTENCE = 2  # of the last three
+_LOOKED_BACK = 20
+"""Windows among which the last two with enough rows are looked for."""
 
 
 def check_drift(watched: Watched) -> CheckResult:
@@ -70,6 +72,7 @@ def check_drift(watched: Watched) -> CheckResult:
             since_us=since_h * HOUR_US,
             versions=watched.versions,
             subject="",
+            facts=False,
         )
     if watched.champion is None:
         return CheckResult("drift", watched.model, "unknown", "no_version")
@@ -118,9 +121,19 @@ def _learn(watched: Watched, calibration: Calibration, past: Sequence[Verdict], 
             rows = read_counted(
                 connection, watched.project, watched.model, window.start_h, window.end_h
             )
+            [whole] = read_verdicts(
+                connection,
+                watched.project,
+                watched.model,
+                FEATURES,
+                since_us=window.start_us,
+                before_us=window.start_us + 1,
+                versions=[verdict.version],
+                subject="",
+            )
         read = WindowRows(window, champion, rows)
         report = _compare(watched, profile, window_profile(watched, profile, profile_id, read))
-        facts = verdict.facts
+        facts = whole.facts
         found = Found(list(facts.get("drifted", ())), list(facts.get("alerted", ())))
         with watched.engine.begin() as connection:
             calibration.keep(connection, window, profile_id, report, found)
@@ -268,20 +281,18 @@ def _compare(
 def _recent(watched: Watched, read: WindowRows) -> list[set[str]]:
     """Give the columns that drifted in each of the two windows before, of those with enough."""
     with reading(watched.engine) as connection:
-        past = [
-            verdict
-            for verdict in read_verdicts(
-                connection,
-                watched.project,
-                watched.model,
-                FEATURES,
-                since_us=(read.window.start_h - 10 * WEEK_H) * HOUR_US,
-                versions=[read.version],
-                subject="",
-            )
-            if verdict.start_us < read.window.start_us
-            and verdict.state not in (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)
-        ]
+        newest = read_verdicts(
+            connection,
+            watched.project,
+            watched.model,
+            FEATURES,
+            since_us=(read.window.start_h - 10 * WEEK_H) * HOUR_US,
+            before_us=read.window.start_us,
+            versions=[read.version],
+            subject="",
+            limit=_LOOKED_BACK,
+        )
+    past = [v for v in newest if v.state not in (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)]
     return [set(verdict.facts.get("drifted", ())) for verdict in past[:2]]
 
 

@@ -6,13 +6,14 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select
 
 from timonel.monitoring.windows import HOUR_US, Judged
 from timonel.store.keyed import write_keyed
 from timonel.store.tables_loop import verdicts
 
 _N_KEY = 6
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -97,20 +98,26 @@ def read_verdicts(
     since_us: int,
     versions: Sequence[str] | None = None,
     subject: str | None = None,
+    before_us: int | None = None,
+    facts: bool = True,
     limit: int = 10_000,
 ) -> list[Verdict]:
     """Read verdicts of windows that begin at ``since`` or later, the newest first.
 
-    With ``versions`` and ``subject`` both given, the primary key finds them.
+    With ``versions`` and ``subject`` both given, the primary key finds them. Without ``facts``
+    theirs are left empty: a month of hours is then read without decoding any.
     """
     v = verdicts.c
-    query = select(*verdicts.c).where(
+    shown = [c if facts or c.name != "facts" else literal("{}").label("facts") for c in verdicts.c]
+    query = select(*shown).where(
         v.project == project, v.model == model, v.monitor == monitor, v.window_start >= since_us
     )
     if versions is not None:
         query = query.where(v.version.in_(versions))
     if subject is not None:
         query = query.where(v.subject == subject)
+    if before_us is not None:
+        query = query.where(v.window_start < before_us)
     rows = connection.execute(
         query.order_by(v.window_start.desc(), v.version, v.subject).limit(limit)
     )
@@ -154,6 +161,6 @@ def _verdict(row: Any) -> Verdict:
         statistic=row.statistic,
         p_value=row.p_value,
         effect=row.effect,
-        facts=msgspec.json.decode(row.facts),
+        facts=_decode(row.facts),
         judged_at=row.judged_at,
     )
