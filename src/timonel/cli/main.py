@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from timonel import __version__
-from timonel.cli import alerts, bench, data, demo, lifecycle, process, register, retrain
+from timonel.cli import alerts, bench, data, demo, lifecycle, performance, process, register, retrain
 from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
 from timonel.cli.output import speaking_command, tell
@@ -21,7 +21,7 @@ app = typer.Typer(
     help="Run machine-learning models in production as one honest closed loop.",
 )
 
-for module in (data, process, lifecycle, register, retrain, alerts, drift, bench, demo):
+for module in (data, process, lifecycle, register, retrain, alerts, drift, performance, bench, demo):
     module.register(app)
 
 

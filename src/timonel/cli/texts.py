@@ -4,6 +4,7 @@ from timonel.cli.phrases.alerts import ALERT_TEXTS
 from timonel.cli.phrases.bench import BENCH_TEXTS
 from timonel.cli.phrases.drift import DRIFT_TEXTS
 from timonel.cli.phrases.explain import EXPLAIN_TEXTS
+from timonel.cli.phrases.performance import PERFORMANCE_TEXTS
 from timonel.cli.phrases.register import REGISTER_TEXTS
 from timonel.cli.phrases.retrain import RETRAIN_TEXTS
 
@@ -158,5 +159,6 @@ TEXTS: dict[str, dict[str, str]] = {
     **RETRAIN_TEXTS,
     **DRIFT_TEXTS,
     **EXPLAIN_TEXTS,
+    **PERFORMANCE_TEXTS,
     **REGISTER_TEXTS,
 }

@@ -20,6 +20,7 @@ from timonel.monitoring.history import (
     verdict_document,
 )
 from timonel.monitoring.performance import measure
+from timonel.monitoring.performance_windows import performance_history
 from timonel.project.model import Policy
 from timonel.registry.manifest import decode_manifest
 from timonel.store.engine import reading
@@ -134,6 +135,21 @@ def _of_model(router: APIRouter, app: "App") -> None:
 
 
 def _of_windows(router: APIRouter, app: "App") -> None:
+    @router.get(
+        "/models/{model}/performance/windows",
+        summary="Set what was estimated beside what truths said, window by window",
+    )
+    def performance_windows(
+        model: ModelName,
+        limit: Annotated[int, Query(ge=1, le=200, description="The most windows.")] = 24,
+    ) -> Document:
+        manifest = decode_manifest(require_declared(app, model).manifest)
+        needed = manifest.watch.min_labels
+        history = performance_history(
+            app.engine, app.name, model, manifest.task, n_needed=needed, limit=limit
+        )
+        return {"model": model, **history.document()}
+
     @router.get("/models/{model}/drift", summary="Tell which columns moved, window by window")
     def drift(
         model: ModelName,

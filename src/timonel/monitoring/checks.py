@@ -13,7 +13,9 @@ from sqlalchemy import Engine
 
 from timonel.clock import AffineClock, Clock
 from timonel.errors import Unavailable
+from timonel.monitoring.concept_check import check_concept
 from timonel.monitoring.drift_check import MOST_A_RUN, check_drift
+from timonel.monitoring.estimate_check import check_estimate
 from timonel.monitoring.health_check import HealthLog
 from timonel.monitoring.performance_check import check_performance
 from timonel.monitoring.quality_check import check_quality, closed_minute
@@ -21,6 +23,7 @@ from timonel.monitoring.watched import CheckResult, Watched
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
+from timonel.stats.calibration.reference import Estimator
 from timonel.stats.profiles.profile import Profile
 from timonel.store.control import read_clock
 
@@ -74,6 +77,7 @@ class Checks:
         self._raise = raise_signal
         self._health = HealthLog(engine, project, raise_signal)
         self._profiles: dict[tuple[str, str], tuple[str, Profile] | None] = {}
+        self._estimators: dict[tuple[str, str], Estimator | None] = {}
         self._done: dict[tuple[str, str], tuple[object, ...]] = {}
         self._failing: set[tuple[str, str]] = set()
 
@@ -107,6 +111,8 @@ class Checks:
         steps: tuple[tuple[str, object, Callable[[], CheckResult]], ...] = (
             ("drift", hour, lambda: check_drift(one)),
             ("performance", hour, lambda: check_performance(one)),
+            ("estimate", hour, lambda: check_estimate(one)),
+            ("concept", hour, lambda: check_concept(one)),
             ("quality", minute, lambda: check_quality(one, minute)),
         )
         results = []
@@ -169,6 +175,7 @@ class Checks:
                     plan=manifest.watch,
                     champion=champion,
                     profile_of=partial(self._profile, row.model),
+                    estimator_of=partial(self._estimator, row.model),
                     raise_signal=self._raise,
                     now_us=now_us,
                     low_confidence=manifest.policy.low_confidence,
@@ -188,3 +195,16 @@ class Checks:
             found = None if profile_id is None else self._registry.profile(profile_id)
             self._profiles[key] = None if found is None else (str(profile_id), found)
         return self._profiles[key]
+
+    def _estimator(self, model: str, version: str) -> Estimator | None:
+        """Give what estimates a version's performance, fitted once; None where it left nothing."""
+        key = (model, version)
+        if key not in self._estimators:
+            manifest = self._registry.manifest(model, version)
+            several = manifest.task == "multiclass"
+            self._estimators[key] = (
+                None
+                if manifest.labelled is None
+                else Estimator.of(manifest.labelled, several=several)
+            )
+        return self._estimators[key]

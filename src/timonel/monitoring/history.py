@@ -21,6 +21,8 @@ class Monitor(StrEnum):
 
     FEATURE_DRIFT = "feature_drift"
     PERFORMANCE = "performance"
+    ESTIMATED = "estimated"
+    CONCEPT_DRIFT = "concept_drift"
     FALLBACK = "fallback"
     LOW_CONFIDENCE = "low_confidence"
     NO_DATA = "no_data"

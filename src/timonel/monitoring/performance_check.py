@@ -170,7 +170,8 @@ class _Look:
             [Judged(v.start_us // HOUR_US, v.end_us // HOUR_US, v.n) for v in past],
             self._closed_h,
             window_h=None,
-            wanted=round(needed * _ENOUGH_FOLD),
+            # who asks for windows of a length gets the shortest that holds enough labels
+            wanted=needed if self._watched.plan.window_h else round(needed * _ENOUGH_FOLD),
         )
         listed = {window.start_h for window in windows}
         # a revised truth changes the sum and leaves the number as it was

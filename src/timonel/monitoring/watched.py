@@ -12,6 +12,7 @@ from timonel.monitoring.windows import HOUR_US
 from timonel.registry.catalogue import ModelVersion
 from timonel.registry.manifest import WatchPlan
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
+from timonel.stats.calibration.reference import Estimator
 from timonel.stats.profiles.profile import Profile
 
 LOOK_BACK_H = 35 * 24
@@ -55,6 +56,7 @@ class Watched:
     profile_of: Callable[[str], tuple[str, Profile] | None]
     raise_signal: RaiseSignal
     now_us: int
+    estimator_of: Callable[[str], Estimator | None] = lambda _version: None
     low_confidence: float | None = None
     timezone: str = "UTC"
     versions: tuple[str, ...] = field(default=())

@@ -18,6 +18,7 @@ from timonel.wire.lookup import ENTITY, pieces_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _DURATION = re.compile(r"(\d+)\s*([smhdw])")
+DETECTORS = ("adwin", "page_hinkley", "ddm")
 _RULES = set(Rule)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -101,6 +102,9 @@ class Watch:
         ``timonel.stats.profiles.rules``.
     rules : dict of str to str
         Other rules, by column ("@score" and "@prediction" are the answer's).
+    detector : {"adwin", "page_hinkley", "ddm"}
+        What watches the stream of errors for a change (``timonel.stats.detectors``). The other two
+        raise false alarms on a stream where nothing changes.
     """
 
     window: str | None = None
@@ -113,6 +117,7 @@ class Watch:
     fallback_rate: float = 0.05
     rule: str = "default"
     rules: dict[str, str] = field(default_factory=dict)
+    detector: str = "adwin"
 
     def __post_init__(self) -> None:
         shares = ("floor", "accuracy_loss", "fallback_rate")
@@ -142,6 +147,11 @@ class Watch:
                 "rules",
                 set(self.rules.values()) <= _RULES,
                 Phrase("of {rules}", "de {rules}", rules=", ".join(sorted(_RULES))),
+            ),
+            (
+                "detector",
+                self.detector in DETECTORS,
+                Phrase("one of {known}", "uno de {known}", known=", ".join(DETECTORS)),
             ),
         ):
             if not ok:

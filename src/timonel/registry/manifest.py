@@ -62,6 +62,7 @@ class WatchPlan(msgspec.Struct, frozen=True):
     fallback_rate: float = 0.05
     rule: str = "default"
     rules: dict[str, str] = {}
+    detector: str = "adwin"
 
 
 class SelfTest(msgspec.Struct, frozen=True):
@@ -100,6 +101,7 @@ class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
     watch: WatchPlan = WatchPlan()
     lookup: LookupPlan | None = None  # of a declaration alone
     profile: str | None = None  # id of the reference profile its traffic is counted on
+    labelled: dict[str, Any] | None = None  # timonel.stats.calibration.reference
     self_test: SelfTest = SelfTest()
     parity: dict[str, Any] | None = None
 

@@ -7,7 +7,7 @@ and are here because people ask for them by name; each says how many.
 """
 
 from math import inf, isfinite, log, sqrt
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from timonel.stats.moments import Moments
 
@@ -17,12 +17,16 @@ Direction = Literal["both", "up", "down"]
 
 
 class Detector(Protocol):
-    """A detector of change in a stream.
+    """A detector of change in a stream; ``mean`` is that of what it remembers.
 
     It is deterministic, holds no more memory than the logarithm of what it saw, is not for several
     threads at once, and can be copied or pickled at any time. After a signal it goes on by itself
     from what belongs to the new state of affairs.
     """
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of what it remembers; None where it remembers nothing."""
 
     def update(self, x: float) -> bool:
         """Take the next value; say whether the stream has changed.
@@ -32,6 +36,12 @@ class Detector(Protocol):
         ValueError
             If the value is not a finite number, or not one that the detector is for.
         """
+
+    def state(self) -> list[Any]:
+        """Give what it remembers, JSON-safe and without its parameters."""
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what another one with the same parameters remembered, to the last bit."""
 
 
 class Adwin:
@@ -100,6 +110,16 @@ class Adwin:
         while (rise := self._cut()) is not None:
             signalled |= self.direction == "both" or rise == (self.direction == "up")
         return signalled
+
+    def state(self) -> list[Any]:
+        """Give what it remembers."""
+        rows = [[[m.n, m.mean, m.m2] for m in row] for row in self._rows]
+        return [self._ticks, rows]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what another one remembered."""
+        self._ticks, rows = state
+        self._rows = [[Moments(*bucket) for bucket in row] for row in rows]
 
     def _compress(self) -> None:
         size = 0
@@ -209,6 +229,19 @@ class PageHinkley:
         self._restart()
         return True
 
+    @property
+    def mean(self) -> float | None:
+        """The running mean; None before the first value after a signal."""
+        return self._mean if self._n else None
+
+    def state(self) -> list[Any]:
+        """Give what it remembers."""
+        return [self._n, self._mean, self._up, self._least, self._down, self._most]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what another one remembered."""
+        self._n, self._mean, self._up, self._least, self._down, self._most = state
+
 
 class Ddm:
     """Drift detection method: the error rate since the last change against its lowest.
@@ -268,6 +301,21 @@ class Ddm:
             return False
         self._restart()
         return True
+
+    @property
+    def mean(self) -> float | None:
+        """The error rate; None before the first error after a signal."""
+        return self._n_errors / self._n if self._n else None
+
+    def state(self) -> list[Any]:
+        """Give what it remembers; the lowest rate is null where there is none yet."""
+        lowest = None if self._lowest[0] == inf else list(self._lowest)
+        return [self._n, self._n_errors, lowest, self.warned]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what another one remembered."""
+        self._n, self._n_errors, lowest, self.warned = state
+        self._lowest = (inf, 0.0) if lowest is None else (lowest[0], lowest[1])
 
 
 def _direction(direction: Direction) -> Direction:

@@ -30,6 +30,9 @@ class Unestimable(StrEnum):
     ONE_CLASS = "the labels of the reference are all of one class"
     EMPTY = "no scores in the window"
     OUTSIDE_SUPPORT = "outside support: over 5 % of the scores leave the range of the reference"
+    PREDICTIONS_OUTSIDE = (
+        "outside support: over 5 % of the predictions leave the range of the reference"
+    )
     UNDEFINED = "the rows do not define this metric"
     MULTICLASS = "with several classes only accuracy is estimated"
 
@@ -50,6 +53,8 @@ class Estimate:
     n : int
         Rows of the window.
     reason : Unestimable or None
+    se_reference : float or None
+        The part of ``se`` that comes from the reference: more rows of the window leave it as it is.
     """
 
     metric: str
@@ -59,6 +64,7 @@ class Estimate:
     upper: float | None
     n: int
     reason: Unestimable | None = None
+    se_reference: float | None = None
 
     def lost(self, baseline: float, margin: float = 0.05) -> bool:
         """Say whether even the upper limit lies more than a margin below the baseline."""
@@ -249,10 +255,11 @@ class Cbpe:
                 continue
         if len(found) < max(2.0, _ENOUGH * (len(self.calibrations) - 1)):
             return _unestimable(metric, n, Unestimable.UNDEFINED)
-        se = sqrt(float(np.var(found, ddof=1)) + sampling)
+        of_reference = float(np.var(found, ddof=1))
+        se = sqrt(of_reference + sampling)
         half = float(ndtri((1.0 + confidence) / 2.0)) * se
         value, lower, upper = (min(1.0, max(0.0, v)) for v in (value, value - half, value + half))
-        return Estimate(metric, value, se, lower, upper, n)
+        return Estimate(metric, value, se, lower, upper, n, None, sqrt(of_reference))
 
 
 @dataclass(frozen=True, slots=True)

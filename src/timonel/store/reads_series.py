@@ -29,6 +29,16 @@ class Labelled(NamedTuple):
     total: float
 
 
+class Arrived(NamedTuple):
+    """Exact sums of the labels of one hour of arrival and one of prediction; steps of 1e-6."""
+
+    arrival_h: int
+    exposure_h: int
+    n: int
+    sum_q: int
+    sum_q2: int
+
+
 class Minute(NamedTuple):
     """Answers of one minute by source and reason."""
 
@@ -63,6 +73,25 @@ def read_counted(
     return [Counted(*row) for row in rows]
 
 
+def read_version_hours(
+    connection: Connection, project: str, model: str, version: str, profile_id: str, since_h: int
+) -> dict[int, int]:
+    """Count the answers of one version, in the cells of one profile, by epoch hour."""
+    w = column_windows.c
+    rows = connection.execute(
+        select(w.hour, func.sum(w.n))
+        .where(
+            w.project == project,
+            w.model == model,
+            w.profile_id == profile_id,
+            w.version == version,
+            w.hour >= since_h,
+        )
+        .group_by(w.hour)
+    )
+    return {int(hour): int(n) for hour, n in rows}
+
+
 def read_label_hours(
     connection: Connection, project: str, model: str, version: str, metric: str, since_h: int
 ) -> tuple[dict[int, Labelled], dict[int, Labelled]]:
@@ -86,6 +115,39 @@ def read_label_hours(
         )
         found.append({int(h): Labelled(int(n), float(t)) for h, n, t in rows})
     return found[0], found[1]
+
+
+def read_arrived(
+    connection: Connection,
+    project: str,
+    model: str,
+    version: str,
+    metric: str,
+    start_h: int,
+    end_h: int,
+) -> list[Arrived]:
+    """Give the sums of labels that arrived in ``[start, end)``, by arrival, then by prediction."""
+    c = performance_cells.c
+    rows = connection.execute(
+        select(c.arrival_hour, c.exposure_hour, c.n, c.sum_q, c.sum_q2)
+        .where(
+            c.project == project,
+            c.model == model,
+            c.version == version,
+            c.source == "model",
+            c.metric == metric,
+            c.arrival_hour >= start_h,
+            c.arrival_hour < end_h,
+        )
+        .order_by(c.arrival_hour, c.exposure_hour)
+    )
+    sums: dict[tuple[int, int], list[int]] = {}
+    for arrival_h, exposure_h, n, q, q2 in rows:
+        total = sums.setdefault((arrival_h, exposure_h), [0, 0, 0])
+        total[0] += n
+        total[1] += int(q)
+        total[2] += int(q2)
+    return [Arrived(*key, *total) for key, total in sums.items()]
 
 
 def read_label_sums(

@@ -226,6 +226,7 @@ def watch_plan_of(watch: Watch) -> WatchPlan:
         fallback_rate=watch.fallback_rate,
         rule=watch.rule,
         rules=dict(watch.rules),
+        detector=watch.detector,
     )
 
 

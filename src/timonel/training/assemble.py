@@ -176,6 +176,7 @@ def watch_plan(model: Model) -> WatchPlan:
         fallback_rate=watch.fallback_rate,
         rule=watch.rule,
         rules=dict(watch.rules),
+        detector=watch.detector,
     )
 
 

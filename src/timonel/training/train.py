@@ -25,6 +25,7 @@ from timonel.runtime.errors import InvalidOutput
 from timonel.runtime.featuriser import Featuriser
 from timonel.runtime.parity import Rows
 from timonel.runtime.predictors import Predictor
+from timonel.stats.calibration.reference import labelled_reference
 from timonel.stats.measure import Measure
 from timonel.stats.profiles.profile import Profile
 from timonel.stats.profiles.reference import profile_of
@@ -175,7 +176,10 @@ def _train(
     learned = table.take(split.train.tolist())
     profile = profile_of(model.schema, learned, answers, classifier=classifier, champion=champion)
     manifest = msgspec.structs.replace(
-        manifest, profile=profile.digest(), self_test=self_test_of(predictor, clean)
+        manifest,
+        profile=profile.digest(),
+        labelled=_labelled(manifest, profile, answers, table, split),
+        self_test=self_test_of(predictor, clean),
     )
     tell("describing", 0.95)
     identity = _identity(model, recipe, table, seed=seed, timezone=timezone)
@@ -373,6 +377,22 @@ def _measure(
     classes, positive = manifest.classes, manifest.positive
     found = evaluate_classes(answers, target, classes, positive, baseline, trial, rng)
     return found, trial
+
+
+def _labelled(
+    manifest: ServingManifest,
+    profile: Profile,
+    answers: Sequence[Answer],
+    table: Table,
+    split: Split,
+) -> dict[str, Any] | None:
+    return labelled_reference(
+        profile,
+        answers,
+        [table.target[i] for i in split.test],
+        classes=manifest.classes,
+        positive=manifest.positive,
+    )
 
 
 def _identity(

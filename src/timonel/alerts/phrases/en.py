@@ -6,11 +6,16 @@ from timonel.signals import Kind
 PHRASES: dict[Kind, Phrases] = {
     Kind.DRIFT_DETECTED: Phrases(
         title=(
+            "Concept drift: the answers of {model} are worth less ({concept})",
             "Drift in {column} of {model}",
             "Drift in what {model} is asked",
             "Drift in what a model is asked",
         ),
         seen=(
+            "On {n} outcomes {concept} is {realised}; the scores promised {estimate} [{lower}, "
+            "{upper}] (p = {p_value}).",
+            "In the stream of outcomes the errors rose from {before:%} to {after:%} ({concept}).",
+            "The errors rose in the stream of outcomes ({concept}).",
             "Against its reference, {column} moved by {effect} ({test}, p = {p_value}) in {n} "
             "rows.",
             "Against its reference, {column} moved by {effect} in {n} rows.",
@@ -18,21 +23,30 @@ PHRASES: dict[Kind, Phrases] = {
             "What comes in is no longer distributed as in its reference.",
         ),
         expected=(
+            "Outcomes that keep what the scores promise: {concept} at most {floor} worse.",
             "An effect of at most {floor}, or one that chance explains.",
             "The distribution of the data the version was trained on.",
         ),
         steps=(
             "Ask whoever delivers {column} whether its source, unit or coding changed: a fault in "
             "the data is mended there, not by training.",
-            "See whether the answers became worse: `timonel drift {model}`. Drift of inputs alone "
-            "is no reason to retrain.",
+            "See which windows, and whether inputs moved too: `timonel performance {model}` "
+            "({concept}).",
+            "See whether the answers of {column} became worse: `timonel drift {model}`. Drift of "
+            "inputs alone is no reason to retrain.",
             "If the world changed and the answers suffer, run `timonel retrain {model}`.",
             "If nothing is wrong, resolve the alert and say why.",
         ),
     ),
     Kind.PERFORMANCE_DEGRADATION: Phrases(
-        title=("{model} answers worse than it did", "A model answers worse than it did"),
+        title=(
+            "{model} seems to answer worse than it did (estimated {metric} {estimate})",
+            "{model} answers worse than it did",
+            "A model answers worse than it did",
+        ),
         seen=(
+            "{metric} is estimated at {estimate} [{lower}, {upper}] on {n} answers whose outcomes "
+            "have not come; it was {baseline} on rows the version never saw. Nothing is confirmed.",
             "{metric} is {value} [{lower}, {upper}] on {n} outcomes; it was {baseline} on rows "
             "the version never saw.",
             "{metric} is {value} on {n} outcomes; it was {baseline} on rows the version never saw.",
@@ -44,6 +58,8 @@ PHRASES: dict[Kind, Phrases] = {
             "The quality the version had when it was trained.",
         ),
         steps=(
+            "An estimate {estimate} follows the scores: wait for outcomes, or hasten them, before "
+            "you retrain. See `timonel performance {model}`.",
             "See whether inputs drift at the same time: `timonel alerts list --model {model}`.",
             "If it began with a new version, go back: `timonel rollback {model}`.",
             "Otherwise train on what happened since: `timonel retrain {model}`.",

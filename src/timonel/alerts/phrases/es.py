@@ -6,11 +6,16 @@ from timonel.signals import Kind
 PHRASES: dict[Kind, Phrases] = {
     Kind.DRIFT_DETECTED: Phrases(
         title=(
+            "Deriva de concepto: las respuestas de {model} valen menos ({concept})",
             "Deriva en {column} de {model}",
             "Deriva en lo que se pregunta a {model}",
             "Deriva en lo que se pregunta a un modelo",
         ),
         seen=(
+            "En {n} resultados {concept} es {realised}; los puntajes prometían {estimate} "
+            "[{lower}, {upper}] (p = {p_value}).",
+            "En el flujo de resultados los errores subieron de {before:%} a {after:%} ({concept}).",
+            "Los errores subieron en el flujo de resultados ({concept}).",
             "Respecto de su referencia, {column} se movió en {effect} ({test}, p = {p_value}) en "
             "{n} filas.",
             "Respecto de su referencia, {column} se movió en {effect} en {n} filas.",
@@ -18,21 +23,31 @@ PHRASES: dict[Kind, Phrases] = {
             "Lo que llega ya no se distribuye como en su referencia.",
         ),
         expected=(
+            "Resultados que cumplan lo que prometen los puntajes: {concept} a lo más {floor} peor.",
             "Un efecto de a lo más {floor}, o uno que el azar explique.",
             "La distribución de los datos con que se entrenó la versión.",
         ),
         steps=(
             "Pregunte a quien entrega {column} si cambió su origen, unidad o codificación: una "
             "falla en los datos se corrige allí, no entrenando.",
-            "Vea si las respuestas empeoraron: `timonel drift {model}`. La sola deriva de las "
-            "entradas no es motivo para reentrenar.",
+            "Vea en qué ventanas, y si las entradas también se movieron: "
+            "`timonel performance {model}` ({concept}).",
+            "Vea si las respuestas por {column} empeoraron: `timonel drift {model}`. La sola "
+            "deriva de las entradas no es motivo para reentrenar.",
             "Si el mundo cambió y las respuestas sufren, ejecute `timonel retrain {model}`.",
             "Si no hay nada malo, resuelva la alerta y diga por qué.",
         ),
     ),
     Kind.PERFORMANCE_DEGRADATION: Phrases(
-        title=("{model} responde peor que antes", "Un modelo responde peor que antes"),
+        title=(
+            "{model} parece responder peor que antes ({metric} estimado en {estimate})",
+            "{model} responde peor que antes",
+            "Un modelo responde peor que antes",
+        ),
         seen=(
+            "{metric} se estima en {estimate} [{lower}, {upper}] en {n} respuestas cuyos "
+            "resultados no han llegado; era {baseline} en filas que la versión nunca vio. Nada "
+            "está confirmado.",
             "{metric} es {value} [{lower}, {upper}] en {n} resultados; era {baseline} en filas "
             "que la versión nunca vio.",
             "{metric} es {value} en {n} resultados; era {baseline} en filas que la versión nunca "
@@ -45,6 +60,8 @@ PHRASES: dict[Kind, Phrases] = {
             "La calidad que tenía la versión al entrenarse.",
         ),
         steps=(
+            "Una estimación de {estimate} sigue a los puntajes: espere los resultados, o "
+            "apúrelos, antes de reentrenar. Vea `timonel performance {model}`.",
             "Vea si las entradas derivan al mismo tiempo: `timonel alerts list --model {model}`.",
             "Si comenzó con una versión nueva, vuelva atrás: `timonel rollback {model}`.",
             "Si no, entrene con lo ocurrido desde entonces: `timonel retrain {model}`.",

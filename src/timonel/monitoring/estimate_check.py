@@ -1,0 +1,232 @@
+"""What performance a version has before its truths come, estimated from the scores of a window.
+
+The labelled holdout of its training says what such scores were worth; the window's histogram says
+which scores came. No estimate sees concept drift: that the same scores come to be worth less is
+what ``concept_check`` looks for, once there are truths.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from timonel.monitoring.drift_check import MOST_A_RUN
+from timonel.monitoring.performance_check import Baseline, baseline_of
+from timonel.monitoring.verdicts import (
+    Verdict,
+    VerdictState,
+    judged,
+    read_ever_alerted,
+    read_verdicts,
+    write_verdicts,
+)
+from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
+from timonel.monitoring.windows import HOUR_US, HourlyCounts, Window, due
+from timonel.registry.catalogue import ModelVersion
+from timonel.signals import Condition, Kind, Severity
+from timonel.stats.calibration.reference import Estimator
+from timonel.stats.estimation import Estimate
+from timonel.stats.profiles.profile import Profile, counts_add
+from timonel.store.engine import reading
+from timonel.store.reads_series import read_counted, read_version_hours
+
+ESTIMATED = "estimated"
+FEWEST_ROWS = 200
+_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
+
+
+def check_estimate(watched: Watched) -> CheckResult:
+    """Estimate the windows that have closed since; tell of an estimated loss, and of its end."""
+    look = _look(watched)
+    if isinstance(look, str):
+        return CheckResult("estimate", watched.model, "unknown", look)
+    found = look.verdicts()
+    look.clear_others()
+    if not found:
+        return CheckResult("estimate", watched.model, "idle")
+    with watched.engine.begin() as connection:
+        write_verdicts(connection, watched.project, found)
+    newest = max(found, key=lambda verdict: verdict.end_us)
+    if newest.end_us >= look.newest_us:
+        look.tell(newest)
+    return CheckResult("estimate", watched.model, str(newest.state), "", len(found))
+
+
+def _look(watched: Watched) -> "_Look | str":
+    """Make ready to look, or say why there is nothing to look with."""
+    with reading(watched.engine) as connection:
+        closed_h = closed_hour(connection, watched.project)
+    version = watched.champion
+    if closed_h is None:
+        return "no_live_drainer"
+    if version is None:
+        return "no_version"
+    baseline = baseline_of(version, watched)
+    if baseline is None:
+        return "no_baseline"
+    profile = watched.profile_of(version.version)
+    estimator = watched.estimator_of(version.version)
+    if profile is None or estimator is None:
+        return "no_labelled_reference"
+    return _Look(watched, version, baseline, closed_h, *profile, estimator)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at the answers of the version in production."""
+
+    watched: Watched
+    version: ModelVersion
+    baseline: Baseline
+    closed_h: int
+    profile_id: str
+    profile: Profile
+    estimator: Estimator
+
+    @property
+    def newest_us(self) -> int:
+        """Where the newest window that was judged before ends; 0 where there is none."""
+        return max((verdict.end_us for verdict in self.past()), default=0)
+
+    def past(self) -> list[Verdict]:
+        """Give what was said of this version's windows."""
+        with reading(self.watched.engine) as connection:
+            return read_verdicts(
+                connection,
+                self.watched.project,
+                self.watched.model,
+                ESTIMATED,
+                since_us=first_hour(self.closed_h) * HOUR_US,
+                versions=[self.version.version],
+                subject=self.baseline.metric,
+            )
+
+    def verdicts(self) -> list[Verdict]:
+        """Estimate the windows that are due."""
+        with reading(self.watched.engine) as connection:
+            hours = read_version_hours(
+                connection,
+                self.watched.project,
+                self.watched.model,
+                self.version.version,
+                self.profile_id,
+                first_hour(self.closed_h),
+            )
+        windows = due(
+            HourlyCounts(hours),
+            judged(self.past()),
+            self.closed_h,
+            window_h=self.watched.plan.window_h,
+        )
+        return [self._judge(window) for window in windows[:MOST_A_RUN]]
+
+    def _judge(self, window: Window) -> Verdict:
+        counts: dict[str, Any] = {"n": 0, "cells": {}, "ends": {}}
+        with reading(self.watched.engine) as connection:
+            rows = read_counted(
+                connection, self.watched.project, self.watched.model, window.start_h, window.end_h
+            )
+        for row in rows:
+            if (row.profile_id, row.version) == (self.profile_id, self.version.version):
+                counts = counts_add(counts, {"n": row.n, **msgspec.json.decode(row.counts)})
+        counted = self.profile.empty_like().with_counts(counts)
+        found = self.estimator.estimates(counted)
+        main = found[self.baseline.metric]
+        state, reason = self._state(main, window.n)
+        facts: dict[str, Any] = {
+            "metric": self.baseline.metric,
+            "baseline": self.baseline.value,
+            "limit": self.baseline.limit,
+            "threshold": self.baseline.allowed,
+            "revised": window.revised,
+            "estimates": {name: _document(one) for name, one in found.items()},
+        }
+        if reason:
+            facts["reason"] = reason
+        return Verdict(
+            model=self.watched.model,
+            version=self.version.version,
+            monitor=ESTIMATED,
+            subject=self.baseline.metric,
+            start_us=window.start_us,
+            end_us=window.end_us,
+            state=state,
+            n=window.n,
+            statistic=main.value,
+            effect=None if main.value is None else main.value - self.baseline.value,
+            facts=facts,
+            judged_at=self.watched.now_us,
+        )
+
+    def _state(self, main: Estimate, n: int) -> tuple[VerdictState, str]:
+        if n < FEWEST_ROWS:
+            return VerdictState.NOT_ENOUGH, f"not enough: {n} of {FEWEST_ROWS}"
+        if main.value is None or main.lower is None or main.upper is None:
+            return VerdictState.UNKNOWN, str(main.reason)
+        best = main.upper if self.baseline.greater_is_better else main.lower
+        if self.baseline.worse(best):
+            return VerdictState.ALERT, ""
+        worse = self.baseline.worse(main.value)
+        return (VerdictState.WARNING if worse else VerdictState.OK), ""
+
+    # -- signals
+
+    def tell(self, verdict: Verdict) -> None:
+        """Raise an estimated loss, or clear one; what cannot be estimated does neither."""
+        condition = {
+            VerdictState.ALERT: Condition.HOLDS,
+            VerdictState.OK: Condition.CLEAR,
+        }.get(verdict.state, Condition.UNKNOWN)
+        main = verdict.facts["estimates"][self.baseline.metric]
+        self.watched.tell(
+            Kind.PERFORMANCE_DEGRADATION,
+            condition,
+            Severity.MEDIUM,
+            at=verdict.end_us,
+            monitor=ESTIMATED,
+            version=verdict.version,
+            column=self.baseline.metric,
+            facts={
+                "metric": self.baseline.metric,
+                "estimated": True,
+                "estimate": main["value"],
+                "lower": main["lower"],
+                "upper": main["upper"],
+                "baseline": self.baseline.value,
+                "threshold": self.baseline.allowed,
+                "n": verdict.n,
+                "window_start": verdict.start_us,
+                "window_end": verdict.end_us,
+            },
+        )
+
+    def clear_others(self) -> None:
+        """Clear the alerts of versions that are no longer in production."""
+        watched, at = self.watched, self.closed_h * HOUR_US
+        with reading(watched.engine) as connection:
+            alerted = read_ever_alerted(
+                connection, watched.project, watched.model, [ESTIMATED], at - _CLEARED_WITHIN_US
+            )
+        for version, _, metric in sorted(alerted):
+            if version != self.version.version:
+                watched.tell(
+                    Kind.PERFORMANCE_DEGRADATION,
+                    Condition.CLEAR,
+                    Severity.MEDIUM,
+                    at=at,
+                    monitor=ESTIMATED,
+                    version=version,
+                    column=metric,
+                    facts={"metric": metric, "reason": "superseded"},
+                )
+
+
+def _document(found: Estimate) -> dict[str, Any]:
+    return {
+        "value": found.value,
+        "lower": found.lower,
+        "upper": found.upper,
+        "se": found.se,
+        "se_reference": found.se_reference,
+        "reason": None if found.reason is None else str(found.reason),
+    }
