@@ -141,14 +141,17 @@ class App(Host):
     def deliver_alerts(self) -> DeliveryReport:
         """Carry the messages that are due to their channels; may take long, so not where it hurts.
 
-        Variables that channels name are looked up in this process's environment.
+        What nobody took in time goes to the next step first. Variables that channels name are
+        looked up in this process's environment.
         """
+        self.alerts.escalate()
         return deliver_due(
             self.engine,
             self.name,
             self.clock,
             environment=os.environ,
             raise_signal=self.alerts.hear,
+            folder=self.folder.resolve(),
         )
 
     def try_channel(self, name: str) -> int:
@@ -160,6 +163,7 @@ class App(Host):
             name,
             environment=os.environ,
             raise_signal=self.alerts.hear,
+            folder=self.folder.resolve(),
         )
 
     def remove_channel(self, name: str) -> int:

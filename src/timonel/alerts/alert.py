@@ -24,12 +24,20 @@ class State(StrEnum):
     RESOLVED = "resolved"
 
 
+class Mark(StrEnum):
+    """What an alert was worth, as people judge it."""
+
+    USEFUL = "useful"
+    FALSE_ALARM = "false_alarm"
+
+
 class News(StrEnum):
     """What there is to tell of an alert."""
 
     FIRING = "firing"
     WORSE = "worse"  # its severity rose
     REPEATED = "repeated"  # still firing, and nobody took it
+    ESCALATED = "escalated"  # told to the next step: it fires, and nobody took it in time
     RESOLVED = "resolved"
     FLAPPING = "flapping"  # it comes and goes: what follows is held back
     TEST = "test"  # of a channel, by hand
@@ -53,6 +61,8 @@ class Alert:
         None where it ended by itself.
     revision : int
         Raised by every change of state, severity or silence.
+    mark : Mark or None
+        What it was worth; None: nobody has said.
     """
 
     alert_id: int = 0
@@ -76,6 +86,7 @@ class Alert:
     resolved_by: str | None = None
     note: str | None = None
     revision: int = 1
+    mark: Mark | None = None
 
     @property
     def active(self) -> bool:
@@ -109,6 +120,7 @@ class Alert:
             "note": self.note,
             "fingerprint": self.fingerprint,
             "revision": self.revision,
+            "mark": None if self.mark is None else str(self.mark),
         }
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from timonel.alerts import rows
-from timonel.alerts.alert import Alert, AlertEvent, News, State, iso
+from timonel.alerts.alert import Alert, AlertEvent, Mark, News, State, iso
 from timonel.alerts.channels import Channel, read_channels
 from timonel.alerts.errors import AlertChanged, AlertPending, UnknownAlert
 from timonel.alerts.lifecycle import (
@@ -38,6 +38,7 @@ from timonel.store.engine import reading
 
 _log = logging.getLogger("timonel.alerts")
 _OPEN = (State.FIRING, State.ACKNOWLEDGED)
+_FOR_PEOPLE = ("slack", "email")  # what programs read comes alert by alert
 
 
 class _Told(NamedTuple):
@@ -164,6 +165,56 @@ class AlertBook:
         told = _Told(self._clock.now_us(), who, said)
         return self._act("silence", alert_id, (State.PENDING, *_OPEN), quiet, revision, told)
 
+    def mark(self, alert_id: int, mark: Mark, who: str, note: str = "") -> Alert:
+        """Say what an alert that fired was worth, at any time; said again, the last word counts.
+
+        Raises
+        ------
+        UnknownAlert
+        AlertPending
+            If it has called nobody: then it was neither.
+        """
+        told = _Told(
+            self._clock.now_us(), storable(who, 128), storable(f"{mark}: {note}".strip(": "), 2000)
+        )
+        with self._engine.begin() as connection:
+            rows.take_turn(connection, self._project)
+            found = self._present(connection, alert_id)
+            if found.fired_at is None:
+                raise AlertPending(alert_id=alert_id)
+            marked = replace(found, mark=mark, revision=found.revision + 1)
+            return self._write(connection, found, Step(marked), told)
+
+    def escalate(self) -> int:
+        """Tell the next step of alerts that fire and that nobody took in time; give how many.
+
+        A channel with ``escalate_after`` is told once an alert, and later of its end.
+        """
+        at, n = self._clock.now_us(), 0
+        with reading(self._engine) as connection:
+            steps = [c for c in read_channels(connection, self._project) if c.escalate_after_us]
+            due = [
+                (channel, alert)
+                for channel in steps
+                for alert in rows.firing_before(
+                    connection, self._project, at - (channel.escalate_after_us or 0)
+                )
+                if channel.wants(alert.severity) and not _is_about(alert, channel)
+            ]
+        for channel, seen in due:
+            with self._engine.begin() as connection:
+                rows.take_turn(connection, self._project)
+                alert = self._present(connection, seen.alert_id)
+                around = self._around(connection, alert, alert, at)
+                told = rows.told(connection, self._project, alert.alert_id)
+                quiet = speech(alert, at, around) in (Speech.SILENCED, Speech.INHIBITED)
+                if alert.state is not State.FIRING or quiet or channel.name in told:
+                    continue
+                self._put_out(connection, alert, News.ESCALATED, at, [channel])
+                self._record(connection, alert, alert, _Told(at, note=f"escalated: {channel.name}"))
+                n += 1
+        return n
+
     def retire(self, model: str, serving: Collection[str], note: str = "") -> Sequence[Alert]:
         """Resolve the alerts of a model's versions that no longer serve: nobody will clear them.
 
@@ -262,17 +313,22 @@ class AlertBook:
                 alert = replace(alert, notified_at=told.at)
         rows.change(connection, self._project, alert)
         if before is None or before.revision != alert.revision:
-            rows.record(
-                connection,
-                self._project,
-                alert.alert_id,
-                at=told.at,
-                from_state=str(before.state) if before else "",
-                to_state=str(alert.state),
-                who=told.who,
-                note=note,
-            )
+            self._record(connection, before, alert, _Told(told.at, told.who, note))
         return alert
+
+    def _record(
+        self, connection: Connection, before: Alert | None, alert: Alert, told: _Told
+    ) -> None:
+        rows.record(
+            connection,
+            self._project,
+            alert.alert_id,
+            at=told.at,
+            from_state=str(before.state) if before else "",
+            to_state=str(alert.state),
+            who=told.who,
+            note=told.note,
+        )
 
     def _around(
         self, connection: Connection, alert: Alert, before: Alert | None, at: int
@@ -294,20 +350,43 @@ class AlertBook:
             for channel in read_channels(connection, self._project)
             if channel.wants(alert.severity) and not _is_about(alert, channel)
         ]
+        if any(channel.escalate_after_us for channel in channels):
+            told = rows.told(connection, self._project, alert.alert_id)
+            ended = news is News.RESOLVED
+            channels = [
+                c for c in channels if not c.escalate_after_us or (ended and c.name in told)
+            ]
+        self._put_out(connection, alert, news, at, channels)
+        return len(channels)
+
+    def _put_out(
+        self,
+        connection: Connection,
+        alert: Alert,
+        news: News,
+        at: int,
+        channels: Sequence[Channel],
+    ) -> None:
+        """Write the messages; what is told of a model at one moment goes as one."""
         link = f"timonel alerts show {alert.alert_id}"
         if self._public_url:
             link = f"{self._public_url.rstrip('/')}/v1/alerts/{alert.alert_id}"
-        messages = [
-            (
-                channel.name,
-                message_body(
-                    alert, news, channel.language, project=self._project, at=at, link=link
-                ),
+        others = []
+        if alert.model and news in (News.FIRING, News.REPEATED, News.RESOLVED):
+            others = rows.companions(connection, self._project, alert, at)
+        messages = []
+        for channel in channels:
+            body = message_body(
+                alert, news, channel.language, project=self._project, at=at, link=link
             )
-            for channel in channels
-        ]
+            joined = (
+                others
+                and channel.kind in _FOR_PEOPLE
+                and rows.join_message(connection, self._project, alert, others, channel.name, body)
+            )
+            if not joined:
+                messages.append((channel.name, body))
         rows.put_out(connection, self._project, alert.alert_id, messages)
-        return len(messages)
 
 
 def _is_about(alert: Alert, channel: Channel) -> bool:

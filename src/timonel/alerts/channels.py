@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from timonel.alerts.alert import iso, rank
+from timonel.alerts.alert import iso, rank, read_duration
 from timonel.alerts.errors import ChannelExists, InvalidChannel, UnknownChannel
 from timonel.alerts.rows import NEVER_AGAIN, encode
 from timonel.clock import Clock
@@ -17,17 +18,66 @@ from timonel.signals import Severity
 from timonel.store.engine import reading
 from timonel.store.tables_loop import alert_channels, alert_outbox
 
-ChannelKind = Literal["log", "webhook", "slack"]
-# the options of each kind: name of the option -> whether it must be given
-OPTIONS: Mapping[str, Mapping[str, bool]] = {
+ChannelKind = Literal["log", "webhook", "slack", "email", "pagerduty", "function"]
+
+
+class Form(StrEnum):
+    """What an option of a channel holds."""
+
+    VARIABLE = "variable"  # the name of an environment variable: never an address or a secret
+    ADDRESSES = "addresses"
+    FUNCTION = "function"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a kind of channel."""
+
+    form: Form = Form.VARIABLE
+    needed: bool = True
+
+
+OPTIONS: Mapping[str, Mapping[str, Option]] = {
     "log": {},
-    "webhook": {"url_env": True, "secret_env": False},
-    "slack": {"url_env": True},
+    "webhook": {"url_env": Option(), "secret_env": Option(needed=False)},
+    "slack": {"url_env": Option()},
+    "email": {
+        "url_env": Option(),
+        "sender": Option(Form.ADDRESSES),
+        "to": Option(Form.ADDRESSES),
+    },
+    "pagerduty": {"key_env": Option(), "url_env": Option(needed=False)},
+    "function": {"function": Option(Form.FUNCTION)},
 }
+_OF_ALL: Mapping[str, Option] = {"escalate_after": Option(Form.DURATION, needed=False)}
 REMOVED = "the channel was removed"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_A_VARIABLE = ("the name of an environment variable", "el nombre de una variable de entorno")
+_MAILBOX = r"[^\s@,<>\"\r\n]{1,64}@[A-Za-z0-9.-]{1,190}"
+_FORMS: Mapping[Form, tuple[re.Pattern[str], tuple[str, str]]] = {
+    Form.VARIABLE: (
+        re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}"),
+        ("the name of an environment variable", "el nombre de una variable de entorno"),
+    ),
+    Form.ADDRESSES: (
+        re.compile(rf"{_MAILBOX}(,\s*{_MAILBOX}){{0,19}}"),
+        (
+            "mail addresses, separated by commas",
+            "direcciones de correo, separadas por comas",
+        ),
+    ),
+    Form.FUNCTION: (
+        re.compile(r"[A-Za-z_]\w{0,63}:[A-Za-z_]\w{0,63}", re.ASCII),
+        (
+            "a module of the project and its function, such as handlers:on_alert",
+            "un módulo del proyecto y su función, como handlers:on_alert",
+        ),
+    ),
+    Form.DURATION: (
+        re.compile(r"[1-9][0-9]{0,3}[mhd]", re.ASCII),
+        ("a duration such as 30m", "una duración como 30m"),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +88,11 @@ class Channel:
     ----------
     name : str
     kind : str
-        "log", "webhook" or "slack".
+        "log", "webhook", "slack", "email", "pagerduty" or "function".
     options : mapping of str to str
-        ``url_env`` and ``secret_env``: the names of environment variables, never their values.
+        Those of ``OPTIONS``; addresses and secrets by the names of environment variables, never
+        their values. ``escalate_after`` makes it the next step: it hears only of alerts that
+        have fired for so long and that nobody has acknowledged.
     min_severity : Severity
     language : str
         "es" or "en".
@@ -63,16 +115,23 @@ class Channel:
             raise _refused(self.name, "kind", f"one of {kinds}", f"uno de {kinds}")
         if self.language not in ("en", "es"):
             raise _refused(self.name, "language", "en or es", "en o es")
-        known = OPTIONS[self.kind]
-        for option, value in self.options.items():
-            if option not in known:
+        known = {**OPTIONS[self.kind], **_OF_ALL}
+        for name, value in self.options.items():
+            if name not in known:
                 nothing = f"none for kind {self.kind}", f"ninguno para el tipo {self.kind}"
-                raise _refused(self.name, _shown(option), *nothing)
-            if not _VARIABLE.fullmatch(value):
-                raise _refused(self.name, _shown(option), *_A_VARIABLE)
-        for option, needed in known.items():
-            if needed and option not in self.options:
-                raise _refused(self.name, _shown(option), *_A_VARIABLE)
+                raise _refused(self.name, _shown(name), *nothing)
+            pattern, expected = _FORMS[known[name].form]
+            if not pattern.fullmatch(value):
+                raise _refused(self.name, _shown(name), *expected)
+        for name, option in known.items():
+            if option.needed and name not in self.options:
+                raise _refused(self.name, _shown(name), *_FORMS[option.form][1])
+
+    @property
+    def escalate_after_us(self) -> int | None:
+        """How long an alert must fire unanswered before it is told here; None: at once."""
+        after = self.options.get("escalate_after")
+        return None if after is None else read_duration(after)
 
     def wants(self, severity: Severity) -> bool:
         """Say whether alerts of a severity are sent here."""

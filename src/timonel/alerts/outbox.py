@@ -8,6 +8,7 @@ to be carried again when its lease ends. Times here are the database's, which al
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -16,7 +17,7 @@ from sqlalchemy import ColumnElement, Engine, and_, exists, func, select, update
 
 from timonel.alerts.channels import REMOVED, Channel, Channels, read_channels
 from timonel.alerts.errors import DeliveryFailed
-from timonel.alerts.notify import TIMEOUT_S, make_notifier
+from timonel.alerts.notifiers.make import TIMEOUT_S, make_notifier
 from timonel.alerts.rows import NEVER_AGAIN
 from timonel.alerts.texts import trial_body
 from timonel.clock import Clock
@@ -73,6 +74,7 @@ def deliver_due(
     *,
     environment: Mapping[str, str],
     raise_signal: RaiseSignal,
+    folder: Path | None = None,
     patience: Patience | None = None,
     limit: int = 100,
 ) -> DeliveryReport:
@@ -88,6 +90,8 @@ def deliver_due(
         Where channels' variables are looked up.
     raise_signal : callable
         Takes NOTIFIER_FAILED, which holds while a channel fails, and is clear when it works.
+    folder : Path or None
+        The project's, for channels that are functions of it.
     patience : Patience or None
     limit : int
         The most messages of a run.
@@ -96,7 +100,8 @@ def deliver_due(
     -----
     A channel that fails is left alone for the rest of the run, so it cannot hold up the others.
     """
-    run = _Run(engine, project, clock, environment, raise_signal, patience or Patience())
+    patience = patience or Patience()
+    run = _Run(engine, project, clock, environment, raise_signal, patience, folder)
     for _ in range(limit):
         claim = run.claim()
         if claim is None:
@@ -113,6 +118,7 @@ def try_channel(
     *,
     environment: Mapping[str, str],
     raise_signal: RaiseSignal,
+    folder: Path | None = None,
 ) -> int:
     """Send a test message through a channel at once; what failed there becomes due again.
 
@@ -128,7 +134,7 @@ def try_channel(
     """
     channel = Channels(engine, project, clock).get(name)
     body = trial_body(name, channel.language, project=project, at=clock.now_us())
-    make_notifier(channel, environment).send(uuid4(), body)
+    make_notifier(channel, environment, folder=folder).send(uuid4(), body)
     waiting = and_(_row.project == project, _row.channel == name, _row.delivered_at.is_(None))
     with engine.begin() as connection:
         failed = and_(waiting, _row.error.is_not(None))
@@ -171,6 +177,7 @@ class _Run:
         environment: Mapping[str, str],
         raise_signal: RaiseSignal,
         patience: Patience,
+        folder: Path | None,
     ) -> None:
         self._engine = engine
         self._project = project
@@ -178,6 +185,7 @@ class _Run:
         self._environment = environment
         self._raise = raise_signal
         self._patience = patience
+        self._folder = folder
         self._failing: set[str] = set()
         self.report = DeliveryReport()
 
@@ -216,7 +224,10 @@ class _Run:
             self._drop(claim)
             return
         try:
-            notifier = make_notifier(channel, self._environment, timeout_s=self._patience.timeout_s)
+            limit_s = self._patience.timeout_s
+            notifier = make_notifier(
+                channel, self._environment, folder=self._folder, timeout_s=limit_s
+            )
             notifier.send(claim.message_id, claim.body)
         except DeliveryFailed as error:
             self._failed(claim, error)

@@ -12,7 +12,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from timonel.alerts.alert import Alert, AlertEvent, State, iso
+from timonel.alerts.alert import Alert, AlertEvent, Mark, State, iso
+from timonel.alerts.texts import with_another
 from timonel.signals import Kind, Severity
 from timonel.store.tables import control
 from timonel.store.tables_loop import alert_events, alert_outbox, alerts
@@ -229,6 +230,79 @@ def put_out(
         connection.execute(insert(alert_outbox), rows)
 
 
+def told(connection: Connection, project: str, alert_id: int) -> set[str]:
+    """Name the channels that were ever sent a message of an alert."""
+    row = alert_outbox.c
+    query = select(row.channel).where(row.project == project, row.alert_id == alert_id).distinct()
+    return set(connection.scalars(query))
+
+
+def firing_before(connection: Connection, project: str, moment: int) -> list[Alert]:
+    """Read the alerts that nobody has acknowledged and that fired at or before a moment."""
+    query = select(alerts).where(
+        alerts.c.project == project,
+        alerts.c.state == str(State.FIRING),
+        alerts.c.fired_at <= moment,
+    )
+    return [_alert(row) for row in connection.execute(query.order_by(alerts.c.alert_id))]
+
+
+def companions(connection: Connection, project: str, alert: Alert, at: int) -> list[int]:
+    """Give the numbers of a kind's, model's and version's alerts that were told at a moment too."""
+    row = alerts.c
+    query = select(row.alert_id).where(
+        row.project == project,
+        row.kind == str(alert.kind),
+        row.model == alert.model,
+        row.version == alert.version,
+        row.notified_at == at,
+        row.alert_id != alert.alert_id,
+    )
+    return list(connection.scalars(query.order_by(row.alert_id)))
+
+
+def join_message(
+    connection: Connection,
+    project: str,
+    alert: Alert,
+    others: Sequence[int],
+    channel: str,
+    body: Mapping[str, Any],
+) -> bool:
+    """Put an alert's message into one that waits for a channel, untried, about the same event.
+
+    Parameters
+    ----------
+    others : sequence of int
+        The alerts whose messages may take it in.
+
+    Returns
+    -------
+    bool
+        False: there is none, or an earlier message of the alert still waits; then it goes by
+        itself, after that.
+    """
+    row = alert_outbox.c
+    undelivered = and_(row.project == project, row.channel == channel, row.delivered_at.is_(None))
+    earlier = select(row.message_id).where(undelivered, row.alert_id == alert.alert_id).limit(1)
+    if connection.execute(earlier).first() is not None:
+        return False
+    waiting = and_(
+        undelivered,
+        row.alert_id.in_(others),
+        row.event == body["event"],
+        row.attempts == 0,
+    )
+    query = select(row.message_id, row.body).where(waiting).order_by(row.message_id).limit(1)
+    found = connection.execute(query).first()
+    if found is None:
+        return False
+    whole = with_another(msgspec.json.decode(found.body), body)
+    mine = and_(waiting, row.message_id == found.message_id)
+    changed = update(alert_outbox).where(mine).values(body=encode(whole))
+    return connection.execute(changed).rowcount == 1
+
+
 def messages_of(connection: Connection, project: str, alert_id: int) -> list[MessageState]:
     """Read what became of an alert's messages, oldest first."""
     row = alert_outbox.c
@@ -299,6 +373,7 @@ def _values(alert: Alert) -> dict[str, Any]:
         "state": str(alert.state),
         "column_name": alert.column,
         "facts": encode(alert.facts),
+        "mark": None if alert.mark is None else str(alert.mark),
         "active": True if alert.active else None,
     }
 
@@ -326,4 +401,5 @@ def _alert(row: Row[Any]) -> Alert:
         resolved_by=row.resolved_by,
         note=row.note,
         revision=row.revision,
+        mark=None if row.mark is None else Mark(row.mark),
     )

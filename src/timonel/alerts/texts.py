@@ -17,6 +17,7 @@ _HEADINGS = {
         News.FIRING: "{severity}: {title}",
         News.WORSE: "Now {severity}: {title}",
         News.REPEATED: "Still {severity}: {title}",
+        News.ESCALATED: "Nobody took it, {severity}: {title}",
         News.RESOLVED: "Resolved: {title}",
         News.FLAPPING: "Comes and goes: {title}",
     },
@@ -24,6 +25,7 @@ _HEADINGS = {
         News.FIRING: "{severity}: {title}",
         News.WORSE: "Ahora {severity}: {title}",
         News.REPEATED: "Sigue {severity}: {title}",
+        News.ESCALATED: "Nadie la tomó, {severity}: {title}",
         News.RESOLVED: "Resuelta: {title}",
         News.FLAPPING: "Va y viene: {title}",
     },
@@ -44,6 +46,8 @@ _FLAPPING = {
     "es": "Se activó y terminó más de cuatro veces en una hora. No se envía nada más de ella "
     "hasta que esté en calma por una hora.",
 }
+_MOST_ALSO = 20
+_ALSO = {"en": "With it", "es": "Junto con ella"}
 _TEST = {
     "en": (
         "Test of the channel {channel}",
@@ -141,6 +145,27 @@ def message_body(
         "steps": list(text.steps),
         "link": link,
         "alert": alert.document(),
+    }
+
+
+def with_another(body: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Make one message of two that tell the same of one model at one moment."""
+    alert = other["alert"]
+    also = [
+        *body.get("also", []),
+        {"alert_id": alert["alert_id"], "title": other["title"], "seen": other["seen"]},
+    ]
+    first, lang = body.get("first_heading", body["heading"]), body["language"]
+    first_seen = body.get("first_seen", body["seen"])
+    told = "; ".join(one["title"] for one in also[:_MOST_ALSO])
+    rest = f" (+{len(also) - _MOST_ALSO})" if len(also) > _MOST_ALSO else ""
+    return {
+        **body,
+        "heading": f"{first} (+{len(also)})",
+        "seen": f"{first_seen} {_ALSO[lang]}: {told}{rest}.",
+        "also": also,
+        "first_heading": first,
+        "first_seen": first_seen,
     }
 
 

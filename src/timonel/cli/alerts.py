@@ -13,7 +13,7 @@ from timonel.signals import Severity
 
 if TYPE_CHECKING:
     from timonel.alerts.alert import Alert
-    from timonel.alerts.statistics import Span
+    from timonel.alerts.statistics import RulePrecision, Span
     from timonel.app import App
 
 DAY_US = 86_400_000_000
@@ -46,6 +46,16 @@ class ChannelKind(StrEnum):
     LOG = "log"
     WEBHOOK = "webhook"
     SLACK = "slack"
+    EMAIL = "email"
+    PAGERDUTY = "pagerduty"
+    FUNCTION = "function"
+
+
+class Worth(StrEnum):
+    """What an alert was worth."""
+
+    USEFUL = "useful"
+    FALSE_ALARM = "false_alarm"
 
 
 class ChannelLanguage(StrEnum):
@@ -60,7 +70,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Alerts: what is wrong, who works on it, and who is told.")
     group.callback(invoke_without_command=True)(_or_list)
     group.command("list")(list_alerts)
-    for command in (show, ack, resolve, silence, statistics):
+    for command in (show, ack, resolve, silence, mark, statistics):
         group.command()(command)
     channel = typer.Typer(no_args_is_help=True, help="Where alerts are sent.")
     channel.command("add")(add_channel)
@@ -239,6 +249,23 @@ def silence(
         _decided(done, "alert_silent", as_json, until=until_text)
 
 
+def mark(
+    number: Number,
+    worth: Annotated[Worth, typer.Argument(help="useful or false_alarm.")],
+    note: Annotated[str, typer.Option(help="Why; kept in its history.")] = "",
+    folder: Folder = HERE,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Say what an alert was worth: `alerts statistics` judges its rule by that."""
+    with explained(as_json):
+        from timonel.alerts.alert import Mark
+
+        app = _opened(folder)
+        done = app.alerts.mark(number, Mark(worth.value), _who(who), note)
+        _decided(done, "alert_marked", as_json, mark=text(f"alert_mark_{worth.value}"))
+
+
 def _who(who: str | None) -> str:
     from timonel.app import host_name
 
@@ -273,8 +300,30 @@ def statistics(
         )
         _print_span("alert_to_acknowledge", found.to_acknowledge)
         _print_span("alert_to_resolve", found.to_resolve)
-        for kind, n in found.by_kind.items():
-            out(f"  {kind}  {n}")
+        table(text("alert_rules_headings").split("|"), [_rule(rule) for rule in found.by_rule])
+        for rule in found.by_rule:
+            if rule.threshold is not None:
+                say(
+                    "alert_threshold",
+                    rule=f"{rule.kind} {rule.monitor}",
+                    setting=rule.setting,
+                    threshold=_share(rule.threshold),
+                    n=rule.n_false,
+                    lost=rule.n_lost,
+                )
+
+
+def _rule(rule: "RulePrecision") -> list[Any]:
+    precision = "-"
+    if rule.precision is not None and rule.lower is not None and rule.upper is not None:
+        low, high = _share(rule.lower), _share(rule.upper)
+        precision = f"{_share(rule.precision)} [{low}; {high}]"
+    return [rule.kind, rule.monitor, rule.n_fired, rule.n_useful, rule.n_false, precision]
+
+
+def _share(value: float) -> str:
+    written = f"{value:.2f}"
+    return written.replace(".", ",") if language() == "es" else written
 
 
 def _print_span(key: str, span: "Span") -> None:
@@ -293,6 +342,22 @@ def add_channel(
     secret_env: Annotated[
         str | None, typer.Option(help="Variable that holds the key of a webhook's signature.")
     ] = None,
+    key_env: Annotated[
+        str | None, typer.Option(help="Variable that holds PagerDuty's routing key.")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", help="E-mail: the address that it is sent from.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="E-mail: who gets it, separated by commas.")
+    ] = None,
+    function: Annotated[
+        str | None, typer.Option(help="A function of the project: handlers:on_alert.")
+    ] = None,
+    escalate_after: Annotated[
+        str | None,
+        typer.Option(help="Only what fired so long ago and nobody acknowledged: 30m, 2h."),
+    ] = None,
     min_severity: Annotated[
         Severity, typer.Option(help="The least severity it is told of.", case_sensitive=False)
     ] = Severity.INFO,
@@ -306,7 +371,15 @@ def add_channel(
     with explained(as_json):
         from timonel.alerts.channels import Channel
 
-        given = {"url_env": url_env, "secret_env": secret_env}
+        given = {
+            "url_env": url_env,
+            "secret_env": secret_env,
+            "key_env": key_env,
+            "sender": sender,
+            "to": to,
+            "function": function,
+            "escalate_after": escalate_after,
+        }
         options = {name: value for name, value in given.items() if value is not None}
         chosen = lang.value if lang else language()
         wanted = Channel(channel, kind.value, options, min_severity, chosen)
@@ -314,7 +387,8 @@ def add_channel(
         if as_json:
             out_json(added.document())
         else:
-            variables = ", ".join(added.options.values()) or text("nothing_needed")
+            named = [value for name, value in added.options.items() if name.endswith("_env")]
+            variables = ", ".join(named) or text("nothing_needed")
             say("channel_added", channel=channel, variables=variables)
 
 

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from timonel import __version__
-from timonel.cli import alerts, bench, data, demo, lifecycle, performance, process, register, retrain
+from timonel.cli import alerts, bench, data, demo, lifecycle, process, register, retrain
 from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
 from timonel.cli.output import speaking_command, tell
+from timonel.cli.watching import performance
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has no public name for it
 

@@ -9,7 +9,7 @@ from timonel.alerts.alert import Alert, State, read_duration
 from timonel.alerts.rows import Choice
 from timonel.alerts.texts import describe
 from timonel.dashboard.language import Language, choose_language
-from timonel.http.parameters import AlertDecision, AlertId, Limit, Silence
+from timonel.http.parameters import AlertDecision, AlertId, Limit, Marking, Silence
 from timonel.store.reads_windows import HOUR_US
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ def _deciding(router: APIRouter, app: "App") -> None:
         done = app.alerts.silence(
             alert_id, until, decision.who, decision.note, revision=decision.revision
         )
+        return _document(done, _language(request, app))
+
+    @router.post("/{alert_id}/mark", summary="Say what an alert was worth: rules are judged by it")
+    def mark(request: Request, alert_id: AlertId, marking: Marking) -> Document:
+        done = app.alerts.mark(alert_id, marking.mark, marking.who, marking.note)
         return _document(done, _language(request, app))
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, Field
 
+from timonel.alerts.alert import Mark
 from timonel.http.errors import InvalidParameters
 
 _CURSOR_FORM = "the `next` link of an answer"
@@ -67,6 +68,14 @@ class AlertDecision(BaseModel):
     revision: Annotated[
         int | None, Field(ge=1, le=2**31 - 1, description="Refuse if the alert changed since.")
     ] = None
+
+
+class Marking(BaseModel):
+    """What an alert was worth."""
+
+    mark: Annotated[Mark, Field(description="useful or false_alarm.")]
+    who: Who = "api"
+    note: Note = ""
 
 
 class Silence(AlertDecision):

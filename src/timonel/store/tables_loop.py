@@ -110,6 +110,7 @@ alerts = Table(
     Column("resolved_by", String(128)),
     Column("note", Text),
     Column("revision", Integer, nullable=False),  # optimistic lock
+    Column("mark", String(16)),  # useful, false_alarm; null: nobody has said
     PrimaryKeyConstraint("project", "alert_id"),
     UniqueConstraint("project", "fingerprint", "active"),
     Index("ix_alerts_state", "project", "state", "opened_at"),

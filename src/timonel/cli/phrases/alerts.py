@@ -38,6 +38,22 @@ ALERT_TEXTS: dict[str, dict[str, str]] = {
         "en": "Nobody is told of alert {number} until {until}; its state goes on.",
         "es": "Nadie recibe avisos de la alerta {number} hasta {until}; su estado sigue.",
     },
+    "alert_marked": {
+        "en": "Alert {number} is marked: {mark}.",
+        "es": "La alerta {number} queda marcada: {mark}.",
+    },
+    "alert_mark_useful": {"en": "useful", "es": "útil"},
+    "alert_mark_false_alarm": {"en": "false alarm", "es": "falsa alarma"},
+    "alert_rules_headings": {
+        "en": "kind|monitor|fired|useful|false|precision",
+        "es": "tipo|monitor|activas|útiles|falsas|precisión",
+    },
+    "alert_threshold": {
+        "en": "  {rule}: with {setting} {threshold} none of the {n} false alarms would have fired, "
+        "and {lost} useful ones neither.",
+        "es": "  {rule}: con {setting} {threshold} no se habría activado ninguna de las {n} falsas "
+        "alarmas, y tampoco {lost} útiles.",
+    },
     "alert_figures": {
         "en": "{n} alerts fired in {days} days; {alone} ended by themselves, {pending} more never "
         "fired.",
@@ -59,8 +75,8 @@ ALERT_TEXTS: dict[str, dict[str, str]] = {
         "`timonel alerts channel add` agrega uno.",
     },
     "channels_headings": {
-        "en": "name|kind|from severity|language|variables",
-        "es": "nombre|tipo|desde gravedad|idioma|variables",
+        "en": "name|kind|from severity|language|options",
+        "es": "nombre|tipo|desde gravedad|idioma|opciones",
     },
     "channel_added": {
         "en": "Channel {channel} added. The worker sends to it; its environment must have: "

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
 from timonel.alerts.channels import Channel
 from timonel.alerts.errors import DeliveryFailed
-from timonel.alerts.notify_log import LogNotifier
-from timonel.alerts.notify_slack import SlackNotifier
-from timonel.alerts.notify_webhook import WebhookNotifier
+from timonel.alerts.notifiers.email import EmailNotifier
+from timonel.alerts.notifiers.function import FunctionNotifier
+from timonel.alerts.notifiers.log import LogNotifier
+from timonel.alerts.notifiers.pagerduty import PagerDutyNotifier
+from timonel.alerts.notifiers.slack import SlackNotifier
+from timonel.alerts.notifiers.webhook import WebhookNotifier
 from timonel.errors import Phrase
 
 TIMEOUT_S = 10.0
@@ -54,9 +58,13 @@ class _Variables:
 
 
 def make_notifier(
-    channel: Channel, environment: Mapping[str, str], *, timeout_s: float = TIMEOUT_S
+    channel: Channel,
+    environment: Mapping[str, str],
+    *,
+    folder: Path | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Notifier:
-    """Make the notifier of a channel.
+    """Make the notifier of a channel; ``folder`` is the project's, for its functions.
 
     Raises
     ------
@@ -74,5 +82,23 @@ def make_notifier(
             )
         case "slack":
             return SlackNotifier(channel.name, variables.need("url_env"), timeout_s=timeout_s)
+        case "email":
+            return EmailNotifier(
+                channel.name,
+                variables.need("url_env"),
+                sender=channel.options["sender"],
+                to=channel.options["to"],
+                timeout_s=timeout_s,
+            )
+        case "pagerduty":
+            return PagerDutyNotifier(
+                channel.name,
+                variables.need("key_env"),
+                url=variables.may("url_env"),
+                timeout_s=timeout_s,
+            )
+        case "function":
+            function = channel.options["function"]
+            return FunctionNotifier(channel.name, folder, function, timeout_s=timeout_s)
         case _:
             return LogNotifier(channel.name)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from timonel.alerts.notify_http import check_url, post
+from timonel.alerts.notifiers.http import check_url, post
 from timonel.alerts.rows import encode
 
 _HEADING_MOST, _TEXT_MOST = 150, 3000  # Slack refuses more

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from timonel import __version__
 from timonel.alerts.errors import DeliveryFailed
-from timonel.alerts.notify_http import check_url, post
+from timonel.alerts.notifiers.http import check_url, post
 from timonel.alerts.rows import encode
 from timonel.errors import Phrase
 
