@@ -22,7 +22,18 @@ app = typer.Typer(
     help="Run machine-learning models in production as one honest closed loop.",
 )
 
-for module in (data, process, lifecycle, register, retrain, alerts, drift, performance, bench, demo):
+for module in (
+    data,
+    process,
+    lifecycle,
+    register,
+    retrain,
+    alerts,
+    drift,
+    performance,
+    bench,
+    demo,
+):
     module.register(app)
 
 

@@ -19,6 +19,7 @@ from timonel.monitoring.estimate_check import check_estimate
 from timonel.monitoring.health_check import HealthLog
 from timonel.monitoring.performance_check import check_performance
 from timonel.monitoring.quality_check import check_quality, closed_minute
+from timonel.monitoring.series.anomaly_check import AnomalyWatch
 from timonel.monitoring.watched import CheckResult, Watched
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
@@ -79,6 +80,7 @@ class Checks:
         self._profiles: dict[tuple[str, str], tuple[str, Profile] | None] = {}
         self._estimators: dict[tuple[str, str], Estimator | None] = {}
         self._done: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._anomalies = AnomalyWatch()
         self._failing: set[tuple[str, str]] = set()
 
     def run(self) -> CheckReport:
@@ -114,6 +116,7 @@ class Checks:
             ("estimate", hour, lambda: check_estimate(one)),
             ("concept", hour, lambda: check_concept(one)),
             ("quality", minute, lambda: check_quality(one, minute)),
+            ("anomaly", minute, lambda: self._anomalies.check(one, minute)),
         )
         results = []
         for name, moment, step in steps:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Float, cast, func, select
+from sqlalchemy import Connection, Float, case, cast, func, select
 
 from timonel.store.tables import minute_windows, performance_cells, predictions, truths
 from timonel.store.tables_loop import column_windows
@@ -45,6 +45,18 @@ class Minute(NamedTuple):
     minute: int
     reason: str
     n: int
+
+
+class MinuteSums(NamedTuple):
+    """All answers of a model in one minute, whoever gave them; ``confidence_sum`` is rounded."""
+
+    minute: int
+    n: int
+    latency_sum_us: int
+    n_fallback: int
+    n_errors: int
+    n_confidence: int
+    confidence_sum: float
 
 
 def read_counted_hours(
@@ -243,3 +255,34 @@ def read_unit_sizes(
     sizes = Counter(connection.scalars(rows.limit(MOST_UNIT_ROWS)))
     alone = sizes.pop(None, 0)
     return [*sizes.values(), *[1] * alone]
+
+
+def read_minute_sums(
+    connection: Connection, project: str, model: str, since_minute: int, until_minute: int
+) -> list[MinuteSums]:
+    """Add up a model's answers by minute in ``[since, until)``; empty minutes are absent."""
+    w = minute_windows.c
+    failed = w.reason.in_(("model_error", "timeout", "breaker_open", "overload", "invalid_output"))
+    rows = connection.execute(
+        select(
+            w.minute,
+            func.sum(w.n),
+            func.sum(w.latency_sum_us),
+            func.sum(case((w.reason != "assigned", w.n), else_=0)),
+            func.sum(case((failed, w.n), else_=0)),
+            func.sum(w.confidence_n),
+            func.sum(cast(w.confidence_q, Float(53))),
+        )
+        .where(
+            w.project == project,
+            w.model == model,
+            w.minute >= since_minute,
+            w.minute < until_minute,
+        )
+        .group_by(w.minute)
+        .order_by(w.minute)
+    )
+    return [
+        MinuteSums(int(m), int(n), int(us), int(f), int(e), int(c), float(total) / 1e6)
+        for m, n, us, f, e, c, total in rows
+    ]

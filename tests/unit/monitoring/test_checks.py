@@ -284,7 +284,7 @@ def test_one_failing_check_stops_no_other(
     assert [result.check for result in report.failed] == [broken.removeprefix("check_")]
     others = {r.check: r.state for r in report.results if r.state != "failed"}
     assert {"health", "models"} <= others.keys()
-    assert len(others) == 6
+    assert len(others) == 7
     raised = [s for s in one.signals if s.kind is Kind.CHECK_FAILED]
     assert [(s.monitor, s.condition) for s in raised] == [
         (broken.removeprefix("check_"), Condition.HOLDS)
@@ -310,6 +310,7 @@ def test_states_have_reasons_where_nothing_can_be_said(quick_city: Make) -> None
         "estimate": ("unknown", "no_labelled_reference"),
         "concept": ("idle", ""),
         "quality": ("unknown", "no_predictions"),
+        "anomaly": ("unknown", "no_predictions"),
     }
     one.ask(30)
     one.end_hour()

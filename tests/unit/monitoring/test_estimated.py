@@ -18,7 +18,7 @@ from timonel.signals import Condition, Kind
 from timonel.store.engine import make_engine, reading
 from timonel.store.tables import metadata
 from timonel.testing.events import PROJECT
-from timonel.testing.replayed import Replay, Rows
+from timonel.testing.replays.replayed import Replay, Rows
 
 Make = Callable[..., Replay]
 

@@ -3,6 +3,14 @@
 from timonel.alerts.phrases.form import Phrases
 from timonel.signals import Kind
 
+_UNUSUAL = (
+    "{series} of {model} is unlike what it was at this hour",
+    "{series} is {observed}, usually {usual} ({z} spreads away, in {minutes_out} of the last 5 "
+    "minutes).",
+    "About {usual}, as in the same hours before.",
+)
+"""Of an anomaly: title, what was seen, what was expected."""
+
 PHRASES: dict[Kind, Phrases] = {
     Kind.DRIFT_DETECTED: Phrases(
         title=(
@@ -80,14 +88,15 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.HIGH_FALLBACK_RATE: Phrases(
-        title=("Rules answer for {model} too often", "Rules answer too often"),
+        title=(_UNUSUAL[0], "Rules answer for {model} too often", "Rules answer too often"),
         seen=(
+            _UNUSUAL[1],
             "Rules or baseline answered {n_fallback} of {n} predictions ({rate:%}): {reasons}.",
             "Rules or baseline answered {n_fallback} of {n} predictions ({rate:%}).",
             "Rules or baseline answered {rate:%} of the predictions.",
             "Rules or baseline answer in the model's place.",
         ),
-        expected=("At most {threshold:%}.", "The model answers nearly always."),
+        expected=(_UNUSUAL[2], "At most {threshold:%}.", "The model answers nearly always."),
         steps=(
             "Look at the reasons: timeout asks for more time or workers, low_confidence for "
             "another model, model_error for the log.",
@@ -95,13 +104,18 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.LOW_CONFIDENCE: Phrases(
-        title=("{model} is unsure too often", "A model is unsure too often"),
+        title=(_UNUSUAL[0], "{model} is unsure too often", "A model is unsure too often"),
         seen=(
+            _UNUSUAL[1],
             "The mean confidence of {n} answers is {value}.",
             "{rate:%} of {n} answers were of low confidence.",
             "The scores lie nearer to a coin's toss than they did.",
         ),
-        expected=("At least {threshold}.", "The confidence the version had at training."),
+        expected=(
+            _UNUSUAL[2],
+            "At least {threshold}.",
+            "The confidence the version had at training.",
+        ),
         steps=(
             "See whether inputs drift: `timonel drift {model}`.",
             "When outcomes are there, compare its accuracy with that of training.",
@@ -144,12 +158,14 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.NO_DATA: Phrases(
-        title=("Nobody asks {model}", "No traffic"),
+        title=(_UNUSUAL[0], "Nobody asks {model}", "No traffic"),
         seen=(
+            _UNUSUAL[1],
             "No prediction for {minutes} minutes.",
             "No prediction came.",
         ),
         expected=(
+            _UNUSUAL[2],
             "About {usual_per_minute} a minute, as usual at this time.",
             "Traffic as usual.",
         ),
@@ -159,9 +175,14 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.SLOW_RESPONSE: Phrases(
-        title=("{model} answers slowly", "Answers are slow"),
-        seen=("{metric} is {value} ms on {n} answers.", "Answers take {value} ms.", "Slow."),
-        expected=("At most {threshold} ms.", "Answers as fast as usual."),
+        title=(_UNUSUAL[0], "{model} answers slowly", "Answers are slow"),
+        seen=(
+            _UNUSUAL[1],
+            "{metric} is {value} ms on {n} answers.",
+            "Answers take {value} ms.",
+            "Slow.",
+        ),
+        expected=(_UNUSUAL[2], "At most {threshold} ms.", "Answers as fast as usual."),
         steps=(
             "See whether the host is busy with something else.",
             "Raise `workers`, or compare with the version before: `timonel versions {model}`.",

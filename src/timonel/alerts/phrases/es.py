@@ -3,6 +3,14 @@
 from timonel.alerts.phrases.form import Phrases
 from timonel.signals import Kind
 
+_UNUSUAL = (
+    "{series} de {model} no es como a esta hora otros días",
+    "{series} es {observed}, lo usual es {usual} (a {z} dispersiones, en {minutes_out} de los "
+    "últimos 5 minutos).",
+    "Alrededor de {usual}, como en las mismas horas de antes.",
+)
+"""Of an anomaly: title, what was seen, what was expected."""
+
 PHRASES: dict[Kind, Phrases] = {
     Kind.DRIFT_DETECTED: Phrases(
         title=(
@@ -83,17 +91,19 @@ PHRASES: dict[Kind, Phrases] = {
     ),
     Kind.HIGH_FALLBACK_RATE: Phrases(
         title=(
+            _UNUSUAL[0],
             "Las reglas responden por {model} demasiado a menudo",
             "Las reglas responden demasiado a menudo",
         ),
         seen=(
+            _UNUSUAL[1],
             "Reglas o línea base respondieron {n_fallback} de {n} predicciones ({rate:%}): "
             "{reasons}.",
             "Reglas o línea base respondieron {n_fallback} de {n} predicciones ({rate:%}).",
             "Reglas o línea base respondieron {rate:%} de las predicciones.",
             "Reglas o línea base responden en lugar del modelo.",
         ),
-        expected=("A lo más {threshold:%}.", "El modelo responde casi siempre."),
+        expected=(_UNUSUAL[2], "A lo más {threshold:%}.", "El modelo responde casi siempre."),
         steps=(
             "Vea los motivos: timeout pide más tiempo o procesos, low_confidence otro modelo, "
             "model_error el registro.",
@@ -101,13 +111,18 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.LOW_CONFIDENCE: Phrases(
-        title=("{model} duda demasiado a menudo", "Un modelo duda demasiado a menudo"),
+        title=(_UNUSUAL[0], "{model} duda demasiado a menudo", "Un modelo duda demasiado a menudo"),
         seen=(
+            _UNUSUAL[1],
             "La confianza media de {n} respuestas es {value}.",
             "{rate:%} de {n} respuestas fueron de baja confianza.",
             "Los puntajes están más cerca del azar que antes.",
         ),
-        expected=("Al menos {threshold}.", "La confianza que tenía la versión al entrenarse."),
+        expected=(
+            _UNUSUAL[2],
+            "Al menos {threshold}.",
+            "La confianza que tenía la versión al entrenarse.",
+        ),
         steps=(
             "Vea si las entradas derivan: `timonel drift {model}`.",
             "Cuando haya resultados, compare su exactitud con la del entrenamiento.",
@@ -154,12 +169,14 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.NO_DATA: Phrases(
-        title=("Nadie pregunta a {model}", "Sin tráfico"),
+        title=(_UNUSUAL[0], "Nadie pregunta a {model}", "Sin tráfico"),
         seen=(
+            _UNUSUAL[1],
             "Ninguna predicción en {minutes} minutos.",
             "No llegó ninguna predicción.",
         ),
         expected=(
+            _UNUSUAL[2],
             "Unas {usual_per_minute} por minuto, como es usual a esta hora.",
             "Tráfico como de costumbre.",
         ),
@@ -170,13 +187,18 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.SLOW_RESPONSE: Phrases(
-        title=("{model} responde lento", "Las respuestas son lentas"),
+        title=(_UNUSUAL[0], "{model} responde lento", "Las respuestas son lentas"),
         seen=(
+            _UNUSUAL[1],
             "{metric} es {value} ms en {n} respuestas.",
             "Las respuestas tardan {value} ms.",
             "Lento.",
         ),
-        expected=("A lo más {threshold} ms.", "Respuestas tan rápidas como de costumbre."),
+        expected=(
+            _UNUSUAL[2],
+            "A lo más {threshold} ms.",
+            "Respuestas tan rápidas como de costumbre.",
+        ),
         steps=(
             "Vea si el equipo está ocupado con otra cosa.",
             "Suba `workers`, o compare con la versión anterior: `timonel versions {model}`.",

@@ -246,7 +246,27 @@ HELP_ES: dict[str, str] = {
         "Dónde quedan los archivos; si falta, reports/ del proyecto."
     ),
     "Columns that did not move, too.": "También las columnas que no se movieron.",
+    # performance
+    "Show how good answers were: estimated before their truths, realised once these come.": (
+        "Muestra qué tan buenas fueron las respuestas: estimado antes de los resultados, realizado "
+        "cuando llegan."
+    ),
     # alerts
+    "Say what an alert was worth: `alerts statistics` judges its rule by that.": (
+        "Dice qué valió una alerta: `alerts statistics` juzga su regla por eso."
+    ),
+    "useful or false_alarm.": "useful (útil) o false_alarm (falsa alarma).",
+    "Variable that holds PagerDuty's routing key.": (
+        "Variable que contiene la clave de ruta de PagerDuty."
+    ),
+    "E-mail: the address that it is sent from.": "Correo: la dirección desde la que se envía.",
+    "E-mail: who gets it, separated by commas.": "Correo: quién lo recibe, separados por comas.",
+    "A function of the project: handlers:on_alert.": (
+        "Una función del proyecto: handlers:on_alert."
+    ),
+    "Only what fired so long ago and nobody acknowledged: 30m, 2h.": (
+        "Solo lo que se activó hace tanto y nadie tomó: 30m, 2h."
+    ),
     "Alerts: what is wrong, who works on it, and who is told.": (
         "Alertas: qué está mal, quién se ocupa y a quién se avisa."
     ),

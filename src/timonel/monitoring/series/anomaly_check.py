@@ -1,0 +1,239 @@
+"""Whether the newest minutes of a model are unlike the same hours of the days before.
+
+Latency, error rate, fallback rate, confidence and volume, from the sums that the drain keeps a
+minute. Three of the last five minutes have to be out, each by more than four spreads
+(``timonel.stats.series.seasonal``). Until three days are known, all known minutes are one season.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from timonel.monitoring.verdicts import Verdict, VerdictState, write_verdicts
+from timonel.monitoring.watched import CheckResult, Watched
+from timonel.signals import Condition, Kind, Severity
+from timonel.stats.series.seasonal import (
+    OF_LAST,
+    Anomaly,
+    Baseline,
+    Side,
+    Usual,
+    count_floor,
+    judge,
+    share_floor,
+)
+from timonel.store.engine import reading
+from timonel.store.reads_series import MinuteSums, read_minute_sums
+
+ANOMALY = "anomaly"
+MINUTE_US = 60_000_000
+LOOK_BACK_MIN = 28 * 24 * 60
+FEWEST_ANSWERS = 10
+"""Fewer in a minute say nothing of shares and means; a usual volume below it, nothing of volume."""
+_HOUR_MIN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of a model: its value in a minute, and what is made of an anomaly in it.
+
+    Parameters
+    ----------
+    value : callable
+        None where the minute has too few answers.
+    floor : callable
+        The least spread to believe, of what is usual and of the minute.
+    """
+
+    value: Callable[[MinuteSums], float | None]
+    floor: Callable[[Usual, MinuteSums], float]
+    side: Side
+    kind: Kind
+    severity: Severity
+
+
+def _share(n: int, of: int) -> float | None:
+    return n / of if of >= FEWEST_ANSWERS else None
+
+
+SERIES: Mapping[str, Series] = {
+    "latency_ms": Series(
+        lambda m: m.latency_sum_us / m.n / 1000.0 if m.n >= FEWEST_ANSWERS else None,
+        lambda usual, m: usual.centre * max(0.10, m.n**-0.5),
+        Side.HIGH,
+        Kind.SLOW_RESPONSE,
+        Severity.MEDIUM,
+    ),
+    "error_rate": Series(
+        lambda m: _share(m.n_errors, m.n),
+        lambda usual, m: share_floor(usual.centre, m.n),
+        Side.HIGH,
+        Kind.HIGH_FALLBACK_RATE,
+        Severity.HIGH,
+    ),
+    "fallback_rate": Series(
+        lambda m: _share(m.n_fallback, m.n),
+        lambda usual, m: share_floor(usual.centre, m.n),
+        Side.HIGH,
+        Kind.HIGH_FALLBACK_RATE,
+        Severity.MEDIUM,
+    ),
+    "confidence": Series(
+        lambda m: m.confidence_sum / m.n_confidence if m.n_confidence >= FEWEST_ANSWERS else None,
+        lambda _usual, m: max(0.01, 0.25 * m.n_confidence**-0.5),
+        Side.LOW,
+        Kind.LOW_CONFIDENCE,
+        Severity.LOW,
+    ),
+    "volume": Series(
+        lambda m: float(m.n),
+        lambda usual, _: max(count_floor(usual.centre), 0.10 * usual.centre),
+        Side.BOTH,
+        Kind.NO_DATA,
+        Severity.MEDIUM,
+    ),
+}
+
+
+class AnomalyWatch:
+    """Knows what is usual of every model, learned anew each hour, and judges the newest minutes."""
+
+    def __init__(self) -> None:
+        self._learned: dict[str, tuple[int, dict[str, Baseline]]] = {}
+        self._states: dict[tuple[str, str], VerdictState] = {}
+
+    def check(self, watched: Watched, closed_min: int | None) -> CheckResult:
+        """Judge up to a complete minute; keep what changed, and tell what is out."""
+        if closed_min is None:
+            return CheckResult(ANOMALY, watched.model, "unknown", "no_live_drainer")
+        usual = self._usual(watched, closed_min)
+        if not usual:
+            return CheckResult(ANOMALY, watched.model, "unknown", "no_predictions")
+        with reading(watched.engine) as connection:
+            read = read_minute_sums(
+                connection, watched.project, watched.model, closed_min - OF_LAST, closed_min
+            )
+        minutes = _complete(read, closed_min - OF_LAST, closed_min)
+        found = {
+            name: _judged(series, usual[name], minutes)
+            for name, series in SERIES.items()
+            if name in usual
+        }
+        self._keep(watched, closed_min, found)
+        states = [_state(anomaly) for anomaly in found.values()]
+        worst = next(
+            s for s in (VerdictState.ALERT, VerdictState.OK, VerdictState.NOT_ENOUGH) if s in states
+        )
+        return CheckResult(ANOMALY, watched.model, str(worst), "", len(found))
+
+    def _usual(self, watched: Watched, closed_min: int) -> dict[str, Baseline]:
+        hour = closed_min // _HOUR_MIN
+        known = self._learned.get(watched.model)
+        if known is None or known[0] != hour:
+            until = hour * _HOUR_MIN - OF_LAST
+            with reading(watched.engine) as connection:
+                past = read_minute_sums(
+                    connection, watched.project, watched.model, until - LOOK_BACK_MIN, until
+                )
+            known = self._learned[watched.model] = (hour, _learn(past, until))
+        return known[1]
+
+    def _keep(self, watched: Watched, closed_min: int, found: Mapping[str, Anomaly]) -> None:
+        verdicts = []
+        for name, anomaly in found.items():
+            state = _state(anomaly)
+            if state is VerdictState.ALERT or self._states.get((watched.model, name)) != state:
+                verdicts.append(_verdict(watched, closed_min, name, anomaly))
+            self._states[watched.model, name] = state
+        if verdicts:
+            with watched.engine.begin() as connection:
+                write_verdicts(connection, watched.project, verdicts)
+        for name, anomaly in found.items():
+            _tell(watched, closed_min, name, anomaly)
+
+
+def _learn(past: list[MinuteSums], until: int) -> dict[str, Baseline]:
+    if not past:
+        return {}
+    minutes = _complete(past, past[0].minute, until)
+    learned = {}
+    for name, series in SERIES.items():
+        known = {m.minute: value for m in minutes if (value := series.value(m)) is not None}
+        if known:
+            learned[name] = Baseline.of(known)
+    return learned
+
+
+def _complete(read: list[MinuteSums], start: int, end: int) -> list[MinuteSums]:
+    """Give every minute of ``[start, end)``: those without answers are minutes too."""
+    known = {one.minute: one for one in read}
+    return [known.get(m) or MinuteSums(m, 0, 0, 0, 0, 0, 0.0) for m in range(start, end)]
+
+
+def _judged(series: Series, baseline: Baseline, minutes: list[MinuteSums]) -> Anomaly:
+    newest = []
+    for one in minutes:
+        value, usual = series.value(one), baseline.at(one.minute)
+        if value is None or usual is None:
+            continue
+        if series.kind is Kind.NO_DATA and usual.centre < FEWEST_ANSWERS:
+            continue
+        newest.append((one.minute, value, series.floor(usual, one)))
+    return judge(baseline, newest, series.side)
+
+
+def _state(anomaly: Anomaly) -> VerdictState:
+    if anomaly.n_judged == 0:
+        return VerdictState.NOT_ENOUGH
+    return VerdictState.ALERT if anomaly.found else VerdictState.OK
+
+
+def _facts(name: str, anomaly: Anomaly) -> dict[str, Any]:
+    if anomaly.usual is None:
+        return {"reason": "too few answers in the newest minutes, or too few past ones"}
+    return {
+        "series": name,
+        "observed": anomaly.value,
+        "usual": anomaly.usual.centre,
+        "spread": anomaly.usual.spread,
+        "z": anomaly.z,
+        "season": str(anomaly.usual.season),
+        "minutes_out": anomaly.n_out,
+    }
+
+
+def _verdict(watched: Watched, closed_min: int, name: str, anomaly: Anomaly) -> Verdict:
+    version = watched.champion.version if watched.champion is not None else ""
+    return Verdict(
+        model=watched.model,
+        version=version,
+        monitor=ANOMALY,
+        subject=name,
+        start_us=(closed_min - OF_LAST) * MINUTE_US,
+        end_us=closed_min * MINUTE_US,
+        state=_state(anomaly),
+        n=anomaly.n_judged,
+        statistic=anomaly.z,
+        effect=None
+        if anomaly.usual is None or anomaly.value is None
+        else (anomaly.value - anomaly.usual.centre),
+        facts=_facts(name, anomaly),
+        judged_at=watched.now_us,
+    )
+
+
+def _tell(watched: Watched, closed_min: int, name: str, anomaly: Anomaly) -> None:
+    series = SERIES[name]
+    condition = {
+        VerdictState.ALERT: Condition.HOLDS,
+        VerdictState.OK: Condition.CLEAR,
+    }.get(_state(anomaly), Condition.UNKNOWN)
+    watched.tell(
+        series.kind,
+        condition,
+        series.severity,
+        at=closed_min * MINUTE_US,
+        monitor=ANOMALY,
+        column=name,
+        facts={**_facts(name, anomaly), "verdict": "alert"},
+    )
