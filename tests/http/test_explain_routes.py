@@ -115,6 +115,21 @@ async def test_an_answer_is_explained_feature_by_feature(
     assert many["explanations"][0]["explanation"] == why
 
 
+async def test_a_version_says_how_much_each_feature_matters(
+    app: world.LocalApp, asked: httpx.AsyncClient
+) -> None:
+    version = put_into_production(app, recipes.logistic())
+    reply = await asked.get(f"/v1/models/wait/versions/{version}")
+    found = reply.json()["metrics"]["importance"]
+    assert (found["loss"], found["reason"]) == ("squared_distance", None)
+    assert 20 <= found["n"] <= 200
+    first, *others = found["features"]
+    assert first["feature"] == "wait"
+    assert 0 < first["lower"] < first["value"] < first["upper"]
+    assert {one["feature"] for one in others} == {"load", "zone"}
+    assert all(one["lower"] <= one["value"] < first["lower"] for one in others)
+
+
 async def test_rows_that_predict_refuses_are_refused_alike(
     app: world.LocalApp, asked: httpx.AsyncClient
 ) -> None:

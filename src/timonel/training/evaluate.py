@@ -190,6 +190,20 @@ def evaluate_numbers(
     )
 
 
+def losses_of(
+    answers: Sequence[Answer], target: Sequence[Any], classes: Sequence[Label] | None
+) -> Floats:
+    """Give each row's loss: squared distance of its probabilities, or absolute error."""
+    if classes is None:
+        said = np.array([answer.prediction for answer in answers], dtype=np.float64)
+        return np.asarray(np.abs(said - np.array(target, dtype=np.float64)))
+    index = {label: at for at, label in enumerate(classes)}
+    truth = np.array([index.get(label, -1) for label in target], dtype=np.int64)
+    keys = [str(label) for label in classes]
+    stated = np.array([[(a.probabilities or {})[key] for key in keys] for a in answers])
+    return metrics.squared_distances(truth, stated)
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """One condition: whether it was passed, and the figures it was decided on."""

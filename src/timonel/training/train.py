@@ -22,6 +22,7 @@ from timonel.project.recipes import Recipe
 from timonel.registry.manifest import Baseline, ServingManifest
 from timonel.runtime.compile import Compiled, compile_estimator, estimator_outputs
 from timonel.runtime.errors import InvalidOutput
+from timonel.runtime.explain.importance import permutation_importance
 from timonel.runtime.featuriser import Featuriser
 from timonel.runtime.parity import Rows
 from timonel.runtime.predictors import Predictor
@@ -41,6 +42,7 @@ from timonel.training.evaluate import (
     evaluate_classes,
     evaluate_numbers,
     gates_of,
+    losses_of,
 )
 from timonel.training.features import fit_plan, matrix_of
 from timonel.training.refusals import require_trainable
@@ -188,7 +190,8 @@ def _train(
     return TrainedVersion(
         manifest,
         artifacts,
-        evaluation.metrics_document(),
+        evaluation.metrics_document()
+        | {"importance": _importance(model, predictor, table, split, fitted, seed)},
         lineage,
         **identity,
         report=_report(model, fitted, table, split, evaluation, detail),
@@ -349,6 +352,21 @@ def _answers(model: Model, predictor: Predictor, rows: Sequence[Sequence[Any]]) 
             found=error.context["found"],
             expected=error.context["expected"],
         ) from error
+
+
+def _importance(
+    model: Model, predictor: Predictor, table: Table, split: Split, fitted: Fitted, seed: int
+) -> dict[str, Any]:
+    held = split.test.tolist()
+    target = [table.target[i] for i in held]
+    return permutation_importance(
+        predictor,
+        model.schema.names,
+        table.take(held),
+        lambda answers, at: losses_of(answers, [target[i] for i in at], fitted.classes),
+        loss="absolute_error" if fitted.classes is None else "squared_distance",
+        seed=seed,
+    )
 
 
 def _measure(
