@@ -83,6 +83,7 @@ class Past:
     windows: list[Figures]
     normal: list[Stretch]
     effects: dict[int, list[dict[str, float]]] = field(default_factory=dict)
+    starts: set[int] = field(default_factory=set)
 
     def scales(self, window: Window, slot_by: "SlotBy") -> dict[str, Scale]:
         """Learn the calibration of every column that has enough quiet windows in the slot.
@@ -102,15 +103,21 @@ class Past:
             return {}
         self._read_effects([w.start_h for w in mine])
         loud = _loud(before, self.normal)
+        spread = list(zip(*(w.dispersions for w in before), strict=True))
         scales = {}
         for at, name in enumerate(self.columns):
             noisy: set[int] = loud.get(name, set())
+            every = spread[at]
+            if noisy:
+                every = tuple(
+                    d for w, d in zip(before, every, strict=True) if w.start_h not in noisy
+                )
             quiet = [
                 w for w in mine if w.start_h not in noisy and self.effects[w.start_h][at]
             ]  # a column that could not be tested tells nothing
             scale = scale_of(
                 [Quiet(w.dispersions[at], self.effects[w.start_h][at]) for w in quiet],
-                [w.dispersions[at] for w in before if w.start_h not in noisy],
+                every,
             )
             if scale is not None:
                 scales[name] = scale
@@ -133,6 +140,7 @@ class Past:
         others = [w for w in self.windows if w.start_h != window.start_h]
         self.windows = sorted([*others, kept], key=lambda w: w.start_h)
         self.effects[window.start_h] = effects
+        self.starts.add(window.start_h)
 
     def _read_effects(self, starts_h: Sequence[int]) -> None:
         missing = [start * HOUR_US for start in starts_h if start not in self.effects]
@@ -168,6 +176,7 @@ class Past:
                 Figures(start // HOUR_US, end // HOUR_US, _dispersions_of(spread), _found_of(found))
                 for start, end, spread, found in rows
             ]
+            self.starts = {window.start_h for window in self.windows}
             self.normal = read_normal(connection, self.project, self.model)
 
 
@@ -237,7 +246,7 @@ class Calibration:
         if span_h is None:
             return True
         past = self._of(window, span_h, profile_id, columns)
-        return any(w.start_h == window.start_h for w in past.windows)
+        return window.start_h in past.starts
 
     def _of(self, window: Window, span_h: int, profile_id: str, columns: tuple[str, ...]) -> Past:
         key = profile_id, span_h
