@@ -23,7 +23,9 @@ from timonel.errors import Phrase, joined
 from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
+from timonel.experiments.rows import Experiment
 from timonel.experiments.service import Experiments
+from timonel.experiments.wishes import Wish, design_of
 from timonel.host import Host
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
@@ -98,6 +100,23 @@ class App(Host):
     def experiments(self) -> Experiments:
         """The comparisons: who is assigned to what, and what was found."""
         return Experiments(self.engine, self.name, self.clock, self.registry)
+
+    def create_experiment(self, model: str, wish: Wish, *, who: str) -> Experiment:
+        """Make a draft of what a person asked for, with the defaults of the model.
+
+        Raises
+        ------
+        InvalidDesign, ExperimentExists, UnknownModel, UnknownVersion
+        """
+        declaration = self.registry.declaration(model)
+        task = decode_manifest(declaration.manifest).task
+        design = design_of(
+            wish,
+            model=declaration.model,
+            task=task,
+            depends_on_action=self.model(declaration.model).outcome_depends_on_action,
+        )
+        return self.experiments.create(design, who=who)
 
     @cached_property
     def jobs(self) -> JobQueue:

@@ -9,6 +9,7 @@ from timonel import __version__
 from timonel.cli import alerts, bench, data, demo, lifecycle, process, register, retrain
 from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
+from timonel.cli.experiments import commands as experiments
 from timonel.cli.output import speaking_command, tell
 from timonel.cli.watching import performance
 
@@ -31,6 +32,7 @@ for module in (
     alerts,
     drift,
     performance,
+    experiments,
     bench,
     demo,
 ):

@@ -3,6 +3,7 @@
 from timonel.cli.phrases.alerts import ALERT_TEXTS
 from timonel.cli.phrases.bench import BENCH_TEXTS
 from timonel.cli.phrases.drift import DRIFT_TEXTS
+from timonel.cli.phrases.experiments import EXPERIMENT_TEXTS
 from timonel.cli.phrases.explain import EXPLAIN_TEXTS
 from timonel.cli.phrases.performance import PERFORMANCE_TEXTS
 from timonel.cli.phrases.register import REGISTER_TEXTS
@@ -160,5 +161,6 @@ TEXTS: dict[str, dict[str, str]] = {
     **DRIFT_TEXTS,
     **EXPLAIN_TEXTS,
     **PERFORMANCE_TEXTS,
+    **EXPERIMENT_TEXTS,
     **REGISTER_TEXTS,
 }

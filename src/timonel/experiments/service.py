@@ -16,7 +16,7 @@ from timonel.clock import Clock
 from timonel.errors import Phrase
 from timonel.events.outcomes import complete_until
 from timonel.experiments.checking import check_design, check_shares
-from timonel.experiments.design import Answers, Arm, Design, Guardrail, Mode, State
+from timonel.experiments.design import Answers, Design, Guardrail, Mode, State
 from timonel.experiments.errors import (
     ExperimentExists,
     IllegalMove,
@@ -384,7 +384,7 @@ def start_weights(design: Design) -> tuple[float, ...]:
     if design.mode is Mode.RAMP:
         return (1.0 - design.steps[0].share, design.steps[0].share)
     if design.mode is Mode.SHADOW:
-        return (0.5, 0.5)
+        return (1.0, 0.0)  # it is heard always
     return design.weights
 
 
@@ -395,10 +395,3 @@ def replace_design(design: Design, **changes: Any) -> Design:
 
 def _json(weights: tuple[float, ...]) -> str:
     return msgspec.json.encode(weights).decode()
-
-
-def arm_of(name: str, reference: str) -> Arm:
-    """Read an arm's reference: a version number, ``rules`` or ``external``."""
-    if reference in (Answers.RULES, Answers.EXTERNAL):
-        return Arm(name, Answers(reference))
-    return Arm(name, Answers.VERSION, reference)

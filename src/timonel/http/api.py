@@ -15,6 +15,7 @@ from timonel.http import problems
 from timonel.http.alert_routes import create_alert_routes
 from timonel.http.docs import create_docs
 from timonel.http.event_routes import create_event_routes
+from timonel.http.experiments.routes import create_experiment_routes
 from timonel.http.guard import Guard
 from timonel.http.model_routes import create_model_routes
 from timonel.http.openapi import complete
@@ -36,6 +37,7 @@ _TAGS = [
     *PROTOCOL_TAGS,
     {"name": "models", "description": "Declared models, their versions and their history."},
     {"name": "predictions", "description": "What was logged, and how good it was."},
+    {"name": "experiments", "description": "What is compared, by whom, and what was found."},
     {"name": "jobs", "description": "Work that lasts: retrainings, and what became of them."},
     {"name": "alerts", "description": "What is wrong, who works on it, and what to do."},
     {"name": "server", "description": "Where to begin, and how the server is."},
@@ -74,6 +76,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_event_routes(app),
         create_alert_routes(app),
         create_retraining_routes(app),
+        create_experiment_routes(app),
         create_pages(app),
         create_docs(title),
     ):

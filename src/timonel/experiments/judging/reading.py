@@ -202,7 +202,8 @@ def _count(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
             side = cell.metric[len(PAIR) :]
             evidence.pairs[side] = evidence.pairs.get(side, 0) + n
         elif cell.metric == DIFFERENCE:
-            evidence.difference += PairSums(n, cell.sums.q, cell.sums.q2)
+            evidence.difference += cell.sums
+            evidence.arms.setdefault(cell.arm, Counted()).add(cell.metric, cell.sums)
         else:
             evidence.arms.setdefault(cell.arm, Counted()).add(cell.metric, cell.sums)
     for guardrail in design.guardrails:

@@ -3,8 +3,15 @@
 from collections.abc import Mapping
 from math import sqrt
 
-from timonel.experiments.counting.sums import ANSWERS, CONFIDENCE, HIT, LATENCY, PairSums
-from timonel.experiments.design import HOLDOUT, Design
+from timonel.experiments.counting.sums import (
+    ANSWERS,
+    CONFIDENCE,
+    DIFFERENCE,
+    HIT,
+    LATENCY,
+    PairSums,
+)
+from timonel.experiments.design import HOLDOUT, Design, Mode
 from timonel.experiments.judging.evidence import Counted
 from timonel.experiments.judging.look import ArmReport
 from timonel.stats.intervals import wilson
@@ -14,7 +21,20 @@ from timonel.stats.moments import PER_UNIT
 def arm_reports(design: Design, arms: Mapping[str, Counted]) -> list[ArmReport]:
     """Report every arm, the control first, the holdout last."""
     names = [*design.names, *([HOLDOUT] if design.holdout else [])]
+    if design.mode is Mode.SHADOW:
+        return [_report(design, names[0], arms.get(names[0], Counted())), _unheard(design, arms)]
     return [_report(design, name, arms.get(name, Counted())) for name in names]
+
+
+def _unheard(design: Design, arms: Mapping[str, Counted]) -> ArmReport:
+    """Report the version that nobody hears, by the labels of requests it answered too."""
+    name, heard = design.names[1], arms.get(design.names[0], Counted())
+    difference, goal = heard.sums(DIFFERENCE), heard.sums(design.metric)
+    n = labels(difference)
+    mean = None
+    if n and labels(goal):
+        mean = goal.q / labels(goal) / PER_UNIT + difference.q / n / PER_UNIT
+    return ArmReport(arm=name, units=0, answers=0, labelled=n, mean=mean)
 
 
 def _report(design: Design, name: str, counted: Counted) -> ArmReport:

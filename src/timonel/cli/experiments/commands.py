@@ -1,0 +1,264 @@
+"""``timonel experiment``: create, start, pause, resume, stop, share, list, show, look."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timonel.cli.experiments.show import print_experiment, print_list, shares_text
+from timonel.cli.options import HERE, Folder, Json, Who
+from timonel.cli.output import explained, language, out_json, say, text
+
+if TYPE_CHECKING:
+    from timonel.app import App
+    from timonel.experiments.rows import Experiment
+
+Name = Annotated[str, typer.Argument(help="Name of the experiment.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
+
+
+class ModeName(StrEnum):
+    """How the arms come to answer."""
+
+    SPLIT = "split"
+    RAMP = "ramp"
+    SHADOW = "shadow"
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``timonel experiment`` with its commands."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Experiments: two versions (or a version and the rules) compared on real traffic.",
+    )
+    group.command("list")(list_experiments)
+    for command in (create, start, pause, resume, stop, share, show, look):
+        group.command()(command)
+    app.add_typer(group, name="experiment")
+
+
+def _opened(folder: Path) -> "App":
+    from timonel.app import open_app
+
+    app = open_app(folder)
+    app.require_prepared()
+    return app
+
+
+def create(
+    name: Name,
+    control: Annotated[str, typer.Option(help="A version such as 1.0.0, or rules.")],
+    treatment: Annotated[str, typer.Option(help="A version such as 1.1.0, or rules.")],
+    model: Annotated[str | None, typer.Option(help="Its model; the only one by default.")] = None,
+    mode: Annotated[
+        ModeName,
+        typer.Option(
+            help="split; ramp: the share grows while nothing speaks against it; "
+            "shadow: the treatment answers unheard."
+        ),
+    ] = ModeName.SPLIT,
+    share: Annotated[float, typer.Option(help="Percent for the treatment.", min=0, max=100)] = 50,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="RANDOM_50_50, WEIGHT_BASED, TIME_BASED."),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="unit (unit_id or key of the request), request, or block."),
+    ] = None,
+    block_hours: Annotated[float, typer.Option(help="Length of a block of TIME_BASED.")] = 1.0,
+    days: Annotated[
+        float | None, typer.Option(help="With an end: group-sequential bounds.", min=0.05)
+    ] = None,
+    planned: Annotated[int | None, typer.Option(help="Units in all, as planned.", min=50)] = None,
+    metric: Annotated[str | None, typer.Option(help="Default: correct, or absolute_error.")] = None,
+    margin: Annotated[
+        float, typer.Option(help="How much worse still passes; 0 asks for better.", min=0)
+    ] = 0.0,
+    alpha: Annotated[float, typer.Option(help="For all looks together.")] = 0.05,
+    holdout: Annotated[float, typer.Option(help="Percent kept on the rules.", max=5)] = 0.0,
+    namespace: Annotated[str | None, typer.Option(help="NAME:0-0.5: a part of the units.")] = None,
+    guardrail: Annotated[
+        list[str] | None,
+        typer.Option(help="fallback, slow, slow:MILLISECONDS; with @RATIO. May be repeated."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="'age >= 18': rows that take part. May be repeated.")
+    ] = None,
+    step: Annotated[
+        list[float] | None, typer.Option(help="Percent of a ramp's step. May be repeated.")
+    ] = None,
+    step_hours: Annotated[float, typer.Option(help="The least a step lasts.")] = 1.0,
+    step_units: Annotated[int, typer.Option(help="The least units a step is seen by.")] = 100,
+    folder: Folder = HERE,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Make a draft; nothing happens to traffic until it is started."""
+    with explained(as_json):
+        from timonel.app import host_name
+        from timonel.experiments.wishes import Wish
+
+        app = _opened(folder)
+        wish = Wish(
+            name=name,
+            control=control,
+            treatment=treatment,
+            mode=mode.value,
+            strategy=strategy,
+            share=share / 100.0,
+            unit=unit,
+            block_h=block_hours,
+            days=days,
+            planned_n=planned,
+            metric=metric,
+            margin=margin,
+            alpha=alpha,
+            holdout=holdout / 100.0,
+            namespace=namespace,
+            guardrails=guardrail or [],
+            only=only or [],
+            steps=[percent / 100.0 for percent in step or []],
+            step_hours=step_hours,
+            step_units=step_units,
+        )
+        chosen = app.registry.declaration(model).model
+        made = app.create_experiment(chosen, wish, who=who or host_name())
+        if as_json:
+            _print_json(made)
+            return
+        design = made.design
+        say(
+            "experiment_created",
+            name=made.name,
+            shares=shares_text(made),
+            model=design.model,
+            unit=design.unit,
+            metric=design.metric,
+        )
+
+
+def start(
+    name: Name, reason: Reason = "", folder: Folder = HERE, who: Who = None, as_json: Json = False
+) -> None:
+    """Let a draft assign traffic."""
+    with explained(as_json):
+        app = _opened(folder)
+        made = app.experiments.start(name, who=who or _me(), reason=reason)
+        ramp = made.design.mode == "ramp"
+        every = text("experiment_every_ramp" if ramp else "experiment_every")
+        _told(app, made, "experiment_started", as_json, every=every)
+
+
+def pause(
+    name: Name, reason: Reason = "", folder: Folder = HERE, who: Who = None, as_json: Json = False
+) -> None:
+    """Let the control answer everything for a while."""
+    with explained(as_json):
+        app = _opened(folder)
+        made = app.experiments.pause(name, who=who or _me(), reason=reason)
+        _told(app, made, "experiment_paused", as_json)
+
+
+def resume(
+    name: Name, reason: Reason = "", folder: Folder = HERE, who: Who = None, as_json: Json = False
+) -> None:
+    """Assign again, with the shares from before the pause."""
+    with explained(as_json):
+        app = _opened(folder)
+        made = app.experiments.resume(name, who=who or _me(), reason=reason)
+        _told(app, made, "experiment_resumed", as_json)
+
+
+def stop(
+    name: Name, reason: Reason = "", folder: Folder = HERE, who: Who = None, as_json: Json = False
+) -> None:
+    """End an experiment for good; the champion answers everything."""
+    with explained(as_json):
+        app = _opened(folder)
+        made = app.experiments.stop(name, who=who or _me(), reason=reason)
+        _told(app, made, "experiment_stopped", as_json, verdict=made.verdict or "-")
+
+
+def share(
+    name: Name,
+    percent: Annotated[float, typer.Argument(help="For the treatment.", min=0, max=100)],
+    reason: Reason = "",
+    folder: Folder = HERE,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Grow the treatment's share; a unit that has it keeps it."""
+    with explained(as_json):
+        app = _opened(folder)
+        weights = (1.0 - percent / 100.0, percent / 100.0)
+        made = app.experiments.set_shares(name, weights, who=who or _me(), reason=reason)
+        _told(app, made, "experiment_share", as_json)
+
+
+def list_experiments(
+    model: Annotated[str | None, typer.Option(help="Only this model's.")] = None,
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """List experiments with what their last look says."""
+    with explained(as_json):
+        from timonel.experiments.documents import experiment_document
+
+        app = _opened(folder)
+        found = [app.experiments.show(one.name) for one in app.experiments.all(model=model)]
+        if as_json:
+            out_json([experiment_document(*one, language()) for one in found])
+        elif not found:
+            say("no_experiments")
+        else:
+            print_list([(experiment, last) for experiment, last, _ in found])
+
+
+def show(name: Name, folder: Folder = HERE, as_json: Json = False) -> None:
+    """Show an experiment: its arms, its last look, and what was done with it."""
+    with explained(as_json):
+        from timonel.experiments.documents import experiment_document
+
+        app = _opened(folder)
+        found = app.experiments.show(name)
+        if as_json:
+            out_json(experiment_document(*found, language()))
+        else:
+            print_experiment(*found, zone=app.config.timezone)
+
+
+def look(name: Name, folder: Folder = HERE, as_json: Json = False) -> None:
+    """Judge what is known now; the look is stored, and a ramp follows it."""
+    with explained(as_json):
+        from timonel.experiments.documents import look_document
+
+        app = _opened(folder)
+        found = app.experiments.look(name)
+        if as_json:
+            out_json(look_document(found, language()))
+        else:
+            print_experiment(*app.experiments.show(name), zone=app.config.timezone)
+
+
+def _me() -> str:
+    from timonel.app import host_name
+
+    return host_name()
+
+
+def _told(app: "App", made: "Experiment", key: str, as_json: bool, **facts: str) -> None:
+    if as_json:
+        _print_json(made)
+        return
+    say(key, name=made.name, shares=shares_text(made), phase=made.phase, **facts)
+    current, live = app.await_generation()
+    if live:
+        say("experiment_reloaded", current=current, live=live)
+
+
+def _print_json(made: "Experiment") -> None:
+    from timonel.experiments.documents import experiment_document
+
+    out_json(experiment_document(made, lang=language()))

@@ -1,0 +1,115 @@
+"""Experiments as a person reads them in a terminal."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from timonel.cli.output import language, out, say, table, text
+from timonel.errors import in_language
+
+if TYPE_CHECKING:
+    from timonel.experiments.judging.look import ArmReport, Look
+    from timonel.experiments.rows import Event, Experiment
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNKNOWN = "-"
+
+
+def shares_text(experiment: "Experiment") -> str:
+    """Write the shares in force."""
+    shares = zip(experiment.design.names, experiment.weights, strict=True)
+    return ", ".join(f"{name} {share:.0%}" for name, share in shares)
+
+
+def print_list(found: Sequence[tuple["Experiment", "Look | None"]]) -> None:
+    """Print one line an experiment."""
+    from timonel.experiments.texts import effect_of, sentence
+
+    lang = language()
+    rows = []
+    for experiment, look in found:
+        goal = None if look is None else look.goal
+        rows.append(
+            [
+                experiment.name,
+                experiment.design.model,
+                experiment.state,
+                shares_text(experiment),
+                _UNKNOWN if look is None else sum(arm.answers for arm in look.arms),
+                _UNKNOWN if goal is None else in_language(effect_of(goal), lang),
+                _UNKNOWN if look is None else in_language(sentence(look), lang),
+            ]
+        )
+    table(text("experiments_headings").split("|"), rows)
+
+
+def print_experiment(
+    experiment: "Experiment", look: "Look | None", events: Sequence["Event"], *, zone: str
+) -> None:
+    """Print an experiment, its last look and its history."""
+    design = experiment.design
+    say(
+        "experiment_title",
+        name=experiment.name,
+        state=experiment.state,
+        model=design.model,
+        mode=design.mode,
+        unit=design.unit,
+    )
+    if look is None:
+        say("experiment_no_look")
+    else:
+        headings = text("arms_headings", metric=design.metric).split("|")
+        table(headings, [_arm_row(arm) for arm in look.arms])
+        _print_look(experiment, look)
+    say("experiment_history")
+    for event in events:
+        at = (_EPOCH + timedelta(microseconds=event.at)).astimezone(ZoneInfo(zone))
+        out(f"    {at:%Y-%m-%d %H:%M}  {event.action}  {event.who}  {event.reason}".rstrip())
+
+
+def _print_look(experiment: "Experiment", look: "Look") -> None:
+    from timonel.experiments.texts import effect_of, expected_in, sentence
+
+    design = experiment.design
+    say("experiment_says", sentence=sentence(look))
+    for goal in look.goals:
+        side = text("experiment_more" if design.higher_is_better else "experiment_less")
+        e, p = f"{goal.e_value:.3g}", f"{goal.p_value:.3g}"
+        effect = in_language(effect_of(goal), language())
+        say("experiment_effect", effect=effect, metric=goal.metric, side=side, e=e, p=p)
+        if goal.chance_to_win is not None:
+            say("experiment_win", chance=f"{goal.chance_to_win:.1%}")
+    say("experiment_rule", engine=look.engine, alpha=look.alpha, srm=f"{look.srm_e:.3g}")
+    if look.mature_after_h is None:
+        say("experiment_immature")
+    else:
+        say("experiment_mature", hours=look.mature_after_h, n=look.immature)
+    for name, evidence in look.guardrails.items():
+        say("experiment_guardrail", name=name, e=f"{evidence:.3g}")
+    if look.ramp_e is not None:
+        say("experiment_ramp_e", e=f"{look.ramp_e:.3g}")
+    if look.verdict == "CONTINUE":
+        say("experiment_expected", expected=expected_in(look))
+
+
+def _arm_row(arm: "ArmReport") -> list[object]:
+    interval = _UNKNOWN
+    if arm.lower is not None and arm.upper is not None:
+        interval = f"{arm.lower:.4f} - {arm.upper:.4f}"
+    return [
+        arm.arm,
+        arm.units,
+        arm.answers,
+        arm.labelled,
+        _number(arm.mean, ".4f"),
+        interval,
+        _number(arm.fallback_rate, ".1%"),
+        _number(arm.mean_latency_ms, ".2f"),
+        _number(arm.mean_confidence, ".3f"),
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return _UNKNOWN if value is None else format(value, form)

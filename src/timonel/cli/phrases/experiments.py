@@ -1,0 +1,86 @@
+"""The sentences of `timonel experiment`, in English and Spanish."""
+
+EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
+    "no_experiments": {
+        "en": "No experiments. `timonel experiment create --help` shows how to begin one.",
+        "es": "Sin experimentos. `timonel experiment create --help` muestra cómo comenzar uno.",
+    },
+    "experiments_headings": {
+        "en": "name|model|state|shares|answers|effect|what the last look says",
+        "es": "nombre|modelo|estado|partes|respuestas|efecto|qué dice la última mirada",
+    },
+    "arms_headings": {
+        "en": "arm|units|answers|labelled|{metric}|95 %|fallback|ms|confidence",
+        "es": "variante|unidades|respuestas|con resultado|{metric}|95 %|reglas|ms|confianza",
+    },
+    "experiment_created": {
+        "en": "{name} is a draft: {shares} of model {model}, by {unit}, goal {metric}.\n"
+        "Start it: timonel experiment start {name}",
+        "es": "{name} es un borrador: {shares} del modelo {model}, por {unit}, objetivo {metric}.\n"
+        "Para iniciarlo: timonel experiment start {name}",
+    },
+    "experiment_started": {
+        "en": "{name} assigns traffic now: {shares}. It is looked at {every}.",
+        "es": "{name} ya asigna tráfico: {shares}. Se mira {every}.",
+    },
+    "experiment_every_ramp": {"en": "every 5 seconds", "es": "cada 5 segundos"},
+    "experiment_every": {"en": "once a minute", "es": "una vez por minuto"},
+    "experiment_paused": {
+        "en": "{name} is paused: the champion answers, and no unit is counted.",
+        "es": "{name} está en pausa: responde la versión en producción y no se cuenta nadie.",
+    },
+    "experiment_resumed": {
+        "en": "{name} assigns again, as phase {phase}: {shares}.",
+        "es": "{name} asigna de nuevo, como fase {phase}: {shares}.",
+    },
+    "experiment_stopped": {
+        "en": "{name} has ended ({verdict}). Labels that come yet are still counted.",
+        "es": "{name} terminó ({verdict}). Los resultados que falten se siguen contando.",
+    },
+    "experiment_share": {
+        "en": "{name}: {shares}, as phase {phase}.",
+        "es": "{name}: {shares}, como fase {phase}.",
+    },
+    "experiment_reloaded": {
+        "en": "{current} of {live} processes follow already.",
+        "es": "{current} de {live} procesos ya lo siguen.",
+    },
+    "experiment_title": {
+        "en": "{name}  [{state}]  model {model}, {mode}, by {unit}",
+        "es": "{name}  [{state}]  modelo {model}, {mode}, por {unit}",
+    },
+    "experiment_no_look": {"en": "  no look yet", "es": "  aún sin mirada"},
+    "experiment_says": {"en": "  {sentence}", "es": "  {sentence}"},
+    "experiment_effect": {
+        "en": "  effect    {effect} on {metric} ({side}); e = {e}, smallest p = {p}",
+        "es": "  efecto    {effect} en {metric} ({side}); e = {e}, menor p = {p}",
+    },
+    "experiment_more": {"en": "more is better", "es": "más es mejor"},
+    "experiment_less": {"en": "less is better", "es": "menos es mejor"},
+    "experiment_rule": {
+        "en": "  rule      {engine}, alpha {alpha} for all looks together; shares e = {srm}",
+        "es": "  regla     {engine}, alfa {alpha} para todas las miradas; partes e = {srm}",
+    },
+    "experiment_mature": {
+        "en": "  labels    95 % come within {hours} h; {n} labels are of younger exposures",
+        "es": "  datos     95 % llega en {hours} h; {n} resultados son de exposiciones más nuevas",
+    },
+    "experiment_immature": {
+        "en": "  labels    it is not known yet how long they take",
+        "es": "  datos     aún no se sabe cuánto tardan",
+    },
+    "experiment_win": {
+        "en": "  for orientation, not for stopping: chance to win {chance}",
+        "es": "  orientación, no regla para detener: probabilidad de ganar {chance}",
+    },
+    "experiment_expected": {"en": "  decision  {expected}", "es": "  decisión  {expected}"},
+    "experiment_guardrail": {
+        "en": "  guardrail {name}: e = {e}",
+        "es": "  límite    {name}: e = {e}",
+    },
+    "experiment_ramp_e": {
+        "en": "  harm      e = {e} of 100",
+        "es": "  daño      e = {e} de 100",
+    },
+    "experiment_history": {"en": "  history", "es": "  historia"},
+}

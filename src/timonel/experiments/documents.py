@@ -1,0 +1,59 @@
+"""Experiments as JSON documents, for routes and scripts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from timonel.errors import in_language
+from timonel.experiments.design import Design
+from timonel.experiments.judging.look import Look
+from timonel.experiments.rows import Event, Experiment
+from timonel.experiments.texts import sentence
+
+
+def experiment_document(
+    experiment: Experiment,
+    look: Look | None = None,
+    events: Sequence[Event] = (),
+    lang: str = "en",
+) -> dict[str, Any]:
+    """Describe an experiment; times in microseconds since the epoch."""
+    design = experiment.design
+    return {
+        "name": experiment.name,
+        "model": design.model,
+        "state": str(experiment.state),
+        "verdict": experiment.verdict,
+        "phase": experiment.phase,
+        "shares": dict(zip(design.names, experiment.weights, strict=True)),
+        "created_by": experiment.created_by,
+        "created_at_us": experiment.created_at,
+        "started_at_us": experiment.started_at,
+        "ended_at_us": experiment.ended_at,
+        "design": design_document(design),
+        "look": None if look is None else look_document(look, lang),
+        "events": [
+            {
+                "seq": event.seq,
+                "at_us": event.at,
+                "action": event.action,
+                "who": event.who,
+                "reason": event.reason,
+                "facts": event.facts,
+            }
+            for event in events
+        ],
+    }
+
+
+def design_document(design: Design) -> dict[str, Any]:
+    """Give a design as plain values."""
+    document: dict[str, Any] = msgspec.to_builtins(design)
+    return document
+
+
+def look_document(look: Look, lang: str = "en") -> dict[str, Any]:
+    """Give a look as plain values, with its sentence."""
+    document: dict[str, Any] = msgspec.to_builtins(look)
+    return document | {"sentence": in_language(sentence(look), lang)}

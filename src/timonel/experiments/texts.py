@@ -1,0 +1,106 @@
+"""What a look says, as a sentence in both languages."""
+
+from timonel.errors import Phrase
+from timonel.experiments.judging.look import GoalReport, Look, Rule, Verdict
+
+_RULES: dict[Rule, tuple[str, str]] = {
+    Rule.NO_DATA: ("nothing has been drained yet", "aún no hay datos"),
+    Rule.TOO_FEW: (
+        "fewer than 50 labelled units in both arms together",
+        "menos de 50 unidades con resultado entre ambas variantes",
+    ),
+    Rule.TOO_FEW_EVENTS: (
+        "fewer than 5 right or 5 wrong answers",
+        "menos de 5 respuestas correctas o 5 incorrectas",
+    ),
+    Rule.NOT_YET: (
+        "the interval still holds no difference",
+        "el intervalo aún contiene la igualdad",
+    ),
+    Rule.IMMATURE: (
+        "the labels so far would decide, but it is not known yet how long labels take",
+        "los resultados de hoy decidirían, pero aún no se sabe cuánto tardan en llegar",
+    ),
+    Rule.MATURE_DISAGREES: (
+        "labels so far and mature exposures lie on different sides",
+        "los resultados de hoy y las exposiciones maduras apuntan a lados distintos",
+    ),
+    Rule.GOAL_BETTER: ("the interval lies above no difference", "el intervalo excluye la igualdad"),
+    Rule.GOAL_NOT_WORSE: (
+        "it is shown not to be worse than the margin allows",
+        "se mostró que no es peor que el margen",
+    ),
+    Rule.GOAL_HARM: ("the goal is shown to be worse", "se mostró que el objetivo empeora"),
+    Rule.GUARDRAIL_HARM: (
+        "bad events are shown to be more frequent than tolerated",
+        "se mostró que los eventos malos son más frecuentes que lo tolerado",
+    ),
+    Rule.PAIRS_BETTER: (
+        "of the requests on which only one was right, it was right more often",
+        "en las peticiones en que solo una acertó, acertó más veces",
+    ),
+    Rule.PAIRS_WORSE: (
+        "of the requests on which only one was right, it was right less often",
+        "en las peticiones en que solo una acertó, acertó menos veces",
+    ),
+    Rule.SHARES_DIFFER: (
+        "units did not come in the shares that were asked for (sample ratio mismatch)",
+        "las unidades no llegaron en las partes pedidas (desajuste de proporciones)",
+    ),
+    Rule.UNIT_IN_TWO_ARMS: (
+        "a unit was seen in two arms of one phase",
+        "una unidad apareció en dos variantes de una fase",
+    ),
+    Rule.DELAYS_DIFFER: (
+        "labels of one class arrive later in one arm; no estimate survives that",
+        "los resultados de una clase llegan más tarde en una variante; nada corrige eso",
+    ),
+    Rule.TIME_IS_UP: (
+        "the planned time is over without a decision",
+        "el plazo terminó sin decisión",
+    ),
+    Rule.TOO_FEW_BLOCKS: (
+        "fewer than 20 blocks of time; the block is the unit",
+        "menos de 20 bloques de tiempo; la unidad es el bloque",
+    ),
+}
+_VERDICTS: dict[Verdict, tuple[str, str]] = {
+    Verdict.PROMOTE: ("promote {arm}", "promover {arm}"),
+    Verdict.ROLL_BACK: ("take {arm} back", "retirar {arm}"),
+    Verdict.CONTINUE: ("continue", "continuar"),
+    Verdict.INCONCLUSIVE_STOP: ("stop: undecided", "detener: sin decisión"),
+    Verdict.INVALID: ("invalid: decide nothing by it", "no válido: no decida con esto"),
+}
+
+
+def sentence(look: Look) -> Phrase:
+    """Say a look's verdict and its reason."""
+    en, es = _VERDICTS[look.verdict]
+    why_en, why_es = _RULES[look.rule]
+    arm = look.arm or (look.goals[0].arm if look.goals else "-")
+    return Phrase(
+        "{what}: {why}", "{what}: {why}", what=Phrase(en, es, arm=arm), why=Phrase(why_en, why_es)
+    )
+
+
+def effect_of(goal: GoalReport) -> Phrase:
+    """Say an effect with its interval; "cannot say" where there is none."""
+    if goal.effect is None:
+        return Phrase("cannot say yet", "aún no se puede decir")
+    low = "-" if goal.lower is None else f"{goal.lower:+.4f}"
+    high = "-" if goal.upper is None else f"{goal.upper:+.4f}"
+    return Phrase(
+        "{e} [{low}, {high}]", "{e} [{low}, {high}]", e=f"{goal.effect:+.4f}", low=low, high=high
+    )
+
+
+def expected_in(look: Look) -> Phrase:
+    """Say how long a decision may take yet."""
+    if look.expected_days is None:
+        return Phrase("it cannot be said when", "no se puede decir cuándo")
+    days = f"{look.expected_days:.1f}"
+    return Phrase(
+        "about {days} more days, if today's effect stays",
+        "unos {days} días más, si el efecto de hoy se mantiene",
+        days=days,
+    )

@@ -1,0 +1,179 @@
+"""A design made from what a person asked for: one place for routes, commands and Python."""
+
+from collections.abc import Sequence
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+
+from timonel.errors import Phrase
+from timonel.experiments.design import (
+    Answers,
+    Arm,
+    Condition,
+    Design,
+    Guardrail,
+    Mode,
+    Namespace,
+    Step,
+    Strategy,
+)
+from timonel.experiments.errors import InvalidDesign
+
+RAMP_SHARES = (0.01, 0.05, 0.25, 0.5, 1.0)
+_LESS_IS_BETTER = ("absolute_error", "squared_error")
+_GOALS = {"binary": "correct", "multiclass": "correct", "regression": "absolute_error"}
+
+
+class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What may be said of a new experiment; what is left out has a stated default.
+
+    Parameters
+    ----------
+    control, treatment : str
+        A version number, ``rules`` or ``external``.
+    share : float
+        Of the treatment, in (0, 1).
+    namespace : str or None
+        ``NAME:LOW-HIGH``.
+    guardrails : list of str
+        ``fallback``, ``slow`` (against the control's day before) or ``slow:MILLISECONDS``, each
+        with ``@RATIO`` where another ratio than 1.1 is tolerated.
+    only : list of str
+        Conditions on inputs: ``FEATURE OP VALUE``.
+    """
+
+    name: str
+    control: str
+    treatment: str
+    mode: str = "split"
+    strategy: str | None = None
+    share: float = 0.5
+    unit: str | None = None
+    block_h: float = 1.0
+    days: float | None = None
+    planned_n: int | None = None
+    metric: str | None = None
+    margin: float = 0.0
+    alpha: float = 0.05
+    holdout: float = 0.0
+    namespace: str | None = None
+    guardrails: list[str] = []
+    only: list[str] = []
+    steps: list[float] = []
+    step_hours: float = 1.0
+    step_units: int = 100
+    salt: str | None = None
+    hash: str = "blake2b"
+
+
+def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> Design:
+    """Make a design, with the defaults of its model.
+
+    Raises
+    ------
+    InvalidDesign
+        If a word or a form is none that is known.
+    """
+    metric = wish.metric or _GOALS.get(task, "correct")
+    mode = _word(wish, "mode", wish.mode, Mode)
+    by_half = wish.share == 0.5 and mode is Mode.SPLIT
+    strategy = Strategy.RANDOM_50_50 if by_half else Strategy.WEIGHT_BASED
+    if wish.strategy is not None:
+        strategy = _word(wish, "strategy", wish.strategy.upper(), Strategy)
+    unit = wish.unit or _usual_unit(mode, strategy)
+    shares = wish.steps or (list(RAMP_SHARES) if mode is Mode.RAMP else [])
+    return Design(
+        name=wish.name,
+        model=model,
+        mode=mode,
+        strategy=strategy,
+        hash=wish.hash,
+        salt=wish.salt or f"{wish.name}-{token_hex(4)}",
+        arms=(_arm("control", wish.control), _arm("treatment", wish.treatment)),
+        weights=(1.0 - wish.share, wish.share),
+        unit=unit,
+        block_s=round(wish.block_h * 3600),
+        holdout=wish.holdout,
+        namespace=None if wish.namespace is None else _namespace(wish, wish.namespace),
+        targeting=tuple(_condition(wish, text) for text in wish.only),
+        metric=metric,
+        higher_is_better=metric not in _LESS_IS_BETTER,
+        guardrails=tuple(_guardrail(wish, text) for text in _guardrails(wish, mode)),
+        alpha=wish.alpha,
+        margin=wish.margin,
+        planned_n=wish.planned_n,
+        ends_after_s=None if wish.days is None else round(wish.days * 86_400),
+        steps=tuple(Step(s, round(wish.step_hours * 3600), wish.step_units) for s in shares),
+        depends_on_action=depends_on_action,
+    )
+
+
+def _usual_unit(mode: Mode, strategy: Strategy) -> str:
+    if strategy is Strategy.TIME_BASED:
+        return "block"
+    return "request" if mode is Mode.SHADOW else "unit"
+
+
+def _guardrails(wish: Wish, mode: Mode) -> Sequence[str]:
+    return wish.guardrails or (["fallback"] if mode is Mode.RAMP else [])
+
+
+def _arm(name: str, reference: str) -> Arm:
+    if reference in (Answers.RULES, Answers.EXTERNAL):
+        return Arm(name, Answers(reference))
+    return Arm(name, Answers.VERSION, reference)
+
+
+def _word(wish: Wish, field: str, found: str, kind: Any) -> Any:
+    try:
+        return kind(found)
+    except ValueError:
+        known = ", ".join(kind)
+        raise InvalidDesign(
+            experiment=wish.name[:64], field=field, found=found[:64], expected=known
+        ) from None
+
+
+def _namespace(wish: Wish, text: str) -> Namespace:
+    name, _, part = text.partition(":")
+    low, _, high = (part or "0-1").partition("-")
+    try:
+        return Namespace(name, float(low), float(high))
+    except ValueError:
+        raise InvalidDesign(
+            experiment=wish.name[:64], field="namespace", found=text[:64], expected="NAME:0-0.5"
+        ) from None
+
+
+def _guardrail(wish: Wish, text: str) -> Guardrail:
+    event, _, ratio = text.partition("@")
+    event, _, limit = event.partition(":")
+    try:
+        return Guardrail(event, float(ratio or 1.1), float(limit) if limit else None)
+    except ValueError:
+        expected = Phrase(
+            "fallback, slow or slow:MILLISECONDS, and @RATIO",
+            "fallback, slow o slow:MILISEGUNDOS, y @RAZÓN",
+        )
+        raise InvalidDesign(
+            experiment=wish.name[:64], field="guardrails", found=text[:64], expected=expected
+        ) from None
+
+
+def _condition(wish: Wish, text: str) -> Condition:
+    feature, _, rest = text.strip().partition(" ")
+    op, _, value = rest.strip().partition(" ")
+    if not value.strip():
+        expected = Phrase("FEATURE OP VALUE: 'age >= 18'", "ENTRADA OP VALOR: 'edad >= 18'")
+        raise InvalidDesign(
+            experiment=wish.name[:64], field="only", found=text[:64], expected=expected
+        )
+    return Condition(feature, op, _value(value.strip()))
+
+
+def _value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text

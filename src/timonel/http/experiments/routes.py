@@ -1,0 +1,122 @@
+"""Routes of experiments: create, start, pause, resume, stop, shares, looks."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body, Path, Query, Request
+from pydantic import BaseModel, Field
+
+from timonel.dashboard.language import choose_language
+from timonel.experiments.design import State
+from timonel.experiments.documents import experiment_document, look_document
+from timonel.experiments.wishes import Wish
+from timonel.http.parameters import ModelName, Note, Who
+
+if TYPE_CHECKING:
+    from timonel.app import App
+
+Document = dict[str, Any]
+Name = Annotated[str, Path(max_length=64, description="Name of an experiment.")]
+Text = Annotated[str, Field(max_length=64)]
+
+
+class NewExperiment(BaseModel, extra="forbid"):
+    """What is compared, and how; see ``timonel experiment create --help``."""
+
+    name: Text
+    control: Annotated[str, Field(max_length=32, description="A version, rules or external.")]
+    treatment: Annotated[str, Field(max_length=32, description="A version, rules or external.")]
+    mode: Annotated[str, Field(max_length=16, description="split, ramp, shadow.")] = "split"
+    strategy: Annotated[str | None, Field(max_length=16)] = None
+    share: Annotated[float, Field(ge=0, le=1, description="The treatment's.")] = 0.5
+    unit: Annotated[str | None, Field(max_length=16, description="unit, request, block.")] = None
+    block_h: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    days: Annotated[float | None, Field(gt=0, le=3650)] = None
+    planned_n: Annotated[int | None, Field(ge=1, le=10**12)] = None
+    metric: Annotated[str | None, Field(max_length=64)] = None
+    margin: Annotated[float, Field(ge=0, le=1e12)] = 0.0
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    holdout: Annotated[float, Field(ge=0, le=1)] = 0.0
+    namespace: Annotated[str | None, Field(max_length=64)] = None
+    guardrails: Annotated[list[Text], Field(max_length=8)] = []
+    only: Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=20)] = []
+    steps: Annotated[list[float], Field(max_length=20)] = []
+    step_hours: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    step_units: Annotated[int, Field(ge=1, le=10**9)] = 100
+    salt: Annotated[str | None, Field(max_length=64)] = None
+    hash: Annotated[str, Field(max_length=16)] = "blake2b"
+    who: Who = "api"
+
+
+class ExperimentDecision(BaseModel, extra="forbid"):
+    """Who decides about an experiment, and why."""
+
+    who: Who = "api"
+    reason: Note = ""
+
+
+class Shares(ExperimentDecision):
+    """The treatment's new share; it only grows."""
+
+    share: Annotated[float, Field(ge=0, le=1)]
+
+
+def create_experiment_routes(app: "App") -> APIRouter:
+    """Make the routes of experiments."""
+    router = APIRouter(prefix="/v1", tags=["experiments"])
+    _reading(router, app)
+    _changing(router, app)
+    return router
+
+
+def _reading(router: APIRouter, app: "App") -> None:
+    @router.get("/experiments", summary="List experiments with their last look")
+    def experiments(
+        request: Request,
+        model: Annotated[str | None, Query(max_length=64, description="Only of it.")] = None,
+        state: Annotated[State | None, Query(description="Only in this state.")] = None,
+    ) -> Document:
+        found = app.experiments.all(model=model, state=state)
+        shown = [app.experiments.show(one.name)[:2] for one in found]
+        lang = _language(request, app)
+        return {"experiments": [experiment_document(one, look, (), lang) for one, look in shown]}
+
+    @router.get("/experiments/{name}", summary="Describe an experiment, its last look and history")
+    def experiment(name: Name, request: Request) -> Document:
+        return experiment_document(*app.experiments.show(name), _language(request, app))
+
+
+def _changing(router: APIRouter, app: "App") -> None:
+    @router.post("/models/{model}/experiments", status_code=201, summary="Create a draft")
+    def create(model: ModelName, body: NewExperiment) -> Document:
+        wish = msgspec.convert(body.model_dump(exclude={"who"}), Wish)
+        return experiment_document(app.create_experiment(model, wish, who=body.who))
+
+    def decided(action: str, summary: str) -> None:
+        @router.post(f"/experiments/{{name}}/{action}", summary=summary)
+        def decide(
+            name: Name, body: Annotated[ExperimentDecision | None, Body()] = None
+        ) -> Document:
+            decision = body or ExperimentDecision()
+            act = getattr(app.experiments, action)
+            return experiment_document(act(name, who=decision.who, reason=decision.reason))
+
+    decided("start", "Let a draft assign traffic")
+    decided("pause", "Let the control answer everything for a while")
+    decided("resume", "Assign again")
+    decided("stop", "End an experiment for good")
+
+    @router.post("/experiments/{name}/share", summary="Grow the treatment's share")
+    def share(name: Name, body: Shares) -> Document:
+        weights = (1.0 - body.share, body.share)
+        changed = app.experiments.set_shares(name, weights, who=body.who, reason=body.reason)
+        return experiment_document(changed)
+
+    @router.post("/experiments/{name}/look", summary="Judge what is known now; the look is stored")
+    def look(name: Name, request: Request) -> Document:
+        return look_document(app.experiments.look(name), _language(request, app))
+
+
+def _language(request: Request, app: "App") -> str:
+    accepted = request.headers.get("accept-language")
+    return choose_language(None, None, accepted, app.settings.language)
