@@ -5,20 +5,32 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Engine, select
 
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
-from timonel.events.frames import PredictionFrame
+from timonel.events.frames import PredictionFrame, ShadowAnswer
 from timonel.experiments.choosing import arm_finder
 from timonel.experiments.counting.cells import ExperimentCells
-from timonel.experiments.design import Arm, Design, Mode, Step, variant_of
+from timonel.experiments.design import (
+    Arm,
+    Condition,
+    Design,
+    Guardrail,
+    Mode,
+    Namespace,
+    Step,
+    variant_of,
+)
+from timonel.experiments.errors import IllegalMove, InvalidDesign, UnitsOverlap
 from timonel.experiments.judging.look import Rule, Verdict
 from timonel.experiments.rows import Experiment
 from timonel.experiments.service import Experiments
 from timonel.registry.registry import Registry
-from timonel.store.control import ensure_project
+from timonel.stats.sequential import paired_e_value
+from timonel.store.control import ensure_project, read_generation
 from timonel.store.engine import make_engine
 from timonel.store.migrate import upgrade
 from timonel.store.tables_experiments import experiment_cells, experiment_totals
@@ -78,8 +90,6 @@ class World:
         )
 
     def generation(self) -> int:
-        from timonel.store.control import read_generation
-
         return read_generation(self.engine, PROJECT)
 
     def truth(self, frame: PredictionFrame, right: dict[str, float]) -> Any:
@@ -249,3 +259,68 @@ def test_a_restarted_drain_counts_nothing_twice(world: World) -> None:
     with world.engine.connect() as connection:
         counted = connection.scalars(select(c.n).where(c.metric == "exposed"))
         assert sum(counted) == 50
+
+
+def test_unheard_answers_are_compared_in_pairs(world: World) -> None:
+    design = world.design(mode=Mode.SHADOW, depends_on_action=False)
+    with pytest.raises(InvalidDesign, match="not compiled"):
+        world.experiments.create(design, who="ana")
+    compiled = make_manifest(predictor="linear")
+    third = register_version(world.registry, "3", recipe="third", manifest=compiled)
+    arms = (design.arms[0], Arm("treatment", version=third.version))
+    experiment = world.begin(mode=Mode.SHADOW, depends_on_action=False, arms=arms)
+    frames = []
+    for at in range(200):
+        frame = world.answer(experiment)
+        # the heard answer is right in 60 %, the unheard one in 90 %
+        heard, unheard = 1 if at % 10 < 6 else 0, 1 if at % 10 else 0
+        shadow = ShadowAnswer("newer:treatment", third.version, unheard, 0.5, 9)
+        frames.append(msgspec.structs.replace(frame, prediction=heard, shadow=shadow))
+    world.bench.clock.advance(HOUR_S)
+    at = world.bench.clock.now_us()
+    labels = [world.events.outcome(1, prediction=frame.id, at=at) for frame in frames]
+    world.bench.write(*frames, *labels)
+    world.drain()
+    look = world.experiments.look("newer")
+    assert look.pairs == {"treatment": 80, "control": 20, "tied": 100}
+    assert (look.verdict, look.rule) == (Verdict.PROMOTE, Rule.PAIRS_BETTER)
+    goal = look.goal
+    assert goal is not None
+    assert goal.effect == pytest.approx(0.3)
+    assert goal.e_value == pytest.approx(paired_e_value(80, 20))
+    assert [arm.mean for arm in look.arms] == pytest.approx([0.6, 0.9])
+
+
+def test_what_cannot_be_honoured_is_refused(world: World) -> None:
+    for changes, field in (
+        ({"weights": (0.5, 0.6)}, "shares"),
+        ({"weights": (0.95, 0.05)}, "share"),
+        ({"targeting": (Condition("age", ">", 3),)}, "targeting"),
+        ({"targeting": (Condition("visits", "~", 3),)}, "targeting"),
+        ({"unit": "block"}, "unit"),
+        ({"guardrails": (Guardrail("smell"),)}, "guardrails"),
+        ({"holdout": 0.4}, "holdout"),
+        ({"namespace": Namespace("n", 0.5, 0.2)}, "namespace"),
+        ({"mode": Mode.RAMP}, "steps"),
+        ({"alpha": 0.7}, "alpha"),
+    ):
+        with pytest.raises(InvalidDesign) as caught:
+            world.experiments.create(world.design(**changes), who="ana")
+        assert caught.value.context["field"] == field
+
+
+def test_two_experiments_share_no_unit(world: World) -> None:
+    half = Namespace("visitors", 0.0, 0.5)
+    world.begin(namespace=half)
+    second = world.design(name="other", namespace=Namespace("visitors", 0.4, 1.0))
+    world.experiments.create(second, who="ana")
+    with pytest.raises(UnitsOverlap, match="newer is running"):
+        world.experiments.start("other", who="ana")
+    third = world.design(name="third", namespace=Namespace("visitors", 0.5, 1.0))
+    world.experiments.create(third, who="ana")
+    assert world.experiments.start("third", who="ana").state == "active"
+    with pytest.raises(IllegalMove):
+        world.experiments.resume("third", who="ana")
+    world.experiments.stop("newer", who="ana")
+    with pytest.raises(IllegalMove):
+        world.experiments.stop("newer", who="ana")

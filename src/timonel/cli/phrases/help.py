@@ -1,6 +1,9 @@
 """What `--help` says, in Spanish, by what it says in English (tested: none is missing or idle)."""
 
+from timonel.cli.phrases.help_experiments import EXPERIMENT_HELP_ES
+
 HELP_ES: dict[str, str] = {
+    **EXPERIMENT_HELP_ES,
     # the command, and what all of them share
     "Run machine-learning models in production as one honest closed loop.": (
         "Modelos de aprendizaje automático en producción, como un solo ciclo cerrado y honesto."

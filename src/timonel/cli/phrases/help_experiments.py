@@ -1,0 +1,66 @@
+"""What `timonel experiment --help` says, in Spanish, by what it says in English."""
+
+EXPERIMENT_HELP_ES: dict[str, str] = {
+    "Experiments: two versions (or a version and the rules) compared on real traffic.": (
+        "Experimentos: dos versiones (o una versión y las reglas) comparadas con tráfico real."
+    ),
+    "List experiments with what their last look says.": (
+        "Lista los experimentos con lo que dice su última mirada."
+    ),
+    "Make a draft; nothing happens to traffic until it is started.": (
+        "Hace un borrador; nada cambia en el tráfico hasta que se inicia."
+    ),
+    "Name of the experiment.": "Nombre del experimento.",
+    "A version such as 1.0.0, or rules.": "Una versión, por ejemplo 1.0.0, o rules (las reglas).",
+    "A version such as 1.1.0, or rules.": "Una versión, por ejemplo 1.1.0, o rules (las reglas).",
+    "Its model; the only one by default.": "Su modelo; si falta, el único.",
+    "split; ramp: the share grows while nothing speaks against it; shadow: the treatment answers "
+    "unheard.": (
+        "split (dividir); ramp: la parte crece mientras nada habla en contra; shadow: el "
+        "tratamiento responde sin ser oído."
+    ),
+    "Percent for the treatment.": "Porcentaje para el tratamiento.",
+    "RANDOM_50_50, WEIGHT_BASED, TIME_BASED.": "RANDOM_50_50, WEIGHT_BASED o TIME_BASED.",
+    "unit (unit_id or key of the request), request, or block.": (
+        "unit (unit_id o clave de la petición), request (cada petición) o block (bloque)."
+    ),
+    "Length of a block of TIME_BASED.": "Horas de un bloque de TIME_BASED.",
+    "With an end: group-sequential bounds.": "Con un final: límites secuenciales por grupos.",
+    "Units in all, as planned.": "Unidades en total, según el plan.",
+    "Default: correct, or absolute_error.": "Si falta: correct, o absolute_error.",
+    "How much worse still passes; 0 asks for better.": (
+        "Cuánto peor se acepta todavía; 0 exige que sea mejor."
+    ),
+    "For all looks together.": "Para todas las miradas juntas.",
+    "Percent kept on the rules.": "Porcentaje que se queda con las reglas.",
+    "NAME:0-0.5: a part of the units.": "NOMBRE:0-0.5: una parte de las unidades.",
+    "fallback, slow, slow:MILLISECONDS; with @RATIO. May be repeated.": (
+        "fallback, slow o slow:MILISEGUNDOS; con @RAZÓN. Se puede repetir."
+    ),
+    "'age >= 18': rows that take part. May be repeated.": (
+        "'edad >= 18': filas que participan. Se puede repetir."
+    ),
+    "Percent of a ramp's step. May be repeated.": (
+        "Porcentaje de un paso de la rampa. Se puede repetir."
+    ),
+    "The least a step lasts.": "Lo menos que dura un paso, en horas.",
+    "The least units a step is seen by.": "Las unidades que al menos ven un paso.",
+    "Let a draft assign traffic.": "Inicia un borrador: asigna tráfico.",
+    "Let the control answer everything for a while.": "Por un tiempo, el control responde todo.",
+    "Assign again, with the shares from before the pause.": (
+        "Asigna de nuevo, con las partes de antes de la pausa."
+    ),
+    "End an experiment for good; the champion answers everything.": (
+        "Termina un experimento; la versión en producción responde todo."
+    ),
+    "Grow the treatment's share; a unit that has it keeps it.": (
+        "Aumenta la parte del tratamiento; quien lo tiene lo conserva."
+    ),
+    "For the treatment.": "Para el tratamiento.",
+    "Show an experiment: its arms, its last look, and what was done with it.": (
+        "Muestra un experimento: sus variantes, su última mirada y lo que se hizo con él."
+    ),
+    "Judge what is known now; the look is stored, and a ramp follows it.": (
+        "Juzga lo que se sabe ahora; la mirada se guarda, y una rampa la sigue."
+    ),
+}

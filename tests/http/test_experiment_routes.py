@@ -1,0 +1,63 @@
+"""Experiments over HTTP: from a draft to an end, and what is refused."""
+
+import httpx
+from tests.http import world
+
+from timonel.project.model import Policy
+
+NEW = {"name": "newer", "control": "1.0.0", "treatment": "rules", "unit": "request"}
+
+
+def declared(app: world.LocalApp) -> str:
+    world.declare(app, "dispatch")
+    app.policies["dispatch"] = Policy()
+    return "dispatch"
+
+
+async def test_an_experiment_from_draft_to_end(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    model = declared(app)
+    world.register(app, model)
+    made = await client.post(f"/v1/models/{model}/experiments", json=NEW)
+    assert made.status_code == 201, made.text
+    assert made.json()["state"] == "draft"
+    again = await client.post(f"/v1/models/{model}/experiments", json=NEW)
+    assert (again.status_code, again.json()["code"]) == (409, "experiment_exists")
+    early = await client.post("/v1/experiments/newer/pause")
+    assert (early.status_code, early.json()["code"]) == (409, "experiment_state")
+    started = await client.post("/v1/experiments/newer/start", json={"who": "ana"})
+    assert started.json()["state"] == "active"
+    look = await client.post("/v1/experiments/newer/look", headers={"accept-language": "es"})
+    assert look.json()["verdict"] == "CONTINUE"
+    assert look.json()["sentence"] == "continuar: aún no hay datos"
+    back = await client.post("/v1/experiments/newer/share", json={"share": 0.2})
+    assert (back.status_code, back.json()["code"]) == (409, "shares_shrink")
+    more = await client.post("/v1/experiments/newer/share", json={"share": 0.8})
+    assert more.json()["phase"] == 2
+    for action in ("pause", "resume", "stop"):
+        assert (await client.post(f"/v1/experiments/newer/{action}")).status_code == 200
+    shown = (await client.get("/v1/experiments/newer")).json()
+    assert [event["action"] for event in shown["events"]] == [
+        "create",
+        "start",
+        "grow",
+        "pause",
+        "resume",
+        "stop",
+    ]
+    listed = (await client.get("/v1/experiments?state=completed")).json()["experiments"]
+    assert [one["name"] for one in listed] == ["newer"]
+
+
+async def test_what_is_refused_says_why(app: world.LocalApp, client: httpx.AsyncClient) -> None:
+    model = declared(app)
+    unknown = await client.get("/v1/experiments/none")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_experiment")
+    missing = await client.post(f"/v1/models/{model}/experiments", json=NEW)
+    assert (missing.status_code, missing.json()["code"]) == (404, "unknown_version")
+    for changes in ({"mode": "guess"}, {"guardrails": ["slow:soon"]}, {"only": ["x"]}):
+        wrong = await client.post(f"/v1/models/{model}/experiments", json=NEW | changes)
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_experiment")
+    ignored = await client.post(f"/v1/models/{model}/experiments", json=NEW | {"colour": "red"})
+    assert ignored.status_code == 422
