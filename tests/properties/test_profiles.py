@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from timonel.schema.features import Text
 from timonel.stats.drift import Profile, RowCounter, compare, counts_add
 
 NUMBERS = st.none() | st.floats() | st.integers(-5, 5).map(float)
@@ -78,3 +79,37 @@ def test_every_value_is_counted_once(values: list[float]) -> None:
     assert column.n == len(values)
     assert column.n_missing == 0
     assert (column.counts >= 0).all()
+
+
+FEW = st.none() | st.sampled_from([0.0, -0.0, 1.0, 2.5, np.inf, -np.inf, np.nan]) | st.floats()
+MANY_COLUMNS = st.lists(
+    st.tuples(NUMBERS, FEW, NUMBERS, WORDS, st.none() | st.booleans(), WORDS), max_size=40
+)
+
+
+def reference_of_all_kinds() -> Profile:
+    rng = np.random.default_rng(2)
+    return Profile.fit(
+        {
+            "wide": (rng.normal(size=300) * 1e300).tolist(),
+            "few": rng.choice([0.0, 1.0, 2.5], 300).tolist(),
+            "empty": [None] * 300,
+            "word": rng.choice(list("abd"), 300).tolist(),
+            "flag": (rng.random(300) < 0.5).tolist(),
+            "note": [None, "long text"] * 150,
+        },
+        schema=[Text("note")],
+    )
+
+
+@given(MANY_COLUMNS)
+@settings(max_examples=100, deadline=None)
+def test_columns_counted_together_give_what_each_gives_alone(rows: list[Any]) -> None:
+    reference = reference_of_all_kinds()
+    names = ["wide", "few", "empty", "word", "flag", "note"]
+    alone = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+    counter = RowCounter(reference)
+    for row in rows:
+        given = dict(zip(names, row, strict=True))
+        counter.add([given[name] for name in reference.names])
+    assert counter.take() == reference.empty_like().update(alone).counts()

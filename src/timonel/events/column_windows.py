@@ -51,7 +51,16 @@ class ProfiledRows:
         Its cells are counted on.
     """
 
-    __slots__ = ("_kinds", "_names", "_numeric_answer", "_row_of", "profile", "profile_id")
+    __slots__ = (
+        "_counter",
+        "_kinds",
+        "_names",
+        "_numeric_answer",
+        "_rows_of",
+        "_scored",
+        "profile",
+        "profile_id",
+    )
 
     def __init__(self, profile_id: str, profile: Profile) -> None:
         self.profile_id = profile_id
@@ -59,11 +68,18 @@ class ProfiledRows:
         self._names = profile.names
         self._kinds = {name: column.kind for name, column in profile.columns.items()}
         self._numeric_answer = self._kinds.get(PREDICTION) == "number"
-        self._row_of = _row_decoder(self._kinds)
+        self._scored = SCORE in self._kinds
+        self._rows_of = _rows_decoder(self._kinds)
+        self._counter = RowCounter(profile)
 
     def count(self, frames: Sequence[PredictionFrame]) -> dict[str, Any]:
         """Count predictions; a value that no cell can take counts as missing, and none raises."""
-        rows: list[Sequence[Any]] = [self._quick_row(frame) or self._row(frame) for frame in frames]
+        rows = self._quick_rows(frames)
+        if rows is None:
+            rows = [
+                quick[0] if (quick := self._quick_rows((frame,))) else self._row(frame)
+                for frame in frames
+            ]
         try:
             return self._count(rows)
         except (TypeError, ValueError, OverflowError):
@@ -73,21 +89,27 @@ class ProfiledRows:
             )
 
     def _count(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-        counter = RowCounter(self.profile)
-        for row in rows:
-            counter.add(row)
-        return counter.take()
+        self._counter.clear()
+        self._counter.extend(rows)
+        return self._counter.take()
 
-    def _quick_row(self, frame: PredictionFrame) -> tuple[Any, ...] | None:
-        """Read a row as it should be; None where a value is of another kind."""
+    def _quick_rows(self, frames: Sequence[PredictionFrame]) -> list[Sequence[Any]] | None:
+        """Read rows as they should be; None where a value of one is of another kind."""
         try:
-            row = astuple(self._row_of(frame.features))
+            # one list of all rows takes half the time of each by itself
+            features = self._rows_of(b"[%b]" % b",".join([frame.features for frame in frames]))
         except msgspec.DecodeError:
             return None
-        said = frame.prediction if self._numeric_answer else str(frame.prediction)
-        if SCORE in self._kinds:
-            return (*row, frame.score, said)
-        return (*row, said)
+        if len(features) != len(frames):
+            return None
+        given = zip(map(astuple, features), frames, strict=True)
+        if self._numeric_answer:
+            if self._scored:
+                return [(*row, frame.score, frame.prediction) for row, frame in given]
+            return [(*row, frame.prediction) for row, frame in given]
+        if self._scored:
+            return [(*row, frame.score, str(frame.prediction)) for row, frame in given]
+        return [(*row, str(frame.prediction)) for row, frame in given]
 
     def _row(self, frame: PredictionFrame) -> list[Any]:
         try:
@@ -110,8 +132,8 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def _row_decoder(kinds: Mapping[str, str]) -> Callable[[bytes], Any]:
-    """Make the decoder of a profile's features into a struct, in the profile's order.
+def _rows_decoder(kinds: Mapping[str, str]) -> Callable[[bytes], list[Any]]:
+    """Make the decoder of a list of a profile's features into structs, in the profile's order.
 
     Half the time of a dict of fifty columns; the answer's own columns come last in a profile.
     """
@@ -120,7 +142,8 @@ def _row_decoder(kinds: Mapping[str, str]) -> Callable[[bytes], Any]:
         (f"f{at}", _TYPES[kinds[name]], msgspec.field(default=None, name=name))
         for at, name in enumerate(inputs)
     ]
-    return msgspec.json.Decoder(msgspec.defstruct("Row", fields, gc=False)).decode
+    row = msgspec.defstruct("Row", fields, gc=False)
+    return msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
 
 class ColumnWindows:

@@ -36,7 +36,7 @@ MOST_VALUES = 20
 ATOM_SHARE = 0.01
 """A value with this share of a column is a cell of its own, exactly."""
 STEPS = 2**20
-_MOST_STEPS = 2**40
+MOST_STEPS = 2**40
 N_BUCKETS = 128
 HEAVY_SHARE = 0.05
 _WORD_BYTES = 1_500
@@ -187,7 +187,7 @@ class NumberCells:
     def _steps(self, values: FloatArray) -> int:
         with np.errstate(over="ignore"):
             steps = np.rint(np.ldexp(values - self.offset, -self.exponent) * STEPS)
-        return int(np.clip(steps, -_MOST_STEPS, _MOST_STEPS).astype(np.int64).sum())
+        return int(np.clip(steps, -MOST_STEPS, MOST_STEPS).astype(np.int64).sum())
 
     def to_json(self) -> dict[str, Any]:
         """Give the JSON-safe document."""

@@ -252,9 +252,11 @@ def counts_json(n: int, tallies: Mapping[str, Tally]) -> CountsJson:
     """
     cells, ends = {}, {}
     for name, tally in tallies.items():
-        filled = np.flatnonzero(tally.counts)
+        filled = tally.counts.nonzero()[0]
         if len(filled):
-            cells[name] = np.stack([filled, tally.counts[filled]], axis=1).ravel().tolist()
+            pairs = np.empty(2 * len(filled), np.int64)
+            pairs[::2], pairs[1::2] = filled, tally.counts[filled]
+            cells[name] = pairs.tolist()
         if tally.ends is not None and tally.ends != Ends():
             ends[name] = [tally.ends.low, tally.ends.high, tally.ends.below, tally.ends.above]
     return {"n": n, "cells": cells, "ends": ends}

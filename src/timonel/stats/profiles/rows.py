@@ -1,10 +1,15 @@
 """Counting row by row: the drain's way into a profile's cells."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from timonel.stats.profiles.cells import Cells, Column, Tally
+from timonel.stats.profiles.packing import FloatArray
 from timonel.stats.profiles.profile import CountsJson, Profile, counts_json
+from timonel.stats.profiles.stacked import Stack, stackable
 
 _BATCH = 2_048
 _UNREADABLE = (TypeError, ValueError, OverflowError)
@@ -22,10 +27,15 @@ class RowCounter:
         Its cells are counted on; its own counts do not matter.
     """
 
-    __slots__ = ("_cells", "_n", "_rows", "_tallies")
+    __slots__ = ("_n", "_names", "_numbers", "_others", "_rows", "_stack", "_tallies")
 
     def __init__(self, profile: Profile) -> None:
-        self._cells = {name: column.cells for name, column in profile.columns.items()}
+        self._names = profile.names
+        cells = [column.cells for column in profile.columns.values()]
+        numbers = {at: each for at, each in enumerate(cells) if stackable(each)}
+        self._numbers = tuple(numbers)
+        self._stack = Stack(tuple(numbers.values()))
+        self._others = [(at, each) for at, each in enumerate(cells) if at not in numbers]
         self._rows: list[Sequence[Any]] = []
         self._tallies: dict[str, Tally] = {}
         self._n = 0
@@ -41,12 +51,18 @@ class RowCounter:
         ValueError
             If it has more or fewer values than the profile has columns.
         """
-        if len(values) != len(self._cells):
-            message = f"a row of {len(values)} values for {len(self._cells)} columns"
-            raise ValueError(message)
-        self._rows.append(values)
-        if len(self._rows) >= _BATCH:
-            self._count()
+        self.extend((values,))
+
+    def extend(self, rows: Iterable[Sequence[float | str | bool | None]]) -> None:
+        """Take rows; raises as ``add`` does, and then has taken those before."""
+        n_columns = len(self._names)
+        for values in rows:
+            if len(values) != n_columns:
+                message = f"a row of {len(values)} values for {n_columns} columns"
+                raise ValueError(message)
+            self._rows.append(values)
+            if len(self._rows) >= _BATCH:
+                self._count()
 
     def take(self) -> CountsJson:
         """Give the counts of all rows since the last ``take``, zero-suppressed, and forget them."""
@@ -62,15 +78,32 @@ class RowCounter:
     def _count(self) -> None:
         if not self._rows:
             return
-        self._n += len(self._rows)
-        columns = zip(*self._rows, strict=True)
-        for (name, cells), values in zip(self._cells.items(), columns, strict=True):
-            tally, before = _tally(cells, values), self._tallies.get(name)
-            if before is not None:
-                ends = before.ends + tally.ends if before.ends and tally.ends else tally.ends
-                tally = Tally(before.counts + tally.counts, ends)
-            self._tallies[name] = tally
-        self._rows = []
+        rows, self._rows = self._rows, []
+        self._n += len(rows)
+        if self._numbers:
+            tallies = self._stack.tally(_table(rows, self._numbers))
+            for at, tally in zip(self._numbers, tallies, strict=True):
+                self._keep(at, tally)
+        for at, cells in self._others:
+            self._keep(at, _tally(cells, [row[at] for row in rows]))
+
+    def _keep(self, at: int, tally: Tally) -> None:
+        name = self._names[at]
+        before = self._tallies.get(name)
+        if before is not None:
+            ends = before.ends + tally.ends if before.ends and tally.ends else tally.ends
+            tally = Tally(before.counts + tally.counts, ends)
+        self._tallies[name] = tally
+
+
+def _table(rows: Sequence[Sequence[Any]], places: tuple[int, ...]) -> FloatArray:
+    """Give columns of numbers, shape (n_rows, n_places); what is none is missing."""
+    try:
+        table = np.array(list(map(itemgetter(*places), rows)), dtype=np.float64)
+        return table.reshape(len(rows), len(places))
+    except _UNREADABLE:
+        read = [[_number(row[at]) for at in places] for row in rows]
+        return np.array(read, dtype=np.float64)
 
 
 def _tally(cells: Cells, values: Column) -> Tally:
