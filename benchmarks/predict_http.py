@@ -128,6 +128,7 @@ def bench_worker(folder: Path, url: str, n: int, durability: str) -> dict[str, A
         spool=folder / f"spool-{durability}",
         slot=folder / f"metrics-{durability}",
         slot_index=0,
+        key_usage=folder / "run" / "keys",
         control_socket=None,
         native_socket=None,
         role="predict",

@@ -10,6 +10,8 @@ from typing import Any
 import typer
 
 import timonel
+from timonel.access.callers import Scope
+from timonel.access.routes import Subject, listed
 from timonel.cli.main import app
 from timonel.errors import TimonelError
 from timonel.settings import Settings
@@ -21,7 +23,12 @@ NOTE = "<!-- Generated from the code by docs/generate.py; do not edit. -->\n\n"
 
 def pages() -> dict[str, str]:
     """Give the text of every reference page by file name."""
-    return {"errors.md": errors(), "settings.md": settings(), "commands.md": commands()}
+    return {
+        "errors.md": errors(),
+        "settings.md": settings(),
+        "commands.md": commands(),
+        "routes.md": routes(),
+    }
 
 
 def errors() -> str:
@@ -39,6 +46,31 @@ def errors() -> str:
         status = status_of(kind.__new__(kind))
         shown = "-" if status == 500 else str(status)
         lines.append(f"| `{kind.code}` | {shown} | {cell(meaning)} | {cell(remedy)} |")
+    return "\n".join(lines) + "\n"
+
+
+def routes() -> str:
+    lines = [
+        NOTE + "# Routes and what they need\n",
+        "A key needs one of the scopes named. The role is the lowest that has the first of them "
+        "without being given it by name ([security](../security.md)). A key that is for some "
+        "models only may ask about those; routes that tell of all models are closed to it.\n",
+        "| route | scope | role | models |",
+        "|---|---|---|---|",
+    ]
+    told = {
+        Subject.NONE: "none",
+        Subject.NAMED: "the one named",
+        Subject.FOUND: "those the key is for",
+        Subject.ALL: "all",
+    }
+    for method, path, need in listed():
+        scopes = ", ".join(need.shown) if len(need.shown) < len(Scope) else "any"
+        some = 0 < len(need.shown) < len(Scope)
+        lowest = str(need.shown[0].default) if some else "-"
+        lines.append(
+            f"| `{method} {path}` | {scopes or 'open'} | {lowest} | {told[need.subject]} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -5,9 +5,7 @@ Opening reads ``timonel.toml`` alone; the project's Python is imported at the fi
 ``App.project``, so that a broken ``model.py`` never stands in the way of a rollback.
 """
 
-import getpass
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -27,6 +25,7 @@ from timonel.experiments.rows import Experiment
 from timonel.experiments.service import Experiments
 from timonel.experiments.wishes import Wish, design_of
 from timonel.host import Host
+from timonel.host import host_name as host_name
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
@@ -403,8 +402,3 @@ def _outcome_table(file: Path, columns: Columns, manifest: ServingManifest) -> p
     if columns.time in kinds:
         kinds[columns.time] = "date"
     return source.for_columns(kinds).read()
-
-
-def host_name() -> str:
-    """Give the name of this machine and process for history rows: ``user@host``."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -151,6 +151,10 @@ class TooLarge(TimonelError):
     """More bytes or rows than the limit (HTTP 413)."""
 
 
+class TooMany(TimonelError):
+    """More requests than the caller may send; ``retry_after_s`` in the context (HTTP 429)."""
+
+
 class Unavailable(TimonelError):
     """Cannot be done at the moment; trying again may work (HTTP 503)."""
 

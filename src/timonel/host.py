@@ -4,13 +4,18 @@ It imports no table library, no training library and no web framework, so it run
 ``timonel-serve`` is installed. ``timonel.app`` adds the rest.
 """
 
-from collections.abc import Sequence
+import getpass
+import socket
+from collections.abc import Container, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
 
+from timonel.access.book import KeyBook, stored_gate
+from timonel.access.gate import Gate
+from timonel.access.usage import KeyUsage
 from timonel.clock import AffineClock
 from timonel.events.accumulators import Accumulator, default_accumulators
 from timonel.events.drain import Drainer
@@ -22,6 +27,8 @@ from timonel.serving.embedding.keeper import Keeper
 from timonel.serving.processes.children import Command, python
 from timonel.serving.processes.launch import ServeConfig
 from timonel.serving.processes.notices import OnNotice
+from timonel.serving.processes.ports import is_loopback
+from timonel.serving.processes.slots import StateFolder
 from timonel.serving.supervisor import Supervisor
 from timonel.settings import Settings
 from timonel.store.control import await_generation, ensure_project, read_clock
@@ -74,6 +81,23 @@ class Host:
     def registry(self) -> Registry:
         """The versions and their history."""
         return Registry(self.engine, self.name, self.clock)
+
+    @cached_property
+    def keys(self) -> KeyBook:
+        """The keys by which others ask."""
+        return KeyBook(self.engine, self.name)
+
+    def gate(self, origins: Container[bytes]) -> Gate:
+        """Make the gate of an application that no predict worker stands before."""
+        usage = KeyUsage(StateFolder(self.state).key_usage)
+        return stored_gate(self.keys, self.settings.admin_key, usage, origins)
+
+    def make_first_key(self, *, who: str) -> str | None:
+        """Make an admin key where others are to reach a server that has none; give its secret."""
+        settings = self.settings
+        if is_loopback(settings.host) or not settings.allow_remote or settings.admin_key:
+            return None
+        return self.keys.create_first(who=who)
 
     def prepare(self, *, clock: AffineClock | None = None) -> None:
         """Bring the database to this release's schema and make the project's row (``up`` only)."""
@@ -135,3 +159,8 @@ def open_host(folder: Path, **overrides: Any) -> Host:
     """Open a project folder to serve it; see ``timonel.app.open_app`` for what it takes."""
     config, settings = read_settings(folder, overrides)
     return Host(folder, config, settings)
+
+
+def host_name() -> str:
+    """Give the name of this machine and process for history rows: ``user@host``."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -53,10 +54,12 @@ class Settings(BaseSettings):
         3600.0, gt=0, description="Longest time that the project's code may run in a retraining."
     )
     admin_key: str | None = Field(
-        None, repr=False, description="Key asked of every peer that is not loopback."
+        None,
+        repr=False,
+        description="A key with the role admin, beside those of `timonel key create`.",
     )
     allow_remote: bool = Field(
-        False, description="Listen on an address that is not loopback (then `admin_key` is asked)."
+        False, description="Listen on an address that is not loopback (a key is asked there)."
     )
     public_url: str | None = Field(None, description="Address of the pages, for links in messages.")
     language: Literal["en", "es"] | None = Field(
@@ -76,6 +79,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Log level."
     )
+
+    @property
+    def root_path(self) -> str:
+        """The path under which a proxy shows this server; "" at its root."""
+        return urlsplit(self.public_url or "").path.rstrip("/")
 
     @field_validator("cors_origins", mode="before")
     @classmethod

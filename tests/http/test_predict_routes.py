@@ -556,7 +556,7 @@ async def test_the_rest_is_forwarded_with_the_id_of_the_request(config: WorkerCo
         assert seen[1][b"x-request-id"].decode() == response.headers["x-request-id"] != "not mine"
         # who may ask is settled before anything is forwarded
         response = await client.get("/ui/", headers={"x-forwarded-for": "10.0.0.1"})
-        problem_of(response, 403, "no_key_set")
+        problem_of(response, 401, "key_required")
     await app.stop()
     assert len(seen) == 2
 

@@ -7,6 +7,7 @@ import typer
 
 from timonel import __version__
 from timonel.cli import alerts, bench, data, demo, lifecycle, process, register, retrain
+from timonel.cli.access import keys
 from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
 from timonel.cli.experiments import commands as experiments
@@ -33,6 +34,7 @@ for module in (
     drift,
     performance,
     experiments,
+    keys,
     bench,
     demo,
 ):

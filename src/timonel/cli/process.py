@@ -79,12 +79,16 @@ def serve(
 
 def run_server(app: "ServingHost", *, with_worker: bool) -> None:
     """Run the supervisor until a signal; print where it serves once it is ready."""
+    from timonel.host import host_name
 
     def on_notice(kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "ready":
             announce(app, facts["url"])
         report_notice(kind, facts)
 
+    secret = app.make_first_key(who=host_name())
+    if secret is not None:
+        say("first_key", secret=secret)  # to this terminal alone: no log has it
     left = app.supervisor(on_notice, with_worker=with_worker).run()
     say("stopped_lag", bytes=left) if left else say("stopped")
 

@@ -5,6 +5,7 @@ from timonel.cli.phrases.bench import BENCH_TEXTS
 from timonel.cli.phrases.drift import DRIFT_TEXTS
 from timonel.cli.phrases.experiments import EXPERIMENT_TEXTS
 from timonel.cli.phrases.explain import EXPLAIN_TEXTS
+from timonel.cli.phrases.keys import KEY_TEXTS
 from timonel.cli.phrases.performance import PERFORMANCE_TEXTS
 from timonel.cli.phrases.register import REGISTER_TEXTS
 from timonel.cli.phrases.retrain import RETRAIN_TEXTS
@@ -162,5 +163,6 @@ TEXTS: dict[str, dict[str, str]] = {
     **EXPLAIN_TEXTS,
     **PERFORMANCE_TEXTS,
     **EXPERIMENT_TEXTS,
+    **KEY_TEXTS,
     **REGISTER_TEXTS,
 }

@@ -9,6 +9,7 @@ from timonel.alerts.alert import Alert, State, read_duration
 from timonel.alerts.rows import Choice
 from timonel.alerts.texts import describe
 from timonel.dashboard.language import Language, choose_language
+from timonel.http.access.callers import who_of
 from timonel.http.parameters import AlertDecision, AlertId, Limit, Marking, Silence
 from timonel.store.reads_windows import HOUR_US
 
@@ -66,26 +67,32 @@ def _deciding(router: APIRouter, app: "App") -> None:
     @router.post("/{alert_id}/acknowledge", summary="Say that somebody works on a firing alert")
     def acknowledge(request: Request, alert_id: AlertId, decision: AlertDecision) -> Document:
         done = app.alerts.acknowledge(
-            alert_id, decision.who, decision.note, revision=decision.revision
+            alert_id, who_of(request, decision.who), decision.note, revision=decision.revision
         )
         return _document(done, _language(request, app))
 
     @router.post("/{alert_id}/resolve", summary="Say that an alert is dealt with, and what it was")
     def resolve(request: Request, alert_id: AlertId, decision: AlertDecision) -> Document:
-        done = app.alerts.resolve(alert_id, decision.who, decision.note, revision=decision.revision)
+        done = app.alerts.resolve(
+            alert_id, who_of(request, decision.who), decision.note, revision=decision.revision
+        )
         return _document(done, _language(request, app))
 
     @router.post("/{alert_id}/silence", summary="Tell nobody of an alert for a time")
     def silence(request: Request, alert_id: AlertId, decision: Silence) -> Document:
         until = app.clock.now_us() + read_duration(decision.duration)
         done = app.alerts.silence(
-            alert_id, until, decision.who, decision.note, revision=decision.revision
+            alert_id,
+            until,
+            who_of(request, decision.who),
+            decision.note,
+            revision=decision.revision,
         )
         return _document(done, _language(request, app))
 
     @router.post("/{alert_id}/mark", summary="Say what an alert was worth: rules are judged by it")
     def mark(request: Request, alert_id: AlertId, marking: Marking) -> Document:
-        done = app.alerts.mark(alert_id, marking.mark, marking.who, marking.note)
+        done = app.alerts.mark(alert_id, marking.mark, who_of(request, marking.who), marking.note)
         return _document(done, _language(request, app))
 
 

@@ -1,8 +1,6 @@
 """The control application: its routes, the pages and their guard, joined around an ``App``."""
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
@@ -12,17 +10,19 @@ from starlette.middleware.gzip import GZipMiddleware
 from timonel import __version__
 from timonel.dashboard.pages import create_pages
 from timonel.http import problems
+from timonel.http.access.guard import Guard
+from timonel.http.access.key_routes import create_key_routes
 from timonel.http.alert_routes import create_alert_routes
 from timonel.http.docs import create_docs
 from timonel.http.event_routes import create_event_routes
 from timonel.http.experiments.routes import create_experiment_routes
-from timonel.http.guard import Guard
 from timonel.http.model_routes import create_model_routes
 from timonel.http.openapi import complete
 from timonel.http.retraining_routes import create_retraining_routes
 from timonel.http.state_routes import create_state_routes
 from timonel.registry.manifest import decode_manifest
 from timonel.serving.protocols.documents import TAGS as PROTOCOL_TAGS
+from timonel.serving.routes.cors import Cors
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -40,6 +40,7 @@ _TAGS = [
     {"name": "experiments", "description": "What is compared, by whom, and what was found."},
     {"name": "jobs", "description": "Work that lasts: retrainings, and what became of them."},
     {"name": "alerts", "description": "What is wrong, who works on it, and what to do."},
+    {"name": "keys", "description": "Who may ask, and what."},
     {"name": "server", "description": "Where to begin, and how the server is."},
 ]
 
@@ -77,6 +78,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_alert_routes(app),
         create_retraining_routes(app),
         create_experiment_routes(app),
+        create_key_routes(app),
         create_pages(app),
         create_docs(title),
     ):
@@ -87,14 +89,12 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         return JSONResponse(describe(api, app, request.scope["root_path"]))
 
     api.add_middleware(GZipMiddleware, minimum_size=2048)
-    key = settings.admin_key
     api.add_middleware(
         Guard,
-        behind_worker=behind_worker,
-        key_sha256=None if key is None else sha256(key.encode()).hexdigest(),
+        gate=None if behind_worker else app.gate(Cors(settings.cors_origins).origins),
         max_body_bytes=settings.max_body_kb << 10,
         language=settings.language,
-        root_path=urlsplit(settings.public_url or "").path.rstrip("/"),
+        root_path=settings.root_path,
         cors_origins=settings.cors_origins,
     )
     return api

@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from timonel.errors import TimonelError
 from timonel.events.errors import UnknownOutcome
+from timonel.http.access.callers import require_seen
 from timonel.http.documents import outcome_document, performance_document, prediction_document
 from timonel.http.errors import NotAnsweredHere, UnknownPrediction
 from timonel.http.model_routes import require_declared
@@ -68,29 +69,32 @@ def create_event_routes(app: "App") -> APIRouter:
 
 def _single(router: APIRouter, app: "App") -> None:
     @router.get("/predictions/{prediction_id}", summary="Look up a prediction and its truth")
-    def prediction(prediction_id: UUID) -> Document:
+    def prediction(request: Request, prediction_id: UUID) -> Document:
         with reading(app.engine) as connection:
             row = read_prediction(connection, app.name, prediction_id)
         if row is None:
             raise UnknownPrediction(prediction_id=str(prediction_id))
+        require_seen(request, row.model)
         return prediction_document(row)
 
     @router.get("/outcomes/{outcome_id}", summary="Tell what became of an outcome")
-    def outcome(outcome_id: UUID) -> Document:
+    def outcome(request: Request, outcome_id: UUID) -> Document:
         with reading(app.engine) as connection:
             row = read_outcome(connection, app.name, outcome_id)
         if row is None:
             raise UnknownOutcome(outcome_id=str(outcome_id))
+        require_seen(request, row.model)
         return outcome_document(row)
 
 
 def _explaining(router: APIRouter, app: "App") -> None:
     @router.get("/predictions/{prediction_id}/explanation", summary="Explain a logged prediction")
-    def explanation(prediction_id: UUID) -> Document:
+    def explanation(request: Request, prediction_id: UUID) -> Document:
         with reading(app.engine) as connection:
             row = read_prediction(connection, app.name, prediction_id)
         if row is None:
             raise UnknownPrediction(prediction_id=str(prediction_id))
+        require_seen(request, row.model)
         return app.explanations.explain_logged(row)
 
     @router.post(

@@ -4,8 +4,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request
 
+from timonel.http.access.callers import caller_of, who_of
 from timonel.http.documents import declaration_document, transition_document
 from timonel.http.errors import NoRules, NotInProduction
 from timonel.http.parameters import Decision, Limit, ModelName, Rollback, VersionName
@@ -44,8 +45,10 @@ def _model_document(app: "App", declared: Declaration) -> Document:
 
 def _declared(router: APIRouter, app: "App") -> None:
     @router.get("", summary="List the declared models")
-    def models() -> Document:
-        return {"models": [_model_document(app, row) for row in app.registry.declarations()]}
+    def models(request: Request) -> Document:
+        caller = caller_of(request)
+        rows = [row for row in app.registry.declarations() if caller.sees(row.model)]
+        return {"models": [_model_document(app, row) for row in rows]}
 
     @router.get("/{model}", summary="Describe a model: schema, example, champion")
     def model(model: ModelName) -> Document:
@@ -126,13 +129,20 @@ def _changing(router: APIRouter, app: "App") -> None:
         return version.document() | {"reload": {"n_current": n_current, "n_live": n_live}}
 
     @router.post("/{model}/versions/{version}/promote", summary="Put a version into production")
-    def promote(model: ModelName, version: VersionName, body: Annotated[Decision, Body()]) -> Any:
-        return done(app.registry.promote(model, version, who=body.who, reason=body.reason))
+    def promote(
+        request: Request, model: ModelName, version: VersionName, body: Annotated[Decision, Body()]
+    ) -> Any:
+        who = who_of(request, body.who)
+        return done(app.registry.promote(model, version, who=who, reason=body.reason))
 
     @router.post("/{model}/rollback", summary="Go back to the previous or a named version")
-    def rollback(model: ModelName, body: Annotated[Rollback, Body()]) -> Any:
-        return done(app.registry.roll_back(model, who=body.who, reason=body.reason, to=body.to))
+    def rollback(request: Request, model: ModelName, body: Annotated[Rollback, Body()]) -> Any:
+        who = who_of(request, body.who)
+        return done(app.registry.roll_back(model, who=who, reason=body.reason, to=body.to))
 
     @router.post("/{model}/versions/{version}/archive", summary="Put a version away")
-    def archive(model: ModelName, version: VersionName, body: Annotated[Decision, Body()]) -> Any:
-        return done(app.registry.archive(model, version, who=body.who, reason=body.reason))
+    def archive(
+        request: Request, model: ModelName, version: VersionName, body: Annotated[Decision, Body()]
+    ) -> Any:
+        who = who_of(request, body.who)
+        return done(app.registry.archive(model, version, who=who, reason=body.reason))

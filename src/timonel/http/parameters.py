@@ -33,7 +33,11 @@ Reason = Annotated[
 ]
 Who = Annotated[
     str,
-    Field(min_length=1, max_length=128, description="Who decided; kept in the history."),
+    Field(
+        min_length=1,
+        max_length=128,
+        description="Who decided, kept in the history; with a key, the key's name is.",
+    ),
     AfterValidator(_storable),
 ]
 Note = Annotated[

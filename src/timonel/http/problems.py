@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from timonel.dashboard.language import Language, choose_language
-from timonel.errors import Phrase, TimonelError
+from timonel.errors import Phrase, TimonelError, TooMany
 from timonel.http.errors import InvalidParameters, UnknownRoute
 from timonel.schema.validation import NOTHING
 from timonel.wire.checks import expected_by
@@ -17,22 +17,26 @@ from timonel.wire.errors import MalformedBody, MethodNotAllowed, UnexpectedFailu
 from timonel.wire.problem import MEDIA_TYPE, problem, status_of
 from timonel.wire.strict_json import A_JSON_OBJECT
 
+REQUEST_ID = "timonel.request_id"  # where a scope keeps it
 _SHOWN = 80
 
 
 def problem_response(
     error: TimonelError,
     lang: Language,
-    instance: str,
+    scope: Mapping[str, Any],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Make the answer to a refused request."""
-    document = problem(error, lang=lang, instance=instance)
+    """Make the answer to a refused request; ``scope`` is ASGI's."""
+    request_id = scope.get(REQUEST_ID)
+    document = problem(error, lang=lang, instance=scope["path"], request_id=request_id)
     content = msgspec.json.encode(document, enc_hook=str)
     status = status_of(error)
     extra = dict(headers or {})
     if status == 401:
         extra["WWW-Authenticate"] = "Bearer"
+    elif isinstance(error, TooMany):
+        extra["Retry-After"] = str(error.context["retry_after_s"])
     return Response(content, status, extra | {"Content-Language": lang}, MEDIA_TYPE)
 
 
@@ -45,17 +49,17 @@ def install(api: FastAPI, setting: str | None) -> None:
 
     @api.exception_handler(TimonelError)
     def refused(request: Request, error: TimonelError) -> Response:
-        return problem_response(error, language(request), request.url.path)
+        return problem_response(error, language(request), request.scope)
 
     @api.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(invalid_request(error), language(request), request.url.path)
+        return problem_response(invalid_request(error), language(request), request.scope)
 
     @api.exception_handler(HTTPException)
     def framework(request: Request, error: HTTPException) -> Response:
-        lang, path = language(request), request.url.path
         headers = error.headers or {}
-        return problem_response(_of_framework(error, request), lang, path, headers)
+        found = _of_framework(error, request)
+        return problem_response(found, language(request), request.scope, headers)
 
 
 def _of_framework(error: HTTPException, request: Request) -> TimonelError:

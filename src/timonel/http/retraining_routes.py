@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from timonel.dashboard.language import choose_language
+from timonel.http.access.callers import who_of
 from timonel.http.model_routes import require_declared
 from timonel.http.parameters import Limit, ModelName, Who
 from timonel.jobs.job import Job, JobState
@@ -41,9 +42,13 @@ def _retraining(router: APIRouter, app: "App") -> None:
         summary="Start a retraining; 409 while one of the model runs",
     )
     def retrain(
-        model: ModelName, response: Response, body: Annotated[RetrainingWish | None, Body()] = None
+        request: Request,
+        model: ModelName,
+        response: Response,
+        body: Annotated[RetrainingWish | None, Body()] = None,
     ) -> Document:
-        job = app.retraining.start(model, who=(body or RetrainingWish()).who)
+        who = who_of(request, (body or RetrainingWish()).who)
+        job = app.retraining.start(model, who=who)
         response.headers["Location"] = f"/v1/jobs/{job.job_id}"
         return job_document(job) | {"links": {"self": f"/v1/jobs/{job.job_id}"}}
 

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from timonel import __version__
 from timonel.errors import TimonelError
+from timonel.http.access.callers import caller_document, caller_of
 from timonel.http.documents import health_document
 from timonel.monitoring.health import Health, State, check_health
 
@@ -30,6 +31,10 @@ def create_state_routes(app: "App") -> APIRouter:
     @router.get("/v1", summary="What this server is, and its links")
     def information() -> Document:
         return _information(app)
+
+    @router.get("/v1/caller", summary="Who asks, by the key that was shown, and what they may")
+    def caller(request: Request) -> Document:
+        return caller_document(caller_of(request))
 
     @router.get("/health", summary="The full state, each dimension with its reason")
     def health() -> Response:

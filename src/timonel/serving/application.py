@@ -13,11 +13,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from timonel.access.gate import Asked, Gate, Keys
+from timonel.access.usage import KeyUsage
 from timonel.errors import TimonelError
 from timonel.events.spool import SpoolWriter
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.errors import UnknownModel
-from timonel.serving.access import refusal
 from timonel.serving.config import WorkerConfig
 from timonel.serving.errors import NotReady, RouteNotHere
 from timonel.serving.exposition import MEDIA_TYPE as METRICS_TYPE
@@ -77,7 +78,13 @@ class ServingApplication:
         self._forward = forward
         self._native = native
         self._cors = Cors(config.cors_origins) if config.cors_origins else None
-        self._origins = frozenset() if self._cors is None else self._cors.origins
+        self._usage = KeyUsage(config.key_usage)
+        self._gate = Gate(
+            self._keys,
+            admin_sha256=config.admin_key_sha256,
+            usage=self._usage,
+            origins=() if self._cors is None else self._cors.origins,
+        )
         self._slot = MetricsSlot(config.slot, config.slot_index)
         self._reloader = Reloader(
             LeanStore(config.database_url),
@@ -161,6 +168,7 @@ class ServingApplication:
     async def _close(self) -> None:
         if self._predictions is None or self._spool is None:
             self._slot.close()
+            self._usage.close()
             return
         while self.in_flight:
             await asyncio.sleep(0.005)
@@ -173,13 +181,15 @@ class ServingApplication:
             await self._native.close()
         await asyncio.to_thread(self._spool.close)
         self._slot.close()
+        self._usage.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; HTTP is the only kind there is."""
         started_ns = time.monotonic_ns()
         if scope["type"] != "http":
             return
-        exchange = Exchange(scope, receive, send, self._config.language)
+        config = self._config
+        exchange = Exchange(scope, receive, send, config.language, config.root_path)
         if self._cors is not None:
             exchange.extra = self._cors.granted(exchange.headers)
             preflight = self._cors.preflight(exchange.method, exchange.headers)
@@ -200,16 +210,11 @@ class ServingApplication:
 
     async def _route(self, exchange: Exchange, started_ns: int) -> None:
         path = exchange.path
-        refused = refusal(
-            peer=exchange.peer,
-            headers=exchange.headers,
-            method=exchange.method,
-            path=path,
-            key_sha256=self._config.admin_key_sha256,
-            origins=self._origins,
+        exchange.route = "access"  # as what a refusal is counted
+        exchange.caller = self._gate.admit(
+            Asked(exchange.method, path, exchange.peer, exchange.headers)
         )
-        if refused is not None:
-            raise refused
+        exchange.route = ""
         answers = self._config.role != "control"  # whose process says who does
         if answers and path.startswith(_MODELS):
             name, _, action = path[len(_MODELS) :].partition("/")
@@ -280,6 +285,13 @@ class ServingApplication:
         assert taker is not None  # noqa: S101 - there is a snapshot, so it was started
         await exchange.reply_json(await taker.accept(snapshot, model, body), status=202)
 
+    def _keys(self) -> Keys:
+        """Give the keys in force; raises ``NotReady`` before they are known."""
+        snapshot = self._reloader.current
+        if snapshot is None:
+            raise self._not_ready()
+        return snapshot.keys
+
     def snapshot(self) -> Snapshot:
         """Give what is served now; raises ``NotReady`` before there is something and at the end."""
         snapshot = self._reloader.current
@@ -340,7 +352,14 @@ class ServingApplication:
 
     async def _unexpected(self, exchange: Exchange, error: Exception) -> None:
         error_id = os.urandom(6).hex()
-        _log.error("error %s at %s: %r", error_id, exchange.path[:200], error, exc_info=error)
+        _log.error(
+            "error %s at %s (request %s): %r",
+            error_id,
+            exchange.path[:200],
+            exchange.request_id.decode(),
+            error,
+            exc_info=error,
+        )
         if exchange.status:
             raise error  # the answer has begun: the server has to cut the connection
         await exchange.refuse(UnexpectedFailure(error_id=error_id), form_of(exchange.path))

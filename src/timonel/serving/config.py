@@ -27,6 +27,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     spool: Path  # this worker's slot folder
     slot: Path  # the mmap file of metrics slots
     slot_index: int
+    key_usage: Path  # the mmap file of what is left of each key's rate
     control_socket: Path | None  # where non-predict routes are forwarded; None in role predict
     native_socket: Path | None  # the host's pool for models that are not compiled
     role: str
@@ -38,6 +39,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     admin_key_sha256: str | None = None
     language: str | None = None
     cors_origins: tuple[str, ...] = ()
+    root_path: str = ""  # where a proxy shows this server, if it does not take that off
 
 
 class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):

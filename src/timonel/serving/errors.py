@@ -2,12 +2,10 @@
 
 from timonel.errors import (
     Conflict,
-    Forbidden,
     InvalidInput,
     NotFound,
     ProjectFault,
     Text,
-    Unauthorized,
     Unavailable,
 )
 
@@ -188,77 +186,6 @@ class ArmNotLoaded(Unavailable):
             "variante {arm} no está cargada.",
             "La falla de esa versión está en /readyz; entretanto responde la versión en "
             "producción, fuera del experimento.",
-        ),
-    }
-
-
-class KeyRequired(Unauthorized):
-    """A peer that must show a key sent none."""
-
-    code = "key_required"
-    texts = {
-        "en": Text(
-            "Cannot answer a request of this origin without a key: found {found}, expected a key.",
-            "Send `Authorization: Bearer KEY` with the server's TIMONEL_ADMIN_KEY.",
-        ),
-        "es": Text(
-            "No se responde sin clave a una petición de este origen: hay {found}, se esperaba una "
-            "clave.",
-            "Envíe `Authorization: Bearer CLAVE` con la TIMONEL_ADMIN_KEY del servidor.",
-        ),
-    }
-
-
-class UnknownKey(Unauthorized):
-    """The key shown is none of this server's."""
-
-    code = "unknown_key"
-    texts = {
-        "en": Text(
-            "Cannot accept the key: found one that this server does not know, expected its own.",
-            "Send the value of TIMONEL_ADMIN_KEY that the server was started with.",
-        ),
-        "es": Text(
-            "No se puede aceptar la clave: este servidor no la conoce, se esperaba la suya.",
-            "Envíe el valor de TIMONEL_ADMIN_KEY con que se inició el servidor.",
-        ),
-    }
-
-
-class NoKeySet(Forbidden):
-    """A peer that must show a key asks a server that has none."""
-
-    code = "no_key_set"
-    texts = {
-        "en": Text(
-            "Cannot answer a request that is not plainly local: found {found}, expected a "
-            "loopback peer, a local Host and no forwarding headers.",
-            "Start the server with TIMONEL_ADMIN_KEY set and send it as "
-            "`Authorization: Bearer KEY`, or ask http://127.0.0.1 directly.",
-        ),
-        "es": Text(
-            "No se responde a una petición que no es claramente local: hay {found}, se esperaba "
-            "un origen loopback, un Host local y ningún encabezado de reenvío.",
-            "Inicie el servidor con TIMONEL_ADMIN_KEY y envíela como "
-            "`Authorization: Bearer CLAVE`, o consulte http://127.0.0.1 directamente.",
-        ),
-    }
-
-
-class ForeignOrigin(Forbidden):
-    """A browser page of another site asks for a change."""
-
-    code = "foreign_origin"
-    texts = {
-        "en": Text(
-            "Cannot accept a request that a page of another site makes: found the origin "
-            "{found}, expected {expected}.",
-            "Use this server's own pages, or send a key: `Authorization: Bearer KEY`.",
-        ),
-        "es": Text(
-            "No se acepta una petición que hace la página de otro sitio: hay el origen {found}, "
-            "se esperaba {expected}.",
-            "Use las páginas de este servidor, o envíe una clave: `Authorization: Bearer CLAVE`.",
         ),
     }
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from timonel.serving.processes.errors import ControlUnavailable
+from timonel.serving.routes.exchange import CALLER
 from timonel.wire.problem import MEDIA_TYPE, problem
 
 Scope = MutableMapping[str, Any]
@@ -24,6 +25,7 @@ Headers = list[tuple[bytes, bytes]]
 
 PEER_HEADER = b"x-timonel-peer"
 ROOT_HEADER = b"x-timonel-root"  # where another application has mounted us
+CALLER_HEADER = b"x-timonel-caller"
 _MAX_HEAD = 64 * 1024
 _PIECE = 64 * 1024
 _CONNECT_S = 1.0
@@ -41,7 +43,7 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
-_NOT_SENT = _HOP_BY_HOP | {b"expect", b"content-length", PEER_HEADER, ROOT_HEADER}
+_NOT_SENT = _HOP_BY_HOP | {b"expect", b"content-length", PEER_HEADER, ROOT_HEADER, CALLER_HEADER}
 _NOT_RETURNED = _HOP_BY_HOP | {b"date", b"server"}  # the worker's own server adds them
 
 
@@ -201,6 +203,9 @@ def _request_head(scope: Scope) -> tuple[bytes, bool]:
         lines.append(b"%b: %b" % (PEER_HEADER, str(client[0]).encode("ascii", "replace")))
     if root:
         lines.append(b"%b: %b" % (ROOT_HEADER, root))
+    caller = scope.get(CALLER)
+    if caller is not None:
+        lines.append(b"%b: %b" % (CALLER_HEADER, msgspec.json.encode(caller)))
     lines.append(b"connection: close")
     return b"\r\n".join(lines) + b"\r\n\r\n", chunked
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from timonel.access.book import KeyBook
+from timonel.access.usage import KeyUsage
 from timonel.installs import brings_native
 from timonel.serving.processes.children import Child, Command, end_all
 from timonel.serving.processes.drainers import DrainerFactory, DrainerThreads
@@ -24,7 +26,13 @@ from timonel.serving.processes.launch import (
     worker_command,
 )
 from timonel.serving.processes.notices import Notice, OnNotice
-from timonel.serving.processes.ports import BACKLOG, listen, listen_privately, require_allowed
+from timonel.serving.processes.ports import (
+    BACKLOG,
+    is_loopback,
+    listen,
+    listen_privately,
+    require_allowed,
+)
 from timonel.serving.processes.presence import Presence
 from timonel.serving.processes.reports import ProcessReports, owner_name
 from timonel.serving.processes.slots import Ownership, StateFolder
@@ -94,7 +102,7 @@ class Supervisor:
         require_allowed(
             settings.host,
             allow_remote=settings.allow_remote,
-            has_key=settings.admin_key is not None,
+            has_key=settings.admin_key is not None or self._has_keys(),
         )
         with ExitStack() as stack:
             stack.enter_context(Ownership(StateFolder(self._config.state)))
@@ -110,6 +118,15 @@ class Supervisor:
             finally:
                 left = life.finish(lambda: self._n_asked > 1)
         return left
+
+    def _has_keys(self) -> bool:
+        if is_loopback(self._config.settings.host):
+            return False  # none is needed: the database is not asked
+        engine = make_engine(self._config.database_url)
+        try:
+            return bool(KeyBook(engine, self._config.project).list())
+        finally:
+            engine.dispose()
 
 
 class _Run:
@@ -145,7 +162,8 @@ class _Run:
             notify=notify,
         )
         self._engine = make_engine(config.database_url)
-        reports = ProcessReports(self._engine, config.project, self._owner)
+        self._usage = KeyUsage(self._places.key_usage)
+        reports = ProcessReports(self._engine, config.project, self._owner, self._usage)
         self._presence = Presence(reports, notify)
         self._workers = [self._make_worker(index) for index in range(self._n_workers)]
         self._others = list(self._make_others())
@@ -195,6 +213,7 @@ class _Run:
         self._presence.update(())
         self._presence.stop(1.0)
         self._engine.dispose()
+        self._usage.close()
         if self._pool_listener is not None:
             self._pool_listener.close()
         self._notify(Notice.STOPPED, {"seconds": time.monotonic() - began})

@@ -18,6 +18,7 @@ import uvloop
 from timonel.serving import rule_limit
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig, decode
+from timonel.serving.heads import BoundedHttp
 from timonel.serving.processes.liveness import Heartbeat, end_with_parent, receive_orders
 
 TICK_S = 0.05  # how soon a new generation is known of; silence is judged after 2 s
@@ -53,7 +54,7 @@ async def _serve(
         uvicorn.Config(
             application,
             loop="uvloop",
-            http="httptools",
+            http=BoundedHttp,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -45,6 +45,10 @@ SELECT m.experiment, m.unit_id, m.arm
     ON e.project = m.project AND e.name = m.experiment
  WHERE m.project = ? AND e.state = 'active'
 """
+_KEYS = """
+SELECT name, digest, role, scopes, models, rate, expires_at
+  FROM access_keys WHERE project = ? AND revoked_at IS NULL
+"""
 _POSTGRES_OPTIONS: dict[str, Any] = {
     "connect_timeout": 3,
     "application_name": "timonel-worker",
@@ -71,6 +75,18 @@ class ExperimentRow(msgspec.Struct, frozen=True):
     design: str
     weights: str
     members: dict[str, str] = {}
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """A key in force, as ``access_keys`` has it; it may have expired."""
+
+    name: str
+    digest: str
+    role: str
+    scopes: str  # JSON list
+    models: str  # JSON list; empty: all
+    rate: str | None
+    expires_at: int | None
 
 
 class _Reader(Protocol):
@@ -130,6 +146,10 @@ class LeanStore:
             ExperimentRow(model, name, design, weights, members.get(name, {}))
             for model, name, design, weights in rows
         ]
+
+    def key_rows(self, project: str) -> list[KeyRow]:
+        """Read all keys that are not revoked; raises as :meth:`generation` does."""
+        return [KeyRow(*row) for row in self._reader.rows(_KEYS, (project,))]
 
     def close(self) -> None:
         """Close all connections; the next read opens new ones."""

@@ -111,6 +111,7 @@ class ServingWorld:
             "spool": self.folder / "spool" / "slot-0",
             "slot": self.folder / "run" / "metrics",
             "slot_index": 0,
+            "key_usage": self.folder / "run" / "keys",
             "control_socket": None,
             "native_socket": None,
             "role": "predict",

@@ -61,6 +61,24 @@ class BodyTooLarge(TooLarge):
     }
 
 
+class HeadTooLarge(TooLarge):
+    """Headers and address of a request of more bytes than the limit (HTTP 431)."""
+
+    code = "head_too_large"
+    texts = {
+        "en": Text(
+            "Cannot read the request: found headers of more than {limit} bytes, expected at most "
+            "{limit}.",
+            "Send what is large in the body; look for cookies that a proxy adds.",
+        ),
+        "es": Text(
+            "No se puede leer la petición: hay encabezados de más de {limit} bytes, se esperaban "
+            "{limit} como máximo.",
+            "Envíe lo grande en el cuerpo; busque cookies que agregue un proxy.",
+        ),
+    }
+
+
 class TooManyRows(TooLarge):
     """More rows than the limit in one request."""
 

@@ -1,8 +1,9 @@
-"""Ids of predictions and outcomes: UUIDv7 (RFC 9562) in real time, as 16 bytes.
+"""Ids of predictions and outcomes, UUIDv7 (RFC 9562) in real time as 16 bytes; ids of requests.
 
 Event time is never read from an id: a demo's clock runs faster than the ids do.
 """
 
+import itertools
 import os
 import random
 import re
@@ -12,6 +13,9 @@ from weakref import WeakSet
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_request_id = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_requests_prefix = os.urandom(6).hex().encode()
+_request_numbers = itertools.count(1)
 _VERSION = 7 << 76
 _VARIANT = 2 << 62
 _LOW_62 = (1 << 62) - 1
@@ -85,3 +89,10 @@ def parse_uuid7(text: str) -> bytes | None:
     """Read a UUIDv7's text; None if it is none."""
     lowered = text.lower()
     return bytes.fromhex(lowered.replace("-", "")) if _UUID7.fullmatch(lowered) else None
+
+
+def request_id_of(sent: bytes | None) -> bytes:
+    """Give the id that a client sent for its request, if it is a plain one; else a new one."""
+    if sent is not None and _request_id.fullmatch(sent):
+        return sent
+    return b"%s-%d" % (_requests_prefix, next(_request_numbers))

@@ -13,11 +13,13 @@ from timonel.errors import (
     ProjectFault,
     TimonelError,
     TooLarge,
+    TooMany,
     Unauthorized,
     Unavailable,
     UnsupportedForm,
     in_language,
 )
+from timonel.wire.errors import HeadTooLarge
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -28,10 +30,12 @@ _STATUS: dict[type[TimonelError], int] = {
     NotFound: 404,
     NotAllowed: 405,
     Conflict: 409,
+    HeadTooLarge: 431,
     TooLarge: 413,
     UnsupportedForm: 415,
     InvalidInput: 422,
     ProjectFault: 422,
+    TooMany: 429,
     Corrupt: 503,
     Unavailable: 503,
 }
@@ -47,7 +51,11 @@ def status_of(error: TimonelError) -> int:
 
 
 def problem(
-    error: TimonelError, *, lang: str = "en", instance: str | None = None
+    error: TimonelError,
+    *,
+    lang: str = "en",
+    instance: str | None = None,
+    request_id: str | None = None,
 ) -> dict[str, Any]:
     """Build the problem document of an error.
 
@@ -55,7 +63,8 @@ def problem(
     -------
     dict
         ``type`` (``urn:timonel:error:<code>``), ``title``, ``status``, ``code``, ``detail``,
-        ``remedy``, the error's context as extension members, and ``instance`` where given.
+        ``remedy``, the error's context as extension members, and ``instance`` and ``request_id``
+        where given.
     """
     status = status_of(error)
     document: dict[str, Any] = {
@@ -68,6 +77,8 @@ def problem(
     }
     if instance is not None:
         document["instance"] = instance
+    if request_id is not None:
+        document["request_id"] = request_id
     for name, value in in_language(error.context, lang).items():
         document.setdefault(name, value)
     return document

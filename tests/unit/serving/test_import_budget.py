@@ -31,6 +31,7 @@ COMPANIONS = {
     "_distutils_hack",
 }
 OURS = {
+    "access",
     "clock",
     "errors",
     "events",

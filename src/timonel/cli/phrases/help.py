@@ -338,6 +338,30 @@ HELP_ES: dict[str, str] = {
     "Keep the demo's project in this new folder.": (
         "Conserva el proyecto de la demostración en esta carpeta nueva."
     ),
+    # keys
+    "Keys: who may ask the server, and what.": "Claves: quién puede consultar, y qué.",
+    "Make a key and show it, once; running servers know it within a second.": (
+        "Crea una clave y la muestra una sola vez; los servidores la conocen en un segundo."
+    ),
+    "List keys: what each may, who made it, and when it was used last.": (
+        "Lista las claves: qué puede cada una, quién la creó y cuándo se usó por última vez."
+    ),
+    "Take a key out of force, for ever, in every process within a second.": (
+        "Revoca una clave para siempre, en todos los procesos en menos de un segundo."
+    ),
+    "Name of the key, as histories show it.": "Nombre de la clave, como la muestra el historial.",
+    "What its holder is.": "Qué es quien la tiene.",
+    "The only thing it may do; repeatable. None: all its role may.": (
+        "Lo único que puede hacer; se puede repetir. Sin ella: todo lo de su rol."
+    ),
+    "The only model it is for; repeatable. None: all.": (
+        "El único modelo para el que vale; se puede repetir. Sin él: todos."
+    ),
+    "After how long: 90d, 12h. None: never.": "Después de cuánto: 90d, 12h. Sin él: nunca.",
+    "Most requests on each host: 100/s, 600/min, 5000/h.": (
+        "Máximo de peticiones en cada equipo: 100/s, 600/min, 5000/h."
+    ),
+    "Expired and revoked ones too.": "También las vencidas y las revocadas.",
 }
 """Commands, arguments and options."""
 

@@ -10,6 +10,7 @@ from timonel.dashboard.language import choose_language
 from timonel.experiments.design import State
 from timonel.experiments.documents import experiment_document, look_document
 from timonel.experiments.wishes import Wish
+from timonel.http.access.callers import who_of
 from timonel.http.parameters import ModelName, Note, Who
 
 if TYPE_CHECKING:
@@ -88,18 +89,22 @@ def _reading(router: APIRouter, app: "App") -> None:
 
 def _changing(router: APIRouter, app: "App") -> None:
     @router.post("/models/{model}/experiments", status_code=201, summary="Create a draft")
-    def create(model: ModelName, body: NewExperiment) -> Document:
+    def create(request: Request, model: ModelName, body: NewExperiment) -> Document:
         wish = msgspec.convert(body.model_dump(exclude={"who"}), Wish)
-        return experiment_document(app.create_experiment(model, wish, who=body.who))
+        who = who_of(request, body.who)
+        return experiment_document(app.create_experiment(model, wish, who=who))
 
     def decided(action: str, summary: str) -> None:
         @router.post(f"/experiments/{{name}}/{action}", summary=summary)
         def decide(
-            name: Name, body: Annotated[ExperimentDecision | None, Body()] = None
+            request: Request,
+            name: Name,
+            body: Annotated[ExperimentDecision | None, Body()] = None,
         ) -> Document:
             decision = body or ExperimentDecision()
             act = getattr(app.experiments, action)
-            return experiment_document(act(name, who=decision.who, reason=decision.reason))
+            who = who_of(request, decision.who)
+            return experiment_document(act(name, who=who, reason=decision.reason))
 
     decided("start", "Let a draft assign traffic")
     decided("pause", "Let the control answer everything for a while")
@@ -107,9 +112,10 @@ def _changing(router: APIRouter, app: "App") -> None:
     decided("stop", "End an experiment for good")
 
     @router.post("/experiments/{name}/share", summary="Grow the treatment's share")
-    def share(name: Name, body: Shares) -> Document:
+    def share(request: Request, name: Name, body: Shares) -> Document:
         weights = (1.0 - body.share, body.share)
-        changed = app.experiments.set_shares(name, weights, who=body.who, reason=body.reason)
+        who = who_of(request, body.who)
+        changed = app.experiments.set_shares(name, weights, who=who, reason=body.reason)
         return experiment_document(changed)
 
     @router.post("/experiments/{name}/look", summary="Judge what is known now; the look is stored")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from timonel.access.usage import KeyUsage
 from timonel.installs import brings_native
 from timonel.serving.config import encode
 from timonel.serving.embedding.orders import MOST_GUESTS, SOCKET, Hello, Sign
@@ -98,7 +99,10 @@ class Keeper:
             engine = make_engine(self._config.database_url)
             stack.callback(engine.dispose)
             owner = owner_name(self._config.state)
-            presence = Presence(ProcessReports(engine, self._config.project, owner), self._notify)
+            usage = KeyUsage(self._places.key_usage)
+            stack.callback(usage.close)
+            reports = ProcessReports(engine, self._config.project, owner, usage)
+            presence = Presence(reports, self._notify)
             slots = [self._places.slot(index) for index in range(MOST_GUESTS)]
             drainers = DrainerThreads(
                 self._factory, slots, n_workers=1, owner=owner, notify=self._notify

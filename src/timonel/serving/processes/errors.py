@@ -60,13 +60,14 @@ class RemoteHostRefused(ProjectFault):
     texts: ClassVar = {
         "en": Text(
             "Cannot listen on {host}: it is reachable from other machines, and {missing} not set.",
-            "Set `TIMONEL_ALLOW_REMOTE=true` and a long random `TIMONEL_ADMIN_KEY`, "
-            "or listen on 127.0.0.1.",
+            "Set `TIMONEL_ALLOW_REMOTE=true`, and make a key (`timonel key create NAME --role "
+            "admin`) or set a long random `TIMONEL_ADMIN_KEY`; or listen on 127.0.0.1.",
         ),
         "es": Text(
             "No se puede escuchar en {host}: es accesible desde otros equipos, y falta {missing}.",
-            "Defina `TIMONEL_ALLOW_REMOTE=true` y una `TIMONEL_ADMIN_KEY` larga y aleatoria, "
-            "o escuche en 127.0.0.1.",
+            "Defina `TIMONEL_ALLOW_REMOTE=true`, y cree una clave (`timonel key create NOMBRE "
+            "--role admin`) o defina una `TIMONEL_ADMIN_KEY` larga y aleatoria; o escuche en "
+            "127.0.0.1.",
         ),
     }
 

@@ -1,9 +1,9 @@
 """The commands of a server's children, made from its configuration."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
+from timonel.access.callers import digest_of
 from timonel.serving.config import ControlConfig, PoolConfig, WorkerConfig, encode
 from timonel.serving.processes.children import Command, python
 from timonel.serving.processes.slots import StateFolder
@@ -71,6 +71,7 @@ def worker_orders(
         spool=places.slot(index),
         slot=places.metrics,
         slot_index=index,
+        key_usage=places.key_usage,
         control_socket=control_socket,
         native_socket=native_socket,
         role=settings.role,
@@ -79,9 +80,10 @@ def worker_orders(
         spool_full=settings.spool_full,
         max_body_bytes=settings.max_body_kb << 10,
         max_rows=settings.max_rows,
-        admin_key_sha256=None if key is None else sha256(key.encode()).hexdigest(),
+        admin_key_sha256=None if key is None else digest_of(key.encode()).hex(),
         language=settings.language,
         cors_origins=settings.cors_origins,
+        root_path=settings.root_path,
     )
 
 

@@ -5,11 +5,16 @@ import socket
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from time import monotonic
 
 from sqlalchemy import Engine
 
+from timonel.access.book import KeyBook
+from timonel.access.usage import KeyUsage
 from timonel.serving.processes.children import State
 from timonel.store.control import ProcessReport, forget_process, report_processes
+
+USES_S = 5.0  # how late the last use of a key is known
 
 
 class ProcessReports:
@@ -21,13 +26,19 @@ class ProcessReports:
     project : str
     owner : str
         Names the state folder among all hosts (``owner_name``).
+    usage : KeyUsage
+        What is known here of keys; when each was used last is stored along, every five seconds.
     """
 
-    def __init__(self, engine: Engine, project: str, owner: str) -> None:
+    def __init__(self, engine: Engine, project: str, owner: str, usage: KeyUsage) -> None:
         self._engine = engine
         self._project = project
         self._owner = owner
         self._reported: set[str] = set()
+        self._keys = KeyBook(engine, project)
+        self._usage = usage
+        self._uses: dict[bytes, int] = {}
+        self._uses_told_at = 0.0
 
     def __call__(self, states: Sequence[State]) -> None:
         """Store the states of now."""
@@ -41,6 +52,14 @@ class ProcessReports:
         for process_id in self._reported - set(answering):
             forget_process(self._engine, self._project, process_id)
         self._reported = set(answering)
+        if not states or monotonic() - self._uses_told_at > USES_S:
+            self._report_uses()
+
+    def _report_uses(self) -> None:
+        uses = self._usage.last_uses()
+        if uses != self._uses:
+            self._keys.note_uses(uses)
+        self._uses, self._uses_told_at = uses, monotonic()
 
 
 def owner_name(state: Path) -> str:

@@ -46,6 +46,11 @@ class StateFolder:
         """The mapped file of the workers' counters; it survives restarts."""
         return self.root / "run" / "metrics"
 
+    @property
+    def key_usage(self) -> Path:
+        """The mapped file of what each key has used of its rate; it survives restarts."""
+        return self.root / "run" / "keys"
+
     def slot(self, index: int) -> Path:
         """Give the spool folder of one slot."""
         return self.spool / f"slot-{index}"

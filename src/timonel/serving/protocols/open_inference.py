@@ -193,6 +193,7 @@ class OpenInference:
         entries = [
             entry
             for name, model in self._served.snapshot().models.items()
+            if exchange.caller is None or exchange.caller.sees(name)
             for entry in _entries(name, model)
             if entry["state"] == "READY" or not only_ready
         ]

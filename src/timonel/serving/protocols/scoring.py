@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from timonel import __version__
+from timonel.access.gate import require_model
 from timonel.errors import Phrase, closest
 from timonel.serving.protocols.errors import ModelNotNamed, UnknownProtocolRoute
 from timonel.serving.protocols.models import Served, pinned_of
@@ -61,6 +62,7 @@ class Scoring:
     async def _invoke(self, exchange: Exchange, started_ns: int) -> None:
         exchange.route = ROOT
         name, number = self._named(exchange)
+        require_model(exchange.caller, name)
         exchange.require("POST")
         _, model = self._served.model(name)
         pinned_of(model, number)  # refused before its body is read

@@ -1,21 +1,21 @@
 """One HTTP request and its answer over plain ASGI: headers, bounded body, problems."""
 
 import asyncio
-import itertools
-import os
-import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from timonel.errors import Phrase, TimonelError, Unauthorized, Unavailable
+from timonel.access.callers import Caller
+from timonel.access.routes import below_root
+from timonel.errors import Phrase, TimonelError, TooMany, Unauthorized, Unavailable
 from timonel.wire.errors import (
     BodyTooLarge,
     MalformedBody,
     MethodNotAllowed,
     UnsupportedMediaType,
 )
+from timonel.wire.ids import request_id_of
 from timonel.wire.problem import MEDIA_TYPE, problem
 from timonel.wire.replies import PredictionReply, PredictionsReply, RowProblem, encode_reply
 
@@ -23,13 +23,11 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+CALLER = "timonel.caller"  # where a scope keeps who asks
 ErrorForm = Callable[[TimonelError, str], tuple[int, dict[str, Any]]]
 
 BODY_S = 30.0  # most seconds between two parts of a body
 _JSON = b"application/json"
-_request_id = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-_prefix = os.urandom(6).hex()
-_numbers = itertools.count(1)
 _NOT_LOGGED = ((b"x-timonel-logged", b"false"),)
 _REQUEST_ID = b"x-request-id"
 _ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -55,11 +53,14 @@ class Exchange:
         Of ASGI.
     language : str or None
         Of texts; None: the client's ``Accept-Language``.
+    root_path : str
+        Where a proxy shows this server, unless ASGI's scope says it.
     """
 
     __slots__ = (
         "_language",
         "_send",
+        "caller",
         "extra",
         "headers",
         "method",
@@ -71,7 +72,14 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, language: str | None) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        language: str | None,
+        root_path: str = "",
+    ) -> None:
         self.scope = scope
         self.receive = receive
         self._send = send
@@ -82,13 +90,9 @@ class Exchange:
         self.extra: tuple[tuple[bytes, bytes], ...] = ()  # headers of every answer
         self.route = ""  # as it is counted; "" is not
         path: str = scope["path"]
-        root: str = scope.get("root_path", "")
-        self.path = path[len(root) :] if root and path.startswith(root) else path
-        sent = self.headers.get(_REQUEST_ID)
-        if sent is not None and _request_id.fullmatch(sent):
-            self.request_id = sent
-        else:
-            self.request_id = b"%s-%d" % (_prefix.encode(), next(_numbers))
+        self.path = below_root(path, scope.get("root_path") or root_path)
+        self.caller: Caller | None = None  # None: nobody was asked for, or not yet
+        self.request_id = request_id_of(self.headers.get(_REQUEST_ID))
 
     @property
     def language(self) -> str:
@@ -164,6 +168,7 @@ class Exchange:
 
     async def forward(self, answer: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         """Let another application answer; the request's id goes with it and comes back."""
+        self.scope[CALLER] = self.caller
         if self.headers.get(_REQUEST_ID) != self.request_id:
             others = [pair for pair in self.scope["headers"] if pair[0] != _REQUEST_ID]
             self.scope["headers"] = [*others, (_REQUEST_ID, self.request_id)]
@@ -254,13 +259,20 @@ class Exchange:
         language = self.language
         media_type = MEDIA_TYPE.encode() if form is None else _JSON
         if form is None:
-            document = problem(error, lang=language, instance=self.path[:200])
+            document = problem(
+                error,
+                lang=language,
+                instance=self.path[:200],
+                request_id=self.request_id.decode(),
+            )
             status: int = document["status"]
         else:
             status, document = form(error, language)
         extra = [(b"content-language", language.encode())]
         if isinstance(error, Unavailable):
             extra.append(_RETRY_AFTER)
+        elif isinstance(error, TooMany):
+            extra.append((b"retry-after", b"%d" % error.context["retry_after_s"]))
         elif isinstance(error, Unauthorized):
             extra.append((b"www-authenticate", b"Bearer"))
         elif isinstance(error, BodyTooLarge):

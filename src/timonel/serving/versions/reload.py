@@ -80,9 +80,10 @@ class Reloader:
         rows = self._store.serving_rows(self._project)
         experiments = self._store.experiment_rows(self._project)
         clock = self._store.clock(self._project)
+        keys = self._store.key_rows(self._project)
         # Rows read after the number may be newer than it: the next poll then reads them once more.
         snapshot = with_experiments(
-            self._loader.build(generation, rows, clock, before), experiments
+            self._loader.build(generation, rows, clock, before, keys), experiments
         )
         self._retry_at = time.monotonic() + RETRY_S
         self.current = snapshot

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
+from timonel.access.ring import KeyRing, ring_of
 from timonel.clock import AffineClock
 from timonel.errors import TimonelError
 from timonel.registry.manifest import ServingManifest, decode_manifest
@@ -19,7 +20,7 @@ from timonel.schema.validation import RowDecoder, Values
 from timonel.serving.routes.requests import RequestReader
 from timonel.serving.rules import OutputCheck, Rules
 from timonel.serving.versions.breaker import Breaker
-from timonel.store.lean import ServingRow
+from timonel.store.lean import KeyRow, ServingRow
 from timonel.wire.answer import Answer
 
 DECLARATION, CHAMPION = "declaration", "champion"
@@ -164,6 +165,7 @@ class Snapshot:
     models: dict[str, ServedModel]
     clock: AffineClock
     faults: tuple[Fault, ...] = ()
+    keys: KeyRing = field(default_factory=dict)
 
 
 ArtifactGetter = Callable[[str], bytes]
@@ -191,6 +193,7 @@ class Loader:
         rows: Iterable[ServingRow],
         clock: AffineClock,
         before: Snapshot | None,
+        keys: Iterable[KeyRow] = (),
     ) -> Snapshot:
         """Load what is new, keep what is known, and say what could not be loaded.
 
@@ -213,7 +216,7 @@ class Loader:
         }
         # a model that failed to load is not kept: it is tried again with the next snapshot
         self._loaded = {digest: one for digest, one in used.items() if one.is_whole}
-        return Snapshot(generation, models, clock, tuple(faults))
+        return Snapshot(generation, models, clock, tuple(faults), ring_of(keys))
 
     def _version(self, row: ServingRow, faults: list[Fault]) -> ServedVersion | None:
         version = self._loaded.get(row.digest)

@@ -8,16 +8,22 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from timonel.access.callers import LOCAL, Caller
+from timonel.access.gate import Asked, Gate, authorize
+from timonel.access.routes import below_root
 from timonel.dashboard.language import choose_language
 from timonel.errors import Phrase, TimonelError
 from timonel.http.errors import MalformedUrl
-from timonel.http.problems import problem_response
-from timonel.serving.access import refusal
-from timonel.serving.proxy import ROOT_HEADER
+from timonel.http.problems import REQUEST_ID, problem_response
+from timonel.serving.proxy import CALLER_HEADER, ROOT_HEADER
 from timonel.serving.routes.cors import Cors, Pairs
+from timonel.serving.routes.exchange import CALLER
 from timonel.wire.errors import BodyTooLarge, UnexpectedFailure, UnsupportedMediaType
+from timonel.wire.ids import request_id_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,10 +53,9 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
-    behind_worker : bool
-        A predict worker has asked who may ask, and forwards over a Unix socket.
-    key_sha256 : str or None
-        sha256 (hex) of the server's key.
+    gate : Gate or None
+        Tells who asks. None: a predict worker has done so, and says it in a header; it forwards
+        over a Unix socket that none but this user may open.
     max_body_bytes : int
     language : str or None
         The setting; None: by the reader.
@@ -64,20 +69,18 @@ class Guard:
         self,
         app: AsgiApp,
         *,
-        behind_worker: bool,
-        key_sha256: str | None,
+        gate: Gate | None,
         max_body_bytes: int,
         language: str | None,
         root_path: str = "",
         cors_origins: Sequence[str] = (),
     ) -> None:
         self._app = app
-        self._behind_worker = behind_worker
-        self._key_sha256 = key_sha256
+        self._gate = gate
         self._limit = max_body_bytes
         self._language = language
         self._root_path = root_path
-        self._cors = Cors(cors_origins) if cors_origins and not behind_worker else None
+        self._cors = Cors(cors_origins) if cors_origins and gate is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -85,38 +88,47 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        mounted = headers.get(ROOT_HEADER, b"").decode("latin-1") if self._behind_worker else ""
+        mounted = headers.get(ROOT_HEADER, b"").decode("latin-1") if self._gate is None else ""
         scope["root_path"] = mounted or scope.get("root_path") or self._root_path
-        answer = _Answer(send, () if self._cors is None else self._cors.granted(headers))
+        request_id = request_id_of(headers.get(b"x-request-id"))
+        scope[REQUEST_ID] = request_id.decode()
+        granted = () if self._cors is None else self._cors.granted(headers)
+        answer = _Answer(send, (*granted, (b"x-request-id", request_id)))
         preflight = self._cors and self._cors.preflight(scope["method"], headers)
         if preflight:
             await Response(status_code=204, headers=_named(preflight))(scope, receive, send)
             return
         try:
+            scope[CALLER] = await self._caller(scope, headers)
             self._check(scope, headers)
             await self._app(scope, await self._replayed(scope, receive), answer)
         except TimonelError as error:
             await self._refuse(error, scope, headers, answer)
         except Exception as error:  # noqa: BLE001 - the last net: no request ends in a bare 500
             error_id = uuid4().hex[:12]
-            _log.exception("unexpected failure %s: %s %s", error_id, scope["method"], scope["path"])
+            _log.exception(
+                "unexpected failure %s: %s %s (request %s)",
+                error_id,
+                scope["method"],
+                scope["path"],
+                scope[REQUEST_ID],
+            )
             failure = UnexpectedFailure(error_id=error_id)
             failure.__cause__ = error
             await self._refuse(failure, scope, headers, answer)
 
-    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
-        if not self._behind_worker:
+    async def _caller(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller | None:
+        path = below_root(scope["path"], scope["root_path"])
+        if self._gate is not None:
             client = scope.get("client")
-            denied = refusal(
-                peer=client[0] if client else None,
-                headers=headers,
-                method=scope["method"],
-                path=scope["path"],
-                key_sha256=self._key_sha256,
-                origins=() if self._cors is None else self._cors.origins,
-            )
-            if denied is not None:
-                raise denied
+            asked = Asked(scope["method"], path, client[0] if client else None, headers)
+            return await run_in_threadpool(self._gate.admit, asked)  # it may read the database
+        said = headers.get(CALLER_HEADER)
+        caller = LOCAL if said is None else msgspec.json.decode(said, type=Caller)
+        authorize(caller, scope["method"], path)  # again: this is where it is routed
+        return caller
+
+    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         _check_url(scope)
         declared = headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limit:
@@ -154,7 +166,7 @@ class Guard:
             return  # the server cuts the connection: half an answer must not look whole
         accepted = headers.get(b"accept-language", b"").decode("latin-1")
         lang = choose_language(None, None, accepted, self._language)
-        response = problem_response(error, lang, scope["path"])
+        response = problem_response(error, lang, scope)
         await response(scope, _nothing, answer)
 
 
