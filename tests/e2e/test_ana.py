@@ -92,13 +92,13 @@ class Shell:
         return self.end(self.start(*words), status)
 
     def end(self, process: "subprocess.Popen[str]", status: int = 0) -> str:
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=240)
         assert process.returncode == status, said
         return said
 
     def stop(self, server: "subprocess.Popen[str]") -> str:
         server.send_signal(signal.SIGINT)
-        said, _ = server.communicate(timeout=30)
+        said, _ = server.communicate(timeout=120)
         assert server.returncode == 0, said
         return said
 
@@ -122,7 +122,7 @@ def shells() -> Iterator[Callable[[Path, dict[str, str]], Shell]]:
                 process.stdout.close()
 
 
-def until(found: Callable[[], Any], limit_s: float = 40.0) -> Any:
+def until(found: Callable[[], Any], limit_s: float = 240.0) -> Any:
     """Ask again and again until there is an answer."""
     end = time.monotonic() + limit_s
     while time.monotonic() < end:

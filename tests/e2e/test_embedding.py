@@ -78,8 +78,8 @@ def running(folder: Path, kind: str, lifespan: str = "") -> Iterator[httpx.Clien
         # a connection a request, so that all processes are asked
         limits = httpx.Limits(max_keepalive_connections=0)
         url = f"http://127.0.0.1:{port}"
-        with httpx.Client(base_url=url, timeout=60, limits=limits) as client:
-            until = time.monotonic() + 60
+        with httpx.Client(base_url=url, timeout=120, limits=limits) as client:
+            until = time.monotonic() + 240
             while True:
                 try:
                     client.get("/pid").raise_for_status()
@@ -116,7 +116,7 @@ def keeper(folder: Path) -> int:
 
 
 def await_true(held: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while not held():
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -71,7 +71,7 @@ class Up:
     def start(self) -> None:
         with (self._folder / "up.log").open("ab") as log:
             self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             assert self._process.poll() is None, self.log()
             try:
@@ -200,7 +200,7 @@ class Weeks:
 
     async def settled(self, http: httpx.AsyncClient, record: Record) -> Tally:
         """Wait until the log holds what was acknowledged, and the alerts of the end are over."""
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 240
         while True:
             tally = record.compare(await reported_predictions(http, "dispatch"))
             done = not (tally.lost or tally.unjoined)

@@ -108,7 +108,7 @@ class Browser:
         self.wait("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     def wait(self, condition: str) -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while not self.run(condition):
             assert time.monotonic() < until, condition
             time.sleep(0.05)

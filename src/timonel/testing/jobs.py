@@ -363,7 +363,7 @@ def _pause(url: str, queue: JobQueue, *, within: bool) -> None:
     os.kill(worker.pid or 0, signal.SIGSTOP)
     try:
         second = None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while second is None and time.monotonic() < deadline:
             second = queue.claim("second")  # the lease ends by itself
         assert second is not None
@@ -391,7 +391,7 @@ def is_alive(process_id: int) -> bool:
 
 
 def _await(work: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not work():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.02)

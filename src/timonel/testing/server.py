@@ -23,7 +23,7 @@ from timonel.serving.processes.liveness import Heartbeat
 from timonel.serving.processes.ports import next_free
 from timonel.serving.processes.slots import StateFolder
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 240.0
 
 
 class ServerPlan(msgspec.Struct, frozen=True, kw_only=True):

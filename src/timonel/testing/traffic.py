@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, select
 from timonel.store.tables import minute_windows, predictions
 from timonel.wire.ids import IdSource
 
-_ANSWER_S = 10.0
+_ANSWER_S = 60.0
 
 
 class Answered(NamedTuple):
@@ -70,7 +70,7 @@ class Traffic:
         self._stopping = False
         self.record = Record()
 
-    async def answers(self, n: int, limit_s: float = 60.0) -> None:
+    async def answers(self, n: int, limit_s: float = 240.0) -> None:
         """Wait for so many more answers."""
         wanted = len(self.record.answered) + n
         until = time.monotonic() + limit_s

@@ -284,7 +284,7 @@ def test_processes_that_see_the_same_make_one_alert(
     ]
     for worker in workers:
         worker.start()
-    found = [results.get(timeout=30) for _ in workers]
+    found = [results.get(timeout=120) for _ in workers]
     for worker in workers:
         worker.join(30)
     assert found[0] == found[1]

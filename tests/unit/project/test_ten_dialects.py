@@ -101,7 +101,7 @@ def test_the_locale_and_zone_of_the_host_do_not_matter(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == reference.survey.inference.schema.digest()

@@ -85,7 +85,7 @@ def test_role_predict_imports_what_it_may_and_stays_small(database: str, tmp_pat
         [sys.executable, "-c", CHILD, encode(world.config()), json.dumps({"inputs": ROW})],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
@@ -103,4 +103,4 @@ def test_role_predict_imports_what_it_may_and_stays_small(database: str, tmp_pat
 
 @pytest.mark.parametrize("module", ["timonel.serving.worker", "timonel.serving.application"])
 def test_the_worker_can_be_imported_first(module: str) -> None:
-    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, timeout=240)

@@ -24,7 +24,7 @@ while True:
     beat.tick(time.monotonic_ns(), int(orders), ready=True)
     time.sleep(0.02)
 """
-PATIENCE_S = 15.0
+PATIENCE_S = 90.0
 
 
 class Told:

@@ -133,7 +133,7 @@ def test_a_database_that_comes_back_gets_all(tmp_path: Path, engine: Engine, awa
         notify=lambda kind, facts: told.append((kind, facts)),
     )
     drainers.start()
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + 60
     while not told:
         assert time.monotonic() < until
         drainers.check()
@@ -167,7 +167,7 @@ def test_a_drainer_that_waits_is_told_of_once(tmp_path: Path, away: Engine) -> N
         notify=lambda kind, facts: told.append((kind, facts)),
     )
     drainers.start()
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + 60
     while not told:
         assert time.monotonic() < until
         drainers.check()
