@@ -384,7 +384,11 @@ def ramp_e_value(goal: float, guardrails: Iterable[float]) -> float:
 
 
 def lan_demets_bounds(
-    fractions: ArrayLike, *, alpha: float = 0.05, spending: Spending = "obf"
+    fractions: ArrayLike,
+    *,
+    alpha: float = 0.05,
+    spending: Spending = "obf",
+    information: ArrayLike | None = None,
 ) -> Floats:
     """Give the bounds of z at planned looks that together spend alpha.
 
@@ -396,6 +400,9 @@ def lan_demets_bounds(
         Two-sided, of all looks together.
     spending : {"obf", "power"}
         O'Brien and Fleming's (little early), or ``alpha t^2``.
+    information : array, shape (n_looks,), optional
+        What each look knew, rising, in any unit, where ``fractions`` are of time: alpha is spent
+        by the calendar, and looks are correlated by information.
 
     Returns
     -------
@@ -410,7 +417,8 @@ def lan_demets_bounds(
 
     Notes
     -----
-    Source: K. K. G. Lan, D. L. DeMets, 1983, Biometrika 70, 659-663; the recursion of
+    Source: K. K. G. Lan, D. L. DeMets, 1983, Biometrika 70, 659-663, and (by the calendar) 1989,
+    Statistics in Medicine 8, 1191-1198; the recursion of
     P. Armitage, C. K. McPherson, B. C. Rowe, 1969, Journal of the Royal Statistical Society A 132,
     235-244, by Gauss-Legendre panels no wider than a step's standard deviation.
 
@@ -430,6 +438,12 @@ def lan_demets_bounds(
         4.0 * ndtr(-ndtri(1.0 - alpha / 4.0) / np.sqrt(t)) if spending == "obf" else alpha * t**2
     )
     each = np.diff(spent, prepend=0.0)
+    if information is not None:
+        known = np.asarray(information, np.float64)
+        if known.shape != t.shape or not np.all(np.diff(known, prepend=0.0) > 0.0):
+            message = f"information must rise from look to look, not {information!r}"
+            raise ValueError(message)
+        t = known / known[-1]
     steps = np.sqrt(np.diff(t, prepend=0.0))
     bounds = np.empty_like(t)
     # at: where the sum of increments may be on going on; mass: density times quadrature weight

@@ -18,6 +18,7 @@ from timonel.experiments.counting.sums import (
     AGE,
     AGES,
     ANSWERS,
+    APART,
     BAD,
     CONFIDENCE,
     DIFFERENCE,
@@ -44,6 +45,7 @@ from timonel.wire.answer import Reason
 
 _ASSIGNED = Reason.ASSIGNED.value
 _N_KEY = 9
+_OUTCOME = {1.0: APART + "right", 0.0: APART + "wrong"}
 
 
 class ExperimentCells:
@@ -143,14 +145,14 @@ class ExperimentCells:
             day_of(place.slot),
             place.phase,
             place.arm,
-            AGE + label,
+            AGE + label + _OUTCOME.get(scores.get("correct", -1.0), ""),
         )
         count.add(age, PairSums.of(quantise(1.0), change.sign))
         goal = place.known.design.metric
         if goal in scores:
             count.add(age._replace(metric=goal), PairSums.of(quantise(scores[goal]), change.sign))
         if label:
-            hit = f"{HIT}{label}\x1f{str(prediction.prediction)[:60]}"
+            hit = f"{HIT}{label}{APART}{str(prediction.prediction)[:60]}"
             count.open(place, hit, PairSums.of(quantise(1.0), change.sign))
         if place.known.design.mode is Mode.SHADOW and prediction.shadow is not None:
             self._count_pair(count, place, change, scores)

@@ -15,6 +15,7 @@ AGES = OPEN + 1  # ages of labels, for maturity
 ANSWERS, LATENCY, CONFIDENCE = "answers", "latency_ms", "confidence"
 EXPOSED, FIRST, LEAK = "exposed", "first", "leak"
 BAD, AGE, HIT = "bad:", "age:", "hit:"
+APART = "\x1f"  # between the truth and what came of it, in names of metrics
 PAIR, DIFFERENCE = "pair:", "difference"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from timonel.experiments.counting.sums import DAY, PairSums
+from timonel.experiments.counting.sums import DAY, FINE_H, PairSums
 from timonel.stats.moments import Moments, quantise
 from timonel.stats.sequential import Information, stratum
 
@@ -138,7 +138,7 @@ def maturity(ages: Ages, until: int, *, share: float = 0.95) -> int | None:
     known = [one for one in found if one is not None]
     if len(known) < 3 or max(known) - min(known) > max(1.0, 0.1 * max(known)):
         return None
-    return found[0]
+    return known[0]
 
 
 def _age_of_share(ages: Ages, until: int, share: float) -> int | None:
@@ -149,11 +149,16 @@ def _age_of_share(ages: Ages, until: int, share: float) -> int | None:
     below = 1.0
     for age in sorted({a for labels in counts.values() for a in labels}, reverse=True):
         # the youngest exposure of a day is a day younger than its first hour
-        old = [labels for day, labels in counts.items() if until - day - DAY >= age]
+        old = [labels for day, labels in counts.items() if until - day - DAY >= last_hour(age)]
         within = sum(n for labels in old for a, n in labels.items() if a <= age)
         if not within:
             continue
         below *= 1.0 - sum(labels.get(age, 0) for labels in old) / within
         if below < share:
-            return age
+            return last_hour(age)
     return None
+
+
+def last_hour(age: int) -> int:
+    """Give the last hour that an age stands for: from two days on it is that of a whole day."""
+    return age if age < FINE_H else age + DAY - 1

@@ -7,13 +7,13 @@ Source of the rules: the engines and formulas of ADR 0023 and of ``timonel.stats
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, prod, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import chdtrc
 
 from timonel.experiments.counting.sums import PairSums
-from timonel.experiments.design import HOLDOUT, Design, Mode
+from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode
 from timonel.experiments.judging.evidence import Contribution, Counted
 from timonel.experiments.judging.look import (
     GoalReport,
@@ -137,11 +137,12 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
     )
     ramp = None
     if guardrails or design.mode is Mode.RAMP:
-        ramp = max(_ramp_e(design, evidence, arm.name, guardrails) for arm in design.arms[1:])
-    noted: list[float] = list(before.facts.get("fractions", [])) if before is not None else []
-    fractions = _fractions(design, evidence, goals, noted)
-    bound = _bound(fractions)
-    found = _Found(design, evidence, goals, srm, ramp, bound if fractions != noted else None)
+        ramp = max(_ramp_e(design, goal, guardrails) for goal in goals)
+    noted = _Spent.of(before)
+    spent = _spend(design, evidence, goals, noted)
+    found = _Found(
+        design, evidence, goals, guardrails, srm, ramp, spent.bound if spent != noted else None
+    )
     ruling = found.ruling()
     days = found.expected_days() if ruling.verdict is Verdict.CONTINUE else None
     return Look(
@@ -163,7 +164,7 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
         immature=evidence.immature,
         pairs=evidence.pairs,
         expected_days=days,
-        facts={"fractions": fractions, "bound": bound} if fractions else {},
+        facts=spent.facts,
     )
 
 
@@ -183,6 +184,7 @@ class _Found:
     design: Design
     evidence: Evidence
     goals: list[GoalReport]
+    guardrails: Mapping[str, float]
     srm: float
     ramp: float | None
     bound: float | None  # of this look, where it is one that alpha is spent on
@@ -205,16 +207,16 @@ class _Found:
 
     def _harm(self) -> _Ruling | None:
         if self.ramp is not None and self.ramp >= RAMP_E:
-            rule = Rule.GUARDRAIL_HARM
-            worst = max(self.goals, key=lambda goal: goal.harm_e, default=None)
-            if worst is not None and worst.harm_e >= 2.0 * RAMP_E:
-                rule = Rule.GOAL_HARM
-            return _Ruling(Verdict.ROLL_BACK, rule, worst.arm if worst is not None else "")
+            worst = max(self.goals, key=lambda goal: _ramp_e(self.design, goal, self.guardrails))
+            shares = _of_arm(self.guardrails, worst.arm)
+            by_goal = not shares or _goal_harm(self.design, worst) * len(shares) >= max(shares)
+            rule = Rule.GOAL_HARM if by_goal else Rule.GUARDRAIL_HARM
+            return _Ruling(Verdict.ROLL_BACK, rule, worst.arm)
         if self.design.mode is Mode.RAMP or self._by_blocks_too_few():
             return None
         for goal in self.goals:
-            units = self.evidence.arms.get(goal.arm, Counted()).units
-            enough = units >= LEAST_HARMED or self.design.mode is Mode.SHADOW
+            enough = _exposed(self.design, self.evidence, goal.arm) >= LEAST_HARMED
+            enough = enough or _exact(self.design)
             if goal.effect is not None and enough and self._worse(goal):
                 rule = Rule.PAIRS_WORSE if self.design.mode is Mode.SHADOW else Rule.GOAL_HARM
                 return _Ruling(Verdict.ROLL_BACK, rule, goal.arm)
@@ -249,18 +251,20 @@ class _Found:
             effect, se, _ = compared
             return (direction(self.design) * effect + self.design.margin) / se >= self.bound
         if self.design.margin > 0:
-            return goal.e_value >= 1.0 / self.design.alpha
+            return goal.e_value >= 1.0 / _alpha_each(self.design)
         d = direction(self.design)
         bound = goal.lower if d > 0 else goal.upper
         return bound is not None and d * bound > 0
 
     def _too_few(self, arm: str) -> Rule | None:
-        control, treatment = self._labelled(self.design.names[0]), self._labelled(arm)
-        if self.design.mode is Mode.SHADOW:
+        if _exact(self.design):
             return None
-        n = labels(control) + labels(treatment)
-        if n < LEAST_UNITS:
+        if self.design.mode is Mode.SHADOW:
+            return Rule.TOO_FEW if self.evidence.difference.n < LEAST_UNITS else None
+        control, treatment = self._labelled(self.design.names[0]), self._labelled(arm)
+        if control.n + treatment.n < LEAST_UNITS:
             return Rule.TOO_FEW
+        n = labels(control) + labels(treatment)
         if self.design.metric == "correct":
             right = (control.q + treatment.q) // 1_000_000
             if min(right, n - right) < LEAST_EVENTS:
@@ -294,13 +298,36 @@ class _Found:
         elapsed = self.evidence.elapsed_us / DAY_US
         wanted = []
         for goal in self.goals:
-            sums = self.evidence.goal.get(goal.arm, Contribution()).information
-            if goal.effect is None or sums.se is None or goal.effect == 0 or sums.n <= 0:
+            compared = _comparison(self.design, self.evidence, goal.arm)
+            if compared is None:
                 continue
-            n = _deciding_n(goal.effect + self.design.margin, sums.se * sqrt(sums.n), self.design)
-            wanted.append((n / sums.n - 1.0) * elapsed)
+            effect, se, known = compared
+            signed = direction(self.design) * effect + self.design.margin
+            if signed == 0.0 or se == 0.0 or known <= 0.0:
+                continue
+            n = _deciding_n(signed, se * sqrt(known), self.design)
+            wanted.append((n / known - 1.0) * elapsed)
         days = min(wanted, default=None)
+        if self.design.ends_after_s is not None:
+            left = self.design.ends_after_s / DAY_S - elapsed
+            days = left if days is None else min(days, left)
         return None if days is None or days > _MOST_DAYS else max(0.0, days)
+
+
+def _exact(design: Design) -> bool:
+    """Tell whether right and wrong pairs decide, exactly at any number of them."""
+    return design.mode is Mode.SHADOW and design.metric == "correct" and design.margin == 0
+
+
+def _alpha_each(design: Design) -> float:
+    """Give each treatment its part of alpha."""
+    return design.alpha / (len(design.arms) - 1)
+
+
+def _exposed(design: Design, evidence: Evidence, arm: str) -> int:
+    if design.mode is Mode.SHADOW:
+        return evidence.difference.n
+    return evidence.arms.get(arm, Counted()).units
 
 
 def n_star(design: Design) -> float:
@@ -313,7 +340,9 @@ def n_star(design: Design) -> float:
 def _deciding_n(effect: float, sd: float, design: Design) -> float:
     n = 50.0
     while n < 1e9:
-        found = asymptotic_cs(effect, sd / sqrt(n), n, alpha=design.alpha, n_star=n_star(design))
+        found = asymptotic_cs(
+            effect, sd / sqrt(n), n, alpha=_alpha_each(design), n_star=n_star(design)
+        )
         if found.half_width < abs(effect):
             return n
         n *= 1.1
@@ -338,7 +367,7 @@ def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | No
     if compared is None:
         return GoalReport(arm=arm, metric=design.metric)
     effect, se, n = compared
-    alpha = design.alpha / (len(design.arms) - 1)
+    alpha = _alpha_each(design)
     d = direction(design)
     found = _interval(design, evidence, (effect, se, n), alpha)
     signed, star = d * effect + design.margin, n_star(design)
@@ -347,10 +376,10 @@ def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | No
     e = found.e_value
     if design.margin > 0:
         e = asymptotic_cs(signed, se, n, alpha=alpha, n_star=star, side="greater").e_value
-    elif design.mode is Mode.SHADOW and design.metric == "correct":
+    elif _exact(design):
         e = paired_e_value(evidence.pairs.get("treatment", 0), evidence.pairs.get("control", 0))
     mature = evidence.mature.get(arm, Contribution()).information.effect
-    exposed = evidence.arms.get(arm, Counted()).units
+    exposed = _exposed(design, evidence, arm)
     return GoalReport(
         arm=arm,
         metric=design.metric,
@@ -372,7 +401,7 @@ def _interval(
     """Give the interval by which gain and harm are decided."""
     effect, se, n = compared
     found = asymptotic_cs(effect, se, n, alpha=alpha, n_star=n_star(design))
-    if design.mode is not Mode.SHADOW or design.metric != "correct":
+    if not _exact(design):
         return found
     # exact for pairs: the interval excludes nothing that the e-value does not
     e = paired_e_value(evidence.pairs.get("treatment", 0), evidence.pairs.get("control", 0))
@@ -399,17 +428,17 @@ def _guardrail(design: Design, evidence: Evidence, place: int, event: str) -> fl
     return rare_event_e_value(bad, both, share, tolerated=tolerated)
 
 
-def _ramp_e(design: Design, evidence: Evidence, arm: str, guardrails: Mapping[str, float]) -> float:
-    compared = _comparison(design, evidence, arm)
-    exposed = evidence.arms.get(arm, Counted()).units
-    goal = 1.0
-    if compared is not None and exposed >= LEAST_HARMED and design.mode is Mode.RAMP:
-        effect, se, n = compared
-        signed = direction(design) * effect
-        goal = asymptotic_cs(
-            signed, se, n, alpha=RAMP_ALPHA, n_star=RAMP_N_STAR, side="less"
-        ).e_value
-    return ramp_e_value(goal, [e for name, e in guardrails.items() if name.startswith(f"{arm}:")])
+def _ramp_e(design: Design, goal: GoalReport, guardrails: Mapping[str, float]) -> float:
+    return ramp_e_value(_goal_harm(design, goal), _of_arm(guardrails, goal.arm))
+
+
+def _goal_harm(design: Design, goal: GoalReport) -> float:
+    """Give a ramp's evidence of harm to the goal; outside of ramps intervals decide on it."""
+    return goal.harm_e if design.mode is Mode.RAMP else 1.0
+
+
+def _of_arm(guardrails: Mapping[str, float], arm: str) -> list[float]:
+    return [e for name, e in guardrails.items() if name.startswith(f"{arm}:")]
 
 
 def _chi_square(design: Design, evidence: Evidence) -> float | None:
@@ -427,20 +456,38 @@ def _chi_square(design: Design, evidence: Evidence) -> float | None:
     return float(chdtrc(used.sum() - 1, statistic))
 
 
-def _fractions(
-    design: Design, evidence: Evidence, goals: list[GoalReport], noted: list[float]
-) -> list[float]:
-    """Note the information fraction of this look, where it is one that alpha is spent on."""
-    if design.ends_after_s is None:
-        return []
+class _Spent(NamedTuple):
+    """The looks that alpha was spent on: fractions of the time, and what each look knew."""
+
+    fractions: tuple[float, ...] = ()
+    information: tuple[float, ...] = ()
+    bound: float | None = None
+
+    @classmethod
+    def of(cls, before: Look | None) -> "_Spent":
+        facts = {} if before is None else before.facts
+        return cls(
+            tuple(facts.get("fractions", ())),
+            tuple(facts.get("information", ())),
+            facts.get("bound"),
+        )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return dict(self._asdict()) if self.fractions else {}
+
+
+def _spend(design: Design, evidence: Evidence, goals: list[GoalReport], noted: _Spent) -> _Spent:
+    """Spend alpha on this look, where it is new enough and knows more than the last one did."""
+    if design.ends_after_s is None or not goals:
+        return noted
+    known = goals[0].information
     now = min(1.0, evidence.elapsed_us / (design.ends_after_s * 1_000_000))
-    if now < 1.0 and design.planned_n and goals:
-        now = min(1.0, goals[0].information / design.planned_n)
-    last = noted[-1] if noted else 0.0
-    if now > last + _NEW_FRACTION or now >= 1.0 > last:
-        return [*noted, now]
-    return noted
-
-
-def _bound(fractions: list[float]) -> float | None:
-    return finite(float(lan_demets_bounds(np.array(fractions))[-1])) if fractions else None
+    if now < 1.0 and design.planned_n:
+        now = min(1.0, known / design.planned_n)
+    last, knew = (noted.fractions or (0.0,))[-1], (noted.information or (0.0,))[-1]
+    if known <= knew or not (now > last + _NEW_FRACTION or now >= 1.0 > last):
+        return noted
+    fractions, information = (*noted.fractions, now), (*noted.information, known)
+    bounds = lan_demets_bounds(fractions, alpha=_alpha_each(design), information=information)
+    return _Spent(fractions, information, finite(float(bounds[-1])))

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 from timonel.experiments.counting.sums import (
     AGE,
     AGES,
+    APART,
     BAD,
     DAY,
     DIFFERENCE,
@@ -257,7 +258,8 @@ def _maturity(connection: Connection, project: str, design: Design, until: int) 
     by_class: dict[str, dict[int, dict[int, int]]] = {}
     for cell in cells:
         if cell.metric.startswith(AGE):
-            ages = by_class.setdefault(cell.metric, {}).setdefault(cell.exposure, {})
+            truth = cell.metric.partition(APART)[0]
+            ages = by_class.setdefault(truth, {}).setdefault(cell.exposure, {})
             ages[cell.span] = ages.get(cell.span, 0) + cell.sums.n
     known = [maturity(ages, until) for ages in by_class.values()]
     after = None
@@ -290,7 +292,11 @@ def _mature_effects(design: Design, cells: Iterable[_Cell]) -> dict[str, Contrib
 
 
 def _delays(design: Design, cells: Iterable[_Cell]) -> float:
-    """Weigh the evidence that labels of one class take longer in one arm than in the control."""
+    """Weigh the evidence that labels of one class take longer in one arm than in the control.
+
+    Right and wrong answers apart: where wrong ones are labelled sooner in both arms alike, the
+    better arm's labels come later, and nothing is the matter.
+    """
     strata: dict[tuple[str, int, int], dict[str, PairSums]] = defaultdict(dict)
     for cell in cells:
         if cell.metric.startswith(AGE):

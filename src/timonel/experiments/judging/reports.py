@@ -5,6 +5,7 @@ from math import sqrt
 
 from timonel.experiments.counting.sums import (
     ANSWERS,
+    APART,
     CONFIDENCE,
     DIFFERENCE,
     HIT,
@@ -95,7 +96,7 @@ def _classes(counted: Counted) -> dict[str, dict[str, float | None]]:
     hits: dict[tuple[str, str], int] = {}
     for metric, sums in counted.values.items():
         if metric.startswith(HIT) and sums.n > 0:
-            truth, _, answer = metric[len(HIT) :].partition("\x1f")
+            truth, _, answer = metric[len(HIT) :].partition(APART)
             hits[truth, answer] = sums.n
     report: dict[str, dict[str, float | None]] = {}
     for name in sorted({part for pair in hits for part in pair}):
