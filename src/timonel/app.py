@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -22,15 +22,12 @@ from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
 from timonel.experiments.rows import Experiment
-from timonel.experiments.service import Experiments
 from timonel.experiments.wishes import Wish, design_of
 from timonel.host import Host
 from timonel.host import host_name as host_name
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
-from timonel.monitoring.checks import Checks
-from timonel.monitoring.drift.simulation import DriftSimulation
 from timonel.project.config import read_settings
 from timonel.project.errors import NoModel, UndeclaredModel
 from timonel.project.model import Model
@@ -39,16 +36,20 @@ from timonel.project.scaffold import source_for
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.registry import ModelVersion
 from timonel.retraining.parts import Parts
-from timonel.retraining.pipeline import retrain_kind
-from timonel.retraining.service import Retraining
-from timonel.serving.versions.explaining import Explanations
 from timonel.stats.profiles.profile import Profile
 from timonel.store.engine import reading
-from timonel.training.bring.bring import Bring, bring, declaration_for
-from timonel.training.publish import declaration_manifest, first_baseline, publish
-from timonel.training.services.wrap import Wrap, wrap
-from timonel.training.train import TrainedVersion, train
 from timonel.wire.ids import parse_uuid
+
+if TYPE_CHECKING:
+    # scipy and the trainers take a second: parts that need them are imported when they are made
+    from timonel.experiments.service import Experiments
+    from timonel.monitoring.checks import Checks
+    from timonel.monitoring.drift.simulation import DriftSimulation
+    from timonel.retraining.service import Retraining
+    from timonel.serving.versions.explaining import Explanations
+    from timonel.training.bring.bring import Bring
+    from timonel.training.services.wrap import Wrap
+    from timonel.training.train import TrainedVersion
 
 Progress = Callable[[str, float], None]
 
@@ -56,7 +57,7 @@ Progress = Callable[[str, float], None]
 class Published(NamedTuple):
     """A trained version in the registry, and whether it went into production."""
 
-    trained: TrainedVersion
+    trained: "TrainedVersion"
     version: ModelVersion
     promoted: bool
     reason: Phrase
@@ -91,13 +92,17 @@ class App(Host):
         return Channels(self.engine, self.name, self.clock)
 
     @cached_property
-    def checks(self) -> Checks:
+    def checks(self) -> "Checks":
         """What is watched; what is found is told to the alerts."""
+        from timonel.monitoring.checks import Checks
+
         return Checks(self.engine, self.name, self.clock, self.registry, self.alerts.hear)
 
     @cached_property
-    def experiments(self) -> Experiments:
+    def experiments(self) -> "Experiments":
         """The comparisons: who is assigned to what, and what was found."""
+        from timonel.experiments.service import Experiments
+
         return Experiments(self.engine, self.name, self.clock, self.registry)
 
     def create_experiment(self, model: str, wish: Wish, *, who: str) -> Experiment:
@@ -128,8 +133,10 @@ class App(Host):
         return Scheduler(self.engine, self.name, self.config.timezone, self.clock)
 
     @cached_property
-    def retraining(self) -> Retraining:
+    def retraining(self) -> "Retraining":
         """Starting retrainings, and saying why not."""
+        from timonel.retraining.service import Retraining
+
         parts = Parts(
             engine=self.engine,
             name=self.name,
@@ -147,12 +154,16 @@ class App(Host):
         return Retraining(parts, self.jobs, self.scheduler)
 
     @cached_property
-    def explanations(self) -> Explanations:
+    def explanations(self) -> "Explanations":
         """Why versions answer what they answer."""
+        from timonel.serving.versions.explaining import Explanations
+
         return Explanations(self.registry, self.artifacts.get)
 
     def job_kinds(self) -> dict[str, JobKind]:
         """Give the kinds of jobs that a worker of this project can do, by name."""
+        from timonel.retraining.pipeline import retrain_kind
+
         kinds = [retrain_kind(self.retraining.parts)]
         return {kind.name: kind for kind in kinds}
 
@@ -191,6 +202,8 @@ class App(Host):
 
     def declare(self) -> list[str]:
         """Publish what the project declares; give the names of models whose declaration changed."""
+        from timonel.training.publish import declaration_manifest, first_baseline
+
         project = self.project
         project.check()
         changed = []
@@ -229,6 +242,9 @@ class App(Host):
         A first version is promoted when it beats the baseline. A later one is promoted only under
         ``approval="automatic"`` or by hand, until the paired gates of retraining decide it.
         """
+        from timonel.training.publish import publish
+        from timonel.training.train import train
+
         model = self.model(name)
         trained = train(
             model,
@@ -245,7 +261,9 @@ class App(Host):
             version = self.registry.promote(name, version.version, who=who, reason=str(reason))
         return Published(trained, version, promote and allowed, reason)
 
-    def bring(self, name: str, given: Bring, *, who: str) -> tuple[TrainedVersion, ModelVersion]:
+    def bring(
+        self, name: str, given: "Bring", *, who: str
+    ) -> "tuple[TrainedVersion, ModelVersion]":
         """Enter a model that was fitted elsewhere as a version; it is in stage validation.
 
         Raises
@@ -253,6 +271,9 @@ class App(Host):
         NotDeclaredYet
             If the project does not declare the model, with the declaration that it needs.
         """
+        from timonel.training.bring.bring import bring, declaration_for
+        from timonel.training.publish import publish
+
         try:
             model = self.model(name)
         except (UndeclaredModel, NoModel) as error:
@@ -271,8 +292,11 @@ class App(Host):
         version = publish(trained, self.registry, self.artifacts, who=who, reason="brought fitted")
         return trained, version
 
-    def wrap(self, name: str, given: Wrap, *, who: str) -> tuple[TrainedVersion, ModelVersion]:
+    def wrap(self, name: str, given: "Wrap", *, who: str) -> "tuple[TrainedVersion, ModelVersion]":
         """Enter a model that runs elsewhere, as a service, as a version in stage validation."""
+        from timonel.training.publish import publish
+        from timonel.training.services.wrap import wrap
+
         model = self.model(name)
         self.declare()
         wrapped = wrap(
@@ -294,10 +318,12 @@ class App(Host):
         profile_id = self.registry.manifest(model.name, champion.version).profile
         return None if profile_id is None else self.registry.profile(profile_id)
 
-    def drift_simulation(self, name: str, version: ModelVersion) -> DriftSimulation:
+    def drift_simulation(self, name: str, version: ModelVersion) -> "DriftSimulation":
         """Make the simulation of drift for a version, on rows that its source holds back."""
         manifest = self.registry.manifest(name, version.version)
         profile = None if manifest.profile is None else self.registry.profile(manifest.profile)
+        from timonel.monitoring.drift.simulation import DriftSimulation
+
         return DriftSimulation(
             self.model(name),
             version,
@@ -307,7 +333,7 @@ class App(Host):
             timezone=self.config.timezone,
         )
 
-    def _may_promote(self, trained: TrainedVersion, version: ModelVersion) -> tuple[bool, Phrase]:
+    def _may_promote(self, trained: "TrainedVersion", version: ModelVersion) -> tuple[bool, Phrase]:
         champion = self.registry.champion(version.model)
         if champion is not None and champion.version == version.version:
             return False, Phrase(

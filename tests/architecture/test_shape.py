@@ -110,6 +110,7 @@ def test_error_codes_are_unique_slugs(errors: list[type[TimonelError]]) -> None:
     [
         ("timonel", {"numpy", "sqlalchemy", "pydantic", "polars"}),
         ("timonel.client", {"numpy", "sqlalchemy", "pydantic", "polars", "httpx"}),
+        ("timonel.app", {"scipy", "sklearn", "onnxruntime", "alembic", "fastapi"}),
     ],
 )
 def test_light_imports_stay_light(module: str, heavy: set[str]) -> None:
