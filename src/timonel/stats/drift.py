@@ -42,6 +42,7 @@ from timonel.stats.profiles.rows import RowCounter
 from timonel.stats.profiles.rules import JUDGES, Counted, Ruled
 from timonel.stats.profiles.seasons import Scale
 from timonel.stats.profiles.two_sample import chi2, jensen_shannon, ks, psi, wasserstein
+from timonel.stats.profiles.units import UnitChange, unit_change
 
 __all__ = [
     "ColumnDrift",
@@ -294,6 +295,7 @@ def _judge(pair: _Pair, asked: _Asked, n_tests: int) -> ColumnDrift:
         phi=scale.phi,
         dispersion=pair.dispersion,
         effects=pair.effects,
+        unit_change=_unit_change(pair) if state is DriftState.DRIFTED else None,
     )
 
 
@@ -324,6 +326,13 @@ def _by_rule(pair: _Pair, rule: Rule) -> Ruled | None:
 def _as_test(rule: Rule, ruled: Ruled) -> DriftTest:
     p = 1.0 if ruled.p_value is None else ruled.p_value
     return DriftTest(str(rule), ruled.statistic, p, ruled.effect, ruled.threshold, ruled.drifted)
+
+
+def _unit_change(pair: _Pair) -> UnitChange | None:
+    cells, r, c = pair.both.cells, pair.both.counts[:-1], pair.both.other[:-1]
+    if not isinstance(cells, NumberCells) or cells.kind != "number" or pair.shares is None:
+        return None
+    return unit_change(cells, r, c, pair.reference.ends or Ends(), pair.ends_now or Ends())
 
 
 def _wasserstein(pair: _Pair) -> float | None:

@@ -76,6 +76,13 @@ def test_figures_are_in_the_readers_notation() -> None:
     )
 
 
+def test_a_drift_that_looks_like_another_unit_says_so() -> None:
+    like = {"en": "cm instead of inch: x 2.54", "es": "cm en vez de pulgada: x 2,54"}
+    drift = alert(Kind.DRIFT_DETECTED, {**FACTS[Kind.DRIFT_DETECTED], "looks_like": like})
+    assert describe(drift, "en").seen.endswith("It looks like cm instead of inch: x 2.54.")
+    assert describe(drift, "es").seen.endswith("Parece cm en vez de pulgada: x 2,54.")
+
+
 def test_a_fact_cannot_reach_into_objects_or_fill_a_message() -> None:
     assert describe(alert(Kind.JOB_FAILED, {"error": "{model.__class__}"}), "en").seen == (
         "It ended with: {model.__class__}"

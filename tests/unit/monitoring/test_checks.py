@@ -47,6 +47,11 @@ def older(rng: np.random.Generator, n: int) -> dict[str, Any]:
     return columns
 
 
+def in_inches(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    columns = usual(rng, n)
+    return {**columns, "age": columns["age"] / 2.54}
+
+
 def found(signals: list[Signal], kind: Kind, condition: Condition) -> list[str]:
     return sorted(s.column for s in signals if (s.kind, s.condition) == (kind, condition))
 
@@ -80,6 +85,20 @@ def test_a_shift_warns_then_alerts_in_its_own_windows_and_ends(city: Make) -> No
         cleared = one.end_hour()
         assert drift(cleared) == []
         assert "age" in drift(cleared, Condition.CLEAR)
+
+
+def test_a_change_of_unit_is_named_in_the_alert(quick_city: Make) -> None:
+    one = quick_city(seed=4)
+    for _ in range(2):
+        one.ask(2000, in_inches)
+        raised = one.end_hour()
+    facts = next(s.facts for s in raised if s.column == "age")
+    assert facts["looks_like"]["en"] == "inch instead of cm: x 0.3937"
+    assert facts["looks_like"]["es"] == "pulgada en vez de cm: x 0,3937"
+    newest = drift_windows(one.engine, PROJECT, "churn", 1)[0]
+    kept = {column.subject: column.facts for column in newest.columns}
+    assert kept["age"]["unit_change"]["now"] == "inch"
+    assert "unit_change" not in kept["@score"]
 
 
 def test_sixty_quiet_windows_raise_nothing(quick_city: Make) -> None:

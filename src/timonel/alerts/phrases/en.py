@@ -25,6 +25,8 @@ PHRASES: dict[Kind, Phrases] = {
             "In the stream of outcomes the errors rose from {before:%} to {after:%} ({concept}).",
             "The errors rose in the stream of outcomes ({concept}).",
             "Against its reference, {column} moved by {effect} ({test}, p = {p_value}) in {n} "
+            "rows. It looks like {looks_like}.",
+            "Against its reference, {column} moved by {effect} ({test}, p = {p_value}) in {n} "
             "rows.",
             "Against its reference, {column} moved by {effect} in {n} rows.",
             "{column} is no longer distributed as in its reference.",

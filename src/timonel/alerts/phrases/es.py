@@ -25,6 +25,8 @@ PHRASES: dict[Kind, Phrases] = {
             "En el flujo de resultados los errores subieron de {before:%} a {after:%} ({concept}).",
             "Los errores subieron en el flujo de resultados ({concept}).",
             "Respecto de su referencia, {column} se movió en {effect} ({test}, p = {p_value}) en "
+            "{n} filas. Parece {looks_like}.",
+            "Respecto de su referencia, {column} se movió en {effect} ({test}, p = {p_value}) en "
             "{n} filas.",
             "Respecto de su referencia, {column} se movió en {effect} en {n} filas.",
             "{column} ya no se distribuye como en su referencia.",

@@ -88,13 +88,18 @@ def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: 
 
 def _row(column: "Verdict") -> list[Any]:
     held = _HELD.get(column.facts.get("held", ""))
+    like = column.facts.get("looks_like")
+    note = text(held) if held else column.facts.get("reason", "")
+    if like:
+        said = text("drift_looks_like", like=like[language()])
+        note = f"{said}; {note}" if note else said
     return [
         column.subject,
         text(f"verdict_{column.state}"),
         _number(column.effect, ".3f"),
         _number(column.p_value, ".2g"),
         column.facts.get("test"),
-        text(held) if held else column.facts.get("reason", ""),
+        note,
     ]
 
 

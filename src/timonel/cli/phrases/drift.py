@@ -20,6 +20,7 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "column|state|effect|p|test|note",
         "es": "columna|estado|efecto|p|prueba|nota",
     },
+    "drift_looks_like": {"en": "looks like {like}", "es": "parece {like}"},
     "drift_no_reference": {
         "en": "its version has no reference profile; train a new one",
         "es": "su versión no tiene perfil de referencia; entrene una nueva",

@@ -1,7 +1,7 @@
 """What was found of a window's columns, as verdicts that are kept and as signals to the alerts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from timonel.monitoring.verdicts import Verdict, VerdictState, read_ever_alerted
@@ -12,12 +12,14 @@ from timonel.stats.drift import ColumnDrift, DriftState
 from timonel.stats.profiles.findings import Rule
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.stats.profiles.rules import CONFIDENCE_HIGH
+from timonel.stats.profiles.units import UnitChange
 from timonel.store.engine import reading
 from timonel.store.reads_series import Counted
 
 FEATURES, ANSWERS = "feature_drift", "prediction_drift"
 MONITORS = (FEATURES, ANSWERS)
 _CLEARED_WITHIN_US = 14 * 24 * HOUR_US
+_SPANISH_UNITS = {"inch": "pulgada"}
 _STATES = {
     DriftState.OK: VerdictState.OK,
     DriftState.DRIFTED: VerdictState.WARNING,
@@ -69,6 +71,9 @@ def of_column(
     for name in ("psi", "wasserstein", "jensen_shannon", "reason"):
         if getattr(column, name) is not None:
             facts[name] = getattr(column, name)
+    if column.unit_change is not None and monitor_of(column.name) == FEATURES:
+        facts["unit_change"] = asdict(column.unit_change)
+        facts["looks_like"] = looks_like(column.unit_change)
     if column.phi > 1.0:
         facts["phi"] = round(column.phi, 3)
     if confirmed:
@@ -90,6 +95,28 @@ def of_column(
         facts=facts,
         judged_at=watched.now_us,
     )
+
+
+def looks_like(change: UnitChange) -> dict[str, str]:
+    """Say a conversion in every language.
+
+    Examples
+    --------
+    >>> looks_like(UnitChange(2.54, now="cm", before="inch"))["en"]
+    'cm instead of inch: x 2.54'
+    >>> looks_like(UnitChange(0.01))["es"]
+    'otra unidad o la coma corrida: x 0,01'
+    """
+    how = f"x {change.factor:.4g}"
+    if change.shift:
+        how += f" {'+' if change.shift > 0 else '-'} {abs(change.shift):.4g}"
+    if change.now is None or change.before is None:
+        en, es = "another unit or a moved decimal point", "otra unidad o la coma corrida"
+    else:
+        en = f"{change.now} instead of {change.before}"
+        now, before = (_SPANISH_UNITS.get(unit, unit) for unit in (change.now, change.before))
+        es = f"{now} en vez de {before}"
+    return {"en": f"{en}: {how}", "es": f"{es}: {how.replace('.', ',')}"}
 
 
 def tell(watched: Watched, found: Sequence[Verdict]) -> None:
@@ -141,6 +168,7 @@ def _raise(watched: Watched, verdict: Verdict, condition: Condition) -> None:
             "n": verdict.n,
             "floor": verdict.facts.get("floor"),
             "test": verdict.facts.get("test"),
+            "looks_like": verdict.facts.get("looks_like"),
             "window_start": verdict.start_us,
             "window_end": verdict.end_us,
         },

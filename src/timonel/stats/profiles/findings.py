@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from timonel.stats.profiles.units import UnitChange
+
 
 class DriftState(StrEnum):
     """What can be said of a column."""
@@ -74,6 +76,8 @@ class ColumnDrift:
         The chi-square by degree of freedom before that: about 1 where only chance is at work.
     effects : dict of str to float
         By test; what later windows of the same slot are calibrated on.
+    unit_change : UnitChange or None
+        Of numbers that drifted: the conversion that explains it, if one does.
     """
 
     name: str
@@ -94,6 +98,7 @@ class ColumnDrift:
     phi: float = 1.0
     dispersion: float | None = None
     effects: dict[str, float] = field(default_factory=dict)
+    unit_change: UnitChange | None = None
 
     @property
     def drifted(self) -> bool:
