@@ -21,6 +21,7 @@ from timonel.errors import Phrase, joined
 from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
+from timonel.experiments.outside.units import OutsideUnits
 from timonel.experiments.rows import Experiment
 from timonel.experiments.wishes import Wish, design_of
 from timonel.host import Host
@@ -104,6 +105,11 @@ class App(Host):
         from timonel.experiments.service import Experiments
 
         return Experiments(self.engine, self.name, self.clock, self.registry)
+
+    @cached_property
+    def outside_units(self) -> OutsideUnits:
+        """Units of experiments in which someone else acts."""
+        return OutsideUnits(self.engine, self.name, self.clock)
 
     def create_experiment(self, model: str, wish: Wish, *, who: str) -> Experiment:
         """Make a draft of what a person asked for, with the defaults of the model.

@@ -61,3 +61,42 @@ async def test_what_is_refused_says_why(app: world.LocalApp, client: httpx.Async
         assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_experiment")
     ignored = await client.post(f"/v1/models/{model}/experiments", json=NEW | {"colour": "red"})
     assert ignored.status_code == 422
+
+
+OUTSIDE = {
+    "name": "prices",
+    "control": "external",
+    "treatment": "external",
+    "mode": "outside",
+    "metric": "churned",
+    "lower_is_better": True,
+}
+
+
+async def test_an_outside_service_asks_for_arms_and_tells_outcomes(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    model = declared(app)
+    nameless = {key: value for key, value in OUTSIDE.items() if key != "metric"}
+    assert (await client.post(f"/v1/models/{model}/experiments", json=nameless)).status_code == 422
+    made = await client.post(f"/v1/models/{model}/experiments", json=OUTSIDE)
+    assert made.status_code == 201, made.text
+    assign, outcomes = "/v1/experiments/prices/assign", "/v1/experiments/prices/outcomes"
+    early = await client.post(assign, json={"unit_id": "u1"})
+    assert (early.status_code, early.json()["code"]) == (409, "experiment_not_assigning")
+    await client.post("/v1/experiments/prices/start")
+    first = (await client.post(assign, json={"unit_id": "u1"})).json()
+    assert first["arm"] in ("control", "treatment")
+    assert first["first_exposure"]
+    again = (await client.post(assign, json={"unit_id": "u1", "attributes": {"age": 3}})).json()
+    assert again == first | {"first_exposure": False}
+    told = await client.post(outcomes, json={"unit_id": "u1", "values": {"churned": True}})
+    assert told.json() == {"unit_id": "u1", "changed": 1}
+    for body, code in (
+        ({"unit_id": "u2", "values": {"churned": 1}}, "unit_not_assigned"),
+        ({"unit_id": "u1", "values": {"clicks": 1}}, "undeclared_metric"),
+        ({"unit_id": "u1", "values": {"churned": "yes"}}, "invalid_parameters"),
+        ({"unit_id": "u\0", "values": {"churned": 1}}, "invalid_parameters"),
+    ):
+        refused = await client.post(outcomes, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (422, code), refused.text

@@ -104,6 +104,8 @@ ROUTES: dict[str, Need] = {
     "POST /v1/experiments/{name}/resume": _OPERATES_ALL,
     "POST /v1/experiments/{name}/stop": _OPERATES_ALL,
     "POST /v1/experiments/{name}/share": _OPERATES_ALL,
+    "POST /v1/experiments/{name}/assign": _need(Subject.FOUND, PREDICT),
+    "POST /v1/experiments/{name}/outcomes": _need(Subject.FOUND, OUTCOMES),
     "POST /v1/experiments/{name}/look": _OPERATES_ALL,  # it is kept, and spends of the error
     "GET /v1/jobs": _READS_ALL,
     "GET /v1/jobs/{id}": _READS_ALL,

@@ -79,7 +79,7 @@ class RefusalFrame(
 
 
 Frame = PredictionFrame | OutcomeFrame | RefusalFrame
-"""Kinds reserved by ADR 0009 and not yet written: shadow, exposure, unit_outcome."""
+"""Kinds reserved by ADR 0009 and not written: shadow, exposure, unit_outcome (ADR 0032)."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)

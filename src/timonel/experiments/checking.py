@@ -13,6 +13,8 @@ _ARM = re.compile(r"[a-z][a-z0-9_.-]{0,22}")
 _TOLERANCE = 1e-9
 _LEAST_BLOCK_S = 3600
 EVENTS = ("fallback", "slow")
+_METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_OWN_METRICS = ("exposed", "first", "leak", "answers", "latency_ms", "confidence", "difference")
 
 
 def check_design(design: Design, features: tuple[str, ...]) -> None:
@@ -29,10 +31,18 @@ def check_design(design: Design, features: tuple[str, ...]) -> None:
     InvalidDesign
         Naming the field, what it holds and what was expected.
     """
-    for check in (_check_names, _check_shares, _check_strategy, _check_numbers, _check_mode):
+    for check in (
+        _check_names,
+        _check_shares,
+        _check_strategy,
+        _check_numbers,
+        _check_mode,
+        _check_outside,
+    ):
         check(design)
     for condition in design.targeting:
-        if condition.feature not in features:
+        # outside, attributes come with each unit and are nobody's schema
+        if design.mode is not Mode.OUTSIDE and condition.feature not in features:
             known = ", ".join(features[:10])
             expected = Phrase("an input: {known}", "una entrada: {known}", known=known)
             raise _wrong(design, "targeting", condition.feature, expected)
@@ -169,6 +179,35 @@ def _check_mode(design: Design) -> None:
             "ninguno: los pares se deciden en cuanto dicen lo suficiente",
         )
         raise _wrong(design, "days", str(design.ends_after_s), expected)
+
+
+def _check_outside(design: Design) -> None:
+    if design.mode is not Mode.OUTSIDE:
+        if design.secondary:
+            expected = Phrase("mode outside", "modo outside")
+            raise _wrong(design, "also", ", ".join(design.secondary), expected)
+        return
+    ours = [arm.name for arm in design.arms if arm.answers is not Answers.EXTERNAL]
+    if ours:
+        raise _wrong(design, "arms", ", ".join(ours), Phrase("external", "external"))
+    metrics = (design.metric, *design.secondary)
+    for metric in metrics:
+        if not _METRIC.fullmatch(metric) or metric in _OWN_METRICS:
+            expected = Phrase(
+                "a name of yours: a-z, 0-9 and _, at most 40",
+                "un nombre suyo: a-z, 0-9 y _, a lo más 40",
+            )
+            raise _wrong(design, "metric", metric[:64], expected)
+    if len(set(metrics)) < len(metrics):
+        expected = Phrase("each metric once", "cada métrica una vez")
+        raise _wrong(design, "also", ", ".join(metrics), expected)
+    none = Phrase("none in mode outside", "nada en modo outside")
+    if design.unit != "unit":
+        raise _wrong(design, "unit", design.unit, "unit")
+    if design.guardrails:
+        raise _wrong(design, "guardrails", design.guardrails[0].event, none)
+    if design.holdout:
+        raise _wrong(design, "holdout", str(design.holdout), none)
 
 
 def _wrong(design: Design, field: str, found: str, expected: str) -> InvalidDesign:

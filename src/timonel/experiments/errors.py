@@ -132,3 +132,77 @@ class ExperimentBusy(Conflict):
             "Mírelo de nuevo (`timonel experiment show {experiment}`) y repita si aún corresponde.",
         ),
     }
+
+
+class NotOutside(Conflict):
+    """A unit given to an experiment whose units come with predictions."""
+
+    code = "experiment_not_outside"
+    texts = {
+        "en": Text(
+            "Cannot take units of experiment {experiment} by this route: its mode is {mode}, and "
+            "its units come with predictions.",
+            "Ask for predictions with `unit_id`, or create an experiment with `--mode outside`.",
+        ),
+        "es": Text(
+            "No se pueden recibir unidades del experimento {experiment} por esta ruta: su modo es "
+            "{mode}, y sus unidades llegan con las predicciones.",
+            "Pida predicciones con `unit_id`, o cree un experimento con `--mode outside`.",
+        ),
+    }
+
+
+class NotAssigning(Conflict):
+    """A unit of an experiment that has not begun, is paused or has ended."""
+
+    code = "experiment_not_assigning"
+    texts = {
+        "en": Text(
+            "Cannot take units of experiment {experiment}: its state is {state}.",
+            "Act as you would without the experiment; `timonel experiment start {experiment}` or "
+            "`resume` lets it assign.",
+        ),
+        "es": Text(
+            "No se pueden recibir unidades del experimento {experiment}: su estado es {state}.",
+            "Actúe como lo haría sin el experimento; `timonel experiment start {experiment}` o "
+            "`resume` hacen que asigne.",
+        ),
+    }
+
+
+class UnitNotAssigned(InvalidInput):
+    """A unit that is in no arm; it is never counted for the control."""
+
+    code = "unit_not_assigned"
+    texts = {
+        "en": Text(
+            "Cannot count unit {unit}: it is in no arm of experiment {experiment}.",
+            "Ask for its arm first (POST /v1/experiments/{experiment}/assign); a unit that does "
+            "not meet the experiment's conditions or list takes no part in it.",
+        ),
+        "es": Text(
+            "No se puede contar la unidad {unit}: no está en ninguna variante del experimento "
+            "{experiment}.",
+            "Pida primero su variante (POST /v1/experiments/{experiment}/assign); una unidad que "
+            "no cumple las condiciones o no está en la lista no participa.",
+        ),
+    }
+
+
+class UndeclaredMetric(InvalidInput):
+    """A value of a metric that the design does not name."""
+
+    code = "undeclared_metric"
+    texts = {
+        "en": Text(
+            "Cannot record {metric}: experiment {experiment} was declared with {declared}.",
+            "Use one of these names. A metric chosen after the fact proves nothing: declare it in "
+            "a new experiment (`--metric`, `--also`).",
+        ),
+        "es": Text(
+            "No se puede registrar {metric}: el experimento {experiment} se declaró con "
+            "{declared}.",
+            "Use uno de esos nombres. Una métrica elegida después no prueba nada: declárela en un "
+            "experimento nuevo (`--metric`, `--also`).",
+        ),
+    }

@@ -10,8 +10,8 @@ _RULES: dict[Rule, tuple[str, str]] = {
         "menos de 50 unidades con resultado entre ambas variantes",
     ),
     Rule.TOO_FEW_EVENTS: (
-        "fewer than 5 right or 5 wrong answers",
-        "menos de 5 respuestas correctas o 5 incorrectas",
+        "fewer than 5 events of one kind (right and wrong, yes and no)",
+        "menos de 5 eventos de una clase (acierto y error, sí y no)",
     ),
     Rule.NOT_YET: (
         "the interval still holds no difference",
@@ -20,6 +20,10 @@ _RULES: dict[Rule, tuple[str, str]] = {
     Rule.IMMATURE: (
         "the labels so far would decide, but it is not known yet how long labels take",
         "los resultados de hoy decidirían, pero aún no se sabe cuánto tardan en llegar",
+    ),
+    Rule.OUTCOMES_MISSING: (
+        "the outcomes so far would decide, but on no day have 95 % of each arm's units one",
+        "los resultados de hoy decidirían, pero en ningún día los tiene el 95 % de cada variante",
     ),
     Rule.MATURE_DISAGREES: (
         "labels so far and mature exposures lie on different sides",

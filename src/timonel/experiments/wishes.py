@@ -39,6 +39,10 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     guardrails : list of str
         ``fallback``, ``slow`` (against the control's day before) or ``slow:MILLISECONDS``, each
         with ``@RATIO`` where another ratio than 1.1 is tolerated.
+    also : list of str
+        Further metrics that are recorded of units, in mode outside.
+    lower_is_better : bool or None
+        None: as is usual for the metric.
     only : list of str
         Conditions on inputs: ``FEATURE OP VALUE``.
     """
@@ -54,6 +58,8 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     days: float | None = None
     planned_n: int | None = None
     metric: str | None = None
+    also: list[str] = []
+    lower_is_better: bool | None = None
     margin: float = 0.0
     alpha: float = 0.05
     holdout: float = 0.0
@@ -75,8 +81,15 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
     InvalidDesign
         If a word or a form is none that is known.
     """
-    metric = wish.metric or _GOALS.get(task, "correct")
     mode = _word(wish, "mode", wish.mode, Mode)
+    if mode is Mode.OUTSIDE and not wish.metric:
+        expected = Phrase(
+            "the name of what is recorded of units: revenue",
+            "el nombre de lo que se registra de las unidades: revenue",
+        )
+        raise InvalidDesign(experiment=wish.name[:64], field="metric", found="-", expected=expected)
+    metric = wish.metric or _GOALS.get(task, "correct")
+    lower = metric in _LESS_IS_BETTER if wish.lower_is_better is None else wish.lower_is_better
     by_half = wish.share == 0.5 and mode is Mode.SPLIT
     strategy = Strategy.RANDOM_50_50 if by_half else Strategy.WEIGHT_BASED
     if wish.strategy is not None:
@@ -98,7 +111,8 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         namespace=None if wish.namespace is None else _namespace(wish, wish.namespace),
         targeting=tuple(_condition(wish, text) for text in wish.only),
         metric=metric,
-        higher_is_better=metric not in _LESS_IS_BETTER,
+        higher_is_better=not lower,
+        secondary=tuple(wish.also),
         guardrails=tuple(_guardrail(wish, text) for text in _guardrails(wish, mode)),
         alpha=wish.alpha,
         margin=wish.margin,

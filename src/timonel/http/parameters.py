@@ -13,7 +13,7 @@ _CURSOR_FORM = "the `next` link of an answer"
 _MOST_US = 2**62
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Refuse what a database cannot hold: NUL, and halves of surrogate pairs."""
     if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
         message = "must not have NUL or lone surrogates"
@@ -29,7 +29,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="The most entries of a p
 Reason = Annotated[
     str,
     Field(min_length=1, max_length=2000, description="Why; kept in the history."),
-    AfterValidator(_storable),
+    AfterValidator(storable),
 ]
 Who = Annotated[
     str,
@@ -38,16 +38,16 @@ Who = Annotated[
         max_length=128,
         description="Who decided, kept in the history; with a key, the key's name is.",
     ),
-    AfterValidator(_storable),
+    AfterValidator(storable),
 ]
 Note = Annotated[
-    str, Field(max_length=2000, description="Kept in the history."), AfterValidator(_storable)
+    str, Field(max_length=2000, description="Kept in the history."), AfterValidator(storable)
 ]
 AlertId = Annotated[int, Path(ge=1, le=2**62, description="Number of an alert.")]
 VersionText = Annotated[
     str,
     Field(max_length=32, description="A version; none: the previous one."),
-    AfterValidator(_storable),
+    AfterValidator(storable),
 ]
 
 

@@ -24,6 +24,7 @@ class ModeName(StrEnum):
     SPLIT = "split"
     RAMP = "ramp"
     SHADOW = "shadow"
+    OUTSIDE = "outside"
 
 
 def register(app: typer.Typer) -> None:
@@ -48,14 +49,14 @@ def _opened(folder: Path) -> "App":
 
 def create(
     name: Name,
-    control: Annotated[str, typer.Option(help="A version such as 1.0.0, or rules.")],
-    treatment: Annotated[str, typer.Option(help="A version such as 1.1.0, or rules.")],
+    control: Annotated[str, typer.Option(help="A version such as 1.0.0, rules, or external.")],
+    treatment: Annotated[str, typer.Option(help="A version such as 1.1.0, rules, or external.")],
     model: Annotated[str | None, typer.Option(help="Its model; the only one by default.")] = None,
     mode: Annotated[
         ModeName,
         typer.Option(
             help="split; ramp: the share grows while nothing speaks against it; "
-            "shadow: the treatment answers unheard."
+            "shadow: the treatment answers unheard; outside: someone else acts."
         ),
     ] = ModeName.SPLIT,
     share: Annotated[float, typer.Option(help="Percent for the treatment.", min=0, max=100)] = 50,
@@ -73,6 +74,12 @@ def create(
     ] = None,
     planned: Annotated[int | None, typer.Option(help="Units in all, as planned.", min=50)] = None,
     metric: Annotated[str | None, typer.Option(help="Default: correct, or absolute_error.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="A further metric, mode outside. May be repeated.")
+    ] = None,
+    lower_is_better: Annotated[
+        bool, typer.Option("--lower-is-better", help="Of a metric of yours, in mode outside.")
+    ] = False,
     margin: Annotated[
         float, typer.Option(help="How much worse still passes; 0 asks for better.", min=0)
     ] = 0.0,
@@ -113,6 +120,8 @@ def create(
             days=days,
             planned_n=planned,
             metric=metric,
+            also=also or [],
+            lower_is_better=lower_is_better or None,
             margin=margin,
             alpha=alpha,
             holdout=holdout / 100.0,

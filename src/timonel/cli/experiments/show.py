@@ -82,7 +82,9 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
         if goal.chance_to_win is not None:
             say("experiment_win", chance=f"{goal.chance_to_win:.1%}")
     say("experiment_rule", engine=look.engine, alpha=look.alpha, srm=f"{look.srm_e:.3g}")
-    if look.mature_after_h is None:
+    if design.mode == "outside":
+        say("experiment_without_outcome", n=look.immature)
+    elif look.mature_after_h is None:
         say("experiment_immature")
     else:
         say("experiment_mature", hours=look.mature_after_h, n=look.immature)

@@ -11,13 +11,21 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
         "Hace un borrador; nada cambia en el tráfico hasta que se inicia."
     ),
     "Name of the experiment.": "Nombre del experimento.",
-    "A version such as 1.0.0, or rules.": "Una versión, por ejemplo 1.0.0, o rules (las reglas).",
-    "A version such as 1.1.0, or rules.": "Una versión, por ejemplo 1.1.0, o rules (las reglas).",
+    "A version such as 1.0.0, rules, or external.": (
+        "Una versión, por ejemplo 1.0.0, rules (las reglas) o external (actúa otro)."
+    ),
+    "A version such as 1.1.0, rules, or external.": (
+        "Una versión, por ejemplo 1.1.0, rules (las reglas) o external (actúa otro)."
+    ),
+    "A further metric, mode outside. May be repeated.": (
+        "Otra métrica, en modo outside. Se puede repetir."
+    ),
+    "Of a metric of yours, in mode outside.": "De una métrica suya, en modo outside.",
     "Its model; the only one by default.": "Su modelo; si falta, el único.",
     "split; ramp: the share grows while nothing speaks against it; shadow: the treatment answers "
-    "unheard.": (
+    "unheard; outside: someone else acts.": (
         "split (dividir); ramp: la parte crece mientras nada habla en contra; shadow: el "
-        "tratamiento responde sin ser oído."
+        "tratamiento responde sin ser oído; outside: actúa otro."
     ),
     "Percent for the treatment.": "Porcentaje para el tratamiento.",
     "RANDOM_50_50, WEIGHT_BASED, TIME_BASED.": "RANDOM_50_50, WEIGHT_BASED o TIME_BASED.",

@@ -236,7 +236,9 @@ class _Found:
             if self.design.mode is Mode.SHADOW:
                 return _Ruling(Verdict.PROMOTE, Rule.PAIRS_BETTER, goal.arm)
             if goal.mature_effect is None:
-                return _Ruling(Verdict.INVALID, Rule.IMMATURE, goal.arm)
+                outside = self.design.mode is Mode.OUTSIDE
+                rule = Rule.OUTCOMES_MISSING if outside else Rule.IMMATURE
+                return _Ruling(Verdict.INVALID, rule, goal.arm)
             if direction(self.design) * goal.mature_effect <= -self.design.margin:
                 return _Ruling(Verdict.CONTINUE, Rule.MATURE_DISAGREES, goal.arm)
             rule = Rule.GOAL_NOT_WORSE if self.design.margin > 0 else Rule.GOAL_BETTER
@@ -265,7 +267,9 @@ class _Found:
         if control.n + treatment.n < LEAST_UNITS:
             return Rule.TOO_FEW
         n = labels(control) + labels(treatment)
-        if self.design.metric == "correct":
+        both = control + treatment
+        # of a user's own metric it is known by its values whether it is one of yes and no
+        if self.design.metric == "correct" or both.q2 == both.q * 1_000_000:
             right = (control.q + treatment.q) // 1_000_000
             if min(right, n - right) < LEAST_EVENTS:
                 return Rule.TOO_FEW_EVENTS

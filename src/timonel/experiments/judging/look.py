@@ -27,6 +27,7 @@ class Rule(StrEnum):
     TOO_FEW_EVENTS = "too_few_events"
     NOT_YET = "not_yet"
     IMMATURE = "immature"
+    OUTCOMES_MISSING = "outcomes_missing"
     MATURE_DISAGREES = "mature_disagrees"
     GOAL_BETTER = "goal_better"
     GOAL_NOT_WORSE = "goal_not_worse"

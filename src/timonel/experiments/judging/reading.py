@@ -26,7 +26,7 @@ from timonel.experiments.counting.sums import (
     PairSums,
     day_of,
 )
-from timonel.experiments.design import CONTROL, Design
+from timonel.experiments.design import CONTROL, Design, Mode
 from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
@@ -43,6 +43,8 @@ from timonel.store.tables_experiments import (
     experiment_phases,
     experiment_totals,
 )
+
+COMPLETE = 0.95  # of a day's units: so many outcomes make it a whole one
 
 
 class Maturity(msgspec.Struct):
@@ -121,6 +123,9 @@ def read_evidence(
         evidence.arms.setdefault(arm, Counted()).add(design.metric, PairSums(*three))
     evidence.goal = dict(now.goal)
     _compare_units(evidence, design, cells)
+    if design.mode is Mode.OUTSIDE:
+        _compare_complete(evidence, design, cells)
+        return evidence
     evidence.mature_after_h = totals.maturity.after_h
     evidence.mature = totals.maturity.effect
     evidence.immature = totals.maturity.immature
@@ -250,6 +255,37 @@ def _compare_units(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -
             if design.names[CONTROL] in arms and arm in arms
         ]
         evidence.goal[arm] = ratio_contributions(both)
+
+
+def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
+    """Compare the days of first exposure of which nearly all units have an outcome in every arm.
+
+    Where outcomes are told a unit at a time, a unit without one is known to be so: nothing has to
+    be estimated to say which days are whole.
+    """
+    units: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+    values: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
+    for cell in cells:
+        if cell.arrival != OPEN:
+            continue
+        if cell.metric == FIRST:
+            units[cell.phase, cell.exposure][cell.arm] = cell.sums.n
+        elif cell.metric == design.metric:
+            values[cell.phase, cell.exposure][cell.arm] = cell.sums
+    whole = []
+    for place, arms in sorted(units.items()):
+        known = values.get(place, {})
+        n_known = {arm: known.get(arm, PairSums()).n for arm in arms}
+        evidence.immature += sum(arms.values()) - sum(n_known.values())
+        if all(n_known[arm] >= COMPLETE * n for arm, n in arms.items()):
+            whole.append(known)
+    for arm in design.names[1:]:
+        both = [
+            (arms[design.names[CONTROL]], arms[arm])
+            for arms in whole
+            if design.names[CONTROL] in arms and arm in arms
+        ]
+        evidence.mature[arm] = ratio_contributions(both)
 
 
 def _maturity(connection: Connection, project: str, design: Design, until: int) -> Maturity:

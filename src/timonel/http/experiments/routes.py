@@ -27,7 +27,9 @@ class NewExperiment(BaseModel, extra="forbid"):
     name: Text
     control: Annotated[str, Field(max_length=32, description="A version, rules or external.")]
     treatment: Annotated[str, Field(max_length=32, description="A version, rules or external.")]
-    mode: Annotated[str, Field(max_length=16, description="split, ramp, shadow.")] = "split"
+    mode: Annotated[str, Field(max_length=16, description="split, ramp, shadow, outside.")] = (
+        "split"
+    )
     strategy: Annotated[str | None, Field(max_length=16)] = None
     share: Annotated[float, Field(ge=0, le=1, description="The treatment's.")] = 0.5
     unit: Annotated[str | None, Field(max_length=16, description="unit, request, block.")] = None
@@ -35,6 +37,8 @@ class NewExperiment(BaseModel, extra="forbid"):
     days: Annotated[float | None, Field(gt=0, le=3650)] = None
     planned_n: Annotated[int | None, Field(ge=1, le=10**12)] = None
     metric: Annotated[str | None, Field(max_length=64)] = None
+    also: Annotated[list[Text], Field(max_length=20, description="Further metrics of units.")] = []
+    lower_is_better: bool | None = None
     margin: Annotated[float, Field(ge=0, le=1e12)] = 0.0
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     holdout: Annotated[float, Field(ge=0, le=1)] = 0.0

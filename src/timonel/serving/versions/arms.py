@@ -52,6 +52,8 @@ def with_experiments(snapshot: Snapshot, rows: Iterable[ExperimentRow]) -> Snaps
         if model is None or model.shown is None:
             continue
         try:
+            if decode_design(row.design).mode is Mode.OUTSIDE:
+                continue  # its units do not come with predictions
             served = serve_experiment(row, model, model.shown)
         except Exception as error:  # noqa: BLE001 - one experiment never stops the others
             code = error.code if isinstance(error, TimonelError) else "unreadable_experiment"
@@ -74,11 +76,7 @@ def serve_experiment(
     design = decode_design(row.design)
     places = {name: place for place, name in enumerate(shown.decoder.names)}
     running = RunningExperiment(design, _weights.decode(row.weights), places, row.members)
-    choices = {
-        arm.name: _choice(design.name, arm, model, shown)
-        for arm in design.arms
-        if arm.answers is not Answers.EXTERNAL
-    }
+    choices = {arm.name: _choice(design.name, arm, model, shown) for arm in design.arms}
     if design.mode is Mode.SHADOW:
         control, treatment = (choices[name] for name in design.names[:2])
         heard = control._replace(

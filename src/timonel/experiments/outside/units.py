@@ -1,0 +1,227 @@
+"""Experiments in which someone else acts: which arm a unit gets, and what came of it.
+
+A unit keeps the arm that it was given first, and has one value a metric; a later value corrects it.
+Both are acknowledged by their commit, and a request that is repeated changes nothing: no frame, no
+id and no drain is needed for each to count exactly once. The experiment's row is the lock.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, select
+
+from timonel.clock import Clock
+from timonel.experiments.choosing import RunningExperiment
+from timonel.experiments.counting.cells import write_cells
+from timonel.experiments.counting.sums import EXPOSED, HOUR_US
+from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
+from timonel.experiments.design import Design, Mode, State
+from timonel.experiments.errors import (
+    NotAssigning,
+    NotOutside,
+    UndeclaredMetric,
+    UnitNotAssigned,
+)
+from timonel.experiments.rows import Experiment, Rows
+from timonel.stats.moments import quantise
+from timonel.store.engine import reading
+from timonel.store.keyed import read_keyed
+from timonel.store.tables_experiments import experiment_units
+
+WRITER = "outside"  # owner of the cells: writers of one experiment wait for each other
+_N_KEY = 5
+Values = Mapping[str, float]
+
+
+class Placed(NamedTuple):
+    """The arm of a unit, and whether this was its first exposure."""
+
+    arm: str
+    first: bool
+
+
+class _Seen(NamedTuple):
+    arm: str
+    phase: int
+    slot: int
+
+
+class OutsideUnits:
+    """Units of the experiments of one project; safe to use from several threads and processes."""
+
+    def __init__(self, engine: Engine, project: str, clock: Clock) -> None:
+        self._engine = engine
+        self._project = project
+        self._clock = clock
+
+    def model_of(self, name: str) -> str:
+        """Name the model that an experiment belongs to; raises ``UnknownExperiment``."""
+        with reading(self._engine) as connection:
+            return Rows(connection, self._project).one(name).design.model
+
+    def assign(self, name: str, unit: str, attributes: Mapping[str, Any]) -> Placed:
+        """Give a unit its arm, and log its exposure where it is the first.
+
+        Parameters
+        ----------
+        attributes : mapping of str to value
+            What the design's conditions ask about.
+
+        Raises
+        ------
+        UnknownExperiment, NotOutside, NotAssigning
+        UnitNotAssigned
+            If the unit is in no arm: it is never taken for one of the control.
+        """
+        with reading(self._engine) as connection:
+            experiment = _assigning(Rows(connection, self._project).one(name))
+            seen = self._seen(connection, name, [unit]).get(unit)
+        if seen is not None:
+            return Placed(seen.arm, first=False)
+        with self._engine.begin() as connection:
+            experiment = _assigning(Rows(connection, self._project).one(name, locked=True))
+            seen = self._seen(connection, name, [unit]).get(unit)
+            if seen is not None:
+                return Placed(seen.arm, first=False)
+            arm = arm_of(experiment, unit, attributes, self._clock.now_us())
+            self.expose(connection, experiment, {unit: arm})
+        return Placed(arm, first=True)
+
+    def peek(self, name: str, unit: str, attributes: Mapping[str, Any]) -> str:
+        """Say which arm a unit has or would get, without an exposure; raises as ``assign``."""
+        with reading(self._engine) as connection:
+            experiment = _assigning(Rows(connection, self._project).one(name))
+            seen = self._seen(connection, name, [unit]).get(unit)
+        if seen is not None:
+            return seen.arm
+        return arm_of(experiment, unit, attributes, self._clock.now_us())
+
+    def expose(
+        self, connection: Connection, experiment: Experiment, arms: Mapping[str, str]
+    ) -> None:
+        """Count units that were not seen before; the experiment is locked by the caller."""
+        slot = self._clock.now_us() // HOUR_US
+        self._settle(
+            connection,
+            {
+                UnitKey(experiment.name, unit, experiment.phase): Touched(arm, slot, exposures=1)
+                for unit, arm in arms.items()
+            },
+        )
+
+    def record(self, name: str, outcomes: Mapping[str, Values]) -> int:
+        """Note what came of units: all of them or, where one is refused, none.
+
+        Parameters
+        ----------
+        outcomes : mapping of unit to mapping of metric to finite number
+            One value a unit and metric; a later one takes the place of an earlier one.
+
+        Returns
+        -------
+        int
+            How many values are new or corrected.
+
+        Raises
+        ------
+        UnknownExperiment, NotOutside, NotAssigning, UndeclaredMetric, UnitNotAssigned
+        """
+        with self._engine.begin() as connection:
+            experiment = Rows(connection, self._project).one(name, locked=True)
+            design = _require_outside(experiment)
+            if experiment.state is State.DRAFT:
+                raise NotAssigning(experiment=name, state=str(experiment.state))
+            declared = (design.metric, *design.secondary)
+            for values in outcomes.values():
+                for metric in values:
+                    if metric not in declared:
+                        raise UndeclaredMetric(
+                            experiment=name, metric=metric[:64], declared=", ".join(declared)
+                        )
+            seen = self._seen(connection, name, list(outcomes))
+            for unit in outcomes:
+                if unit not in seen:
+                    raise UnitNotAssigned(experiment=name, unit=unit[:64])
+            touched = self._changes(connection, name, outcomes, seen)
+            self._settle(connection, touched)
+        return sum(len(one.values) for one in touched.values())
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _changes(
+        self,
+        connection: Connection,
+        name: str,
+        outcomes: Mapping[str, Values],
+        seen: Mapping[str, _Seen],
+    ) -> dict[UnitKey, Touched]:
+        """Say by how much each value differs from the one that counts now."""
+        keys = [
+            (self._project, name, unit, seen[unit].phase, metric)
+            for unit, values in outcomes.items()
+            for metric in values
+        ]
+        stored = {
+            tuple(row[:_N_KEY]): (int(row[7]), int(row[8]))
+            for row in read_keyed(connection, experiment_units, _N_KEY, keys)
+        }
+        touched: dict[UnitKey, Touched] = {}
+        for key in keys:
+            _, _, unit, phase, metric = key
+            x, q = stored.get(key, (0, 0))
+            change = (1 - x, quantise(float(outcomes[unit][metric])) - q)
+            if change == (0, 0):
+                continue
+            mine = UnitKey(name, unit, phase)
+            one = touched.setdefault(mine, Touched(seen[unit].arm, seen[unit].slot))
+            one.add(metric, *change)
+        return touched
+
+    def _settle(self, connection: Connection, touched: Mapping[UnitKey, Touched]) -> None:
+        cells = UnitRows(self._project, connection).settle(touched)
+        write_cells(connection, self._project, WRITER, cells)
+
+    def _seen(self, connection: Connection, name: str, units: Sequence[str]) -> dict[str, _Seen]:
+        u = experiment_units.c
+        found: dict[str, _Seen] = {}
+        for start in range(0, len(units), 500):
+            query = select(u.unit_id, u.arm, u.phase, u.first_slot).where(
+                u.project == self._project,
+                u.experiment == name,
+                u.unit_id.in_(units[start : start + 500]),
+                u.metric == EXPOSED,
+            )
+            for unit, *place in connection.execute(query):
+                found[unit] = _Seen(*place)
+        return found
+
+
+def arm_of(experiment: Experiment, unit: str, attributes: Mapping[str, Any], at: int) -> str:
+    """Give the arm of a unit that was not seen before.
+
+    Raises
+    ------
+    UnitNotAssigned
+    """
+    design = experiment.design
+    asked = list(dict.fromkeys(condition.feature for condition in design.targeting))
+    values = [attributes.get(feature) for feature in asked]
+    places = {feature: place for place, feature in enumerate(asked)}
+    running = RunningExperiment(design, experiment.weights, places)
+    found = running.assign(unit, b"", values, at)
+    if found is None:
+        raise UnitNotAssigned(experiment=experiment.name, unit=unit[:64])
+    return found.arm
+
+
+def _require_outside(experiment: Experiment) -> Design:
+    if experiment.design.mode is not Mode.OUTSIDE:
+        raise NotOutside(experiment=experiment.name, mode=str(experiment.design.mode))
+    return experiment.design
+
+
+def _assigning(experiment: Experiment) -> Experiment:
+    _require_outside(experiment)
+    if experiment.state is not State.ACTIVE:
+        raise NotAssigning(experiment=experiment.name, state=str(experiment.state))
+    return experiment
