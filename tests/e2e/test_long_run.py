@@ -371,7 +371,8 @@ def test_performance_cells_equal_a_recount(lived: Lived) -> None:
         sums[:] = [sums[0] + 1, sums[1] + right * 10**6, sums[2] + right * 10**12]
     stored: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in cells:
-        assert row.metric == "correct"
+        if row.metric != "correct":  # the pairs of truth and answer
+            continue
         place = (row.version, row.variant, row.source, row.exposure_hour, row.arrival_hour)
         sums = stored[place]
         sums[:] = [sums[0] + row.n, sums[1] + int(row.sum_q), sums[2] + int(row.sum_q2)]

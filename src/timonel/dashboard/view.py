@@ -166,6 +166,9 @@ def _card(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
         "groups_of": say(lang, "last_7_days"),
         "groups_header": _groups_header(card, lang),
         "groups": _groups(card, lang),
+        "measures_of": say(lang, "last_7_days"),
+        "measures_header": _header(("col_metric", "col_value", "col_interval", "col_labels"), lang),
+        "measures": _measures(card, lang),
     }
 
 
@@ -327,4 +330,24 @@ def _groups(card: Card, lang: Language) -> list[tuple[str, ...]]:
                 "–" if group.quality.interval is None else f"{low} – {high}",
             )
         )
+    return rows
+
+
+def _measures(card: Card, lang: Language) -> list[tuple[str, ...]]:
+    """Give the figures beyond accuracy of the version in production, else of all answers."""
+    performance = card.performance
+    if performance is None:
+        return []
+    version = card.champion.version if card.champion is not None else ""
+    own = [g for g in performance.groups if (g.version, g.source) == (version, "model")]
+    rows: list[tuple[str, ...]] = []
+    for one in own[0].measures if own else performance.measures:
+        if one.interval is None:
+            continue  # what cannot be said stands, with its reason, in the command and the route
+        shares = one.metric not in ("rmse", "r2", "mean_error")
+        write = formats.percent if shares else formats.measure
+        value, low, high = (write(bound, lang) for bound in one.interval[:3])
+        name = say(lang, f"measure_{one.metric}")
+        name = name if one.label is None else f"{name}: {one.label}"
+        rows.append((name, value, f"{low} – {high}", formats.number(one.n, lang)))
     return rows

@@ -179,7 +179,7 @@ class PerformanceCells:
         cells = self._cells
         for change in changes:
             p = change.prediction
-            for metric, value in change.plan.score(p.prediction, change.value).items():
+            for metric, value in change.plan.sums(p.prediction, change.value).items():
                 key = (
                     p.model,
                     p.version,

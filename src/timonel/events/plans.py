@@ -3,7 +3,9 @@
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -15,6 +17,8 @@ from timonel.wire.answer import Label
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BOOLEANS = {"true": "1", "false": "0"}
 REGRESSION = "regression"
+MAX_PAIR_CLASSES = 20
+"""With more classes the pairs of truth and answer are not counted: they would be too many rows."""
 
 
 class _Published(msgspec.Struct):
@@ -154,6 +158,44 @@ class Plan:
             return {"error": error, "absolute_error": abs(error), "squared_error": squared}
         return {"correct": float(self.same(prediction, truth))} if self.task else {}
 
+    def sums(self, prediction: Label, truth: Label) -> dict[str, float]:
+        """Give what the performance cells add up: the score, and what further metrics need.
+
+        Returns
+        -------
+        dict of str to float
+            Beside ``score``: the pair of truth and answer, 1 each (up to ``MAX_PAIR_CLASSES``
+            classes); for regression ``truth``, whose spread R2 is held against.
+        """
+        score = self.score(prediction, truth)
+        if not score:
+            return {}
+        if self.task == REGRESSION:
+            return score | {"truth": float(truth)}
+        if not 0 < len(self.classes) <= MAX_PAIR_CLASSES:
+            return score
+        return score | {pair_metric(self._known(truth), self._known(prediction)): 1.0}
+
+
+def pair_metric(truth: Label, answer: Label) -> str:
+    """Name the cells that count one pair of truth and answer; labels may be long, names are not.
+
+    Examples
+    --------
+    >>> pair_metric("no", "yes") == pair_metric("no", True)
+    False
+    >>> len(pair_metric("a" * 500, 1))
+    30
+    """
+    return f"{PAIR}{_digest(truth)}:{_digest(answer)}"
+
+
+PAIR = "pair:"
+
+
+def _digest(label: Label) -> str:
+    return blake2b(msgspec.json.encode(label), digest_size=6).hexdigest()
+
 
 class Plans:
     """The plans of a project's models, read again when a publication changed them."""
@@ -203,11 +245,29 @@ class Plans:
         manifests = [_decoder.decode(text) for text in [*declared, *versions]]
         if not manifests:
             return Plan()
-        classes = dict.fromkeys(
-            (type(label), label) for manifest in manifests for label in manifest.classes or ()
-        )
         first = manifests[0]
-        return Plan(first.task, tuple(label for _, label in classes), first.outcome)
+        return Plan(first.task, _classes_of(manifests), first.outcome)
+
+
+def read_classes(
+    connection: Connection, project: str, model: str, versions: Iterable[str]
+) -> tuple[Label, ...]:
+    """Give the classes that a model's declaration and some of its versions know."""
+    d, v = declarations.c, model_versions.c
+    declared = select(d.manifest).where(d.project == project, d.model == model)
+    known = select(v.manifest).where(
+        v.project == project, v.model == model, v.version.in_(sorted(versions))
+    )
+    texts = [*connection.scalars(declared), *connection.scalars(known)]
+    return _classes_of([_decoder.decode(text) for text in texts])
+
+
+def _classes_of(manifests: Iterable[_Published]) -> tuple[Label, ...]:
+    # True, 1 and 1.0 are equal, and different classes
+    found = dict.fromkeys(
+        (type(label), label) for manifest in manifests for label in manifest.classes or ()
+    )
+    return tuple(label for _, label in found)
 
 
 def _finite(value: Label) -> bool:

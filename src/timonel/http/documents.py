@@ -141,13 +141,18 @@ def performance_document(performance: Performance) -> dict[str, Any]:
         "n_fallback": n_fallback,
         "fallback_rate": n_fallback / n if n else None,
         "fallback_reasons": reasons,
-        "overall": _quality(performance.overall),
+        "by": "arrival" if performance.by_arrival else "prediction",
+        "overall": {
+            **_quality(performance.overall),
+            "further": [measure.document() for measure in performance.measures],
+        },
         "by_version": [
             {
                 "version": group.version or None,
                 "source": group.source,
                 "n_answered": group.n_answered,
                 **_quality(group.quality),
+                "further": [measure.document() for measure in group.measures],
             }
             for group in performance.groups
         ],

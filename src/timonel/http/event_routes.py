@@ -1,6 +1,6 @@
 """Routes of what was logged: predictions, outcomes, and how good the answers were."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from timonel.app import App
 
 Document = dict[str, Any]
+Axis = Literal["prediction", "arrival"]
 _ROW = {"type": "object", "description": "As for predict: fields of the model's schema."}
 _ROWS = {
     "required": True,
@@ -127,15 +128,25 @@ def _of_model(router: APIRouter, app: "App") -> None:
     @router.get("/models/{model}/performance", summary="Tell how good a model's answers were")
     def performance(
         model: ModelName,
-        days: Annotated[int, Query(ge=1, le=90, description="Days of predictions.")] = 7,
+        days: Annotated[int, Query(ge=1, le=90, description="Days back from now.")] = 7,
+        by: Annotated[
+            Axis, Query(description="Truths of the predictions of that time, or that came in it.")
+        ] = "prediction",
     ) -> Document:
-        task = decode_manifest(require_declared(app, model).manifest).task
+        manifest = decode_manifest(require_declared(app, model).manifest)
         now_us = app.clock.now_us()
         span = {"since_us": now_us - days * 24 * HOUR_US, "until_us": now_us + MINUTE_US}
         needed = min_samples(app, model)
-        return performance_document(
-            measure(app.engine, app.name, model, task, n_needed=needed, **span)
+        found = measure(
+            app.engine,
+            app.name,
+            model,
+            manifest.task,
+            n_needed=needed,
+            by_arrival=by == "arrival",
+            **span,
         )
+        return performance_document(found)
 
 
 def _of_windows(router: APIRouter, app: "App") -> None:

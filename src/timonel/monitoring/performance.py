@@ -6,9 +6,24 @@ from enum import StrEnum
 
 from sqlalchemy import Engine
 
+from timonel.events.plans import read_classes
+from timonel.monitoring.series.labelled import (
+    ERRORS,
+    PAIR,
+    Measure,
+    measures,
+    pair_counts,
+)
 from timonel.stats.intervals import Interval, mean_interval, wilson
 from timonel.store.engine import reading
-from timonel.store.reads_windows import HOUR_US, Answered, Cell, read_answered, read_cells
+from timonel.store.reads_windows import (
+    HOUR_US,
+    Answered,
+    Cell,
+    read_answered,
+    read_cells,
+    read_pairs,
+)
 
 _STEP = 1_000_000  # quantities are kept in steps of 1e-6
 
@@ -54,6 +69,7 @@ class Group:
     source: str
     n_answered: int
     quality: Quality
+    measures: tuple[Measure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,14 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """A model's answers of a span of event time, and the truth that came for them."""
+    """A model's answers of a span of time, and the truth that came for them.
+
+    Parameters
+    ----------
+    by_arrival : bool
+        Whether the truths are those that arrived in the span; else those of the predictions in
+        it. The answers that are counted are always those given in the span.
+    """
 
     model: str
     since_us: int
@@ -75,6 +98,8 @@ class Performance:
     groups: tuple[Group, ...]
     cells: tuple[Cell, ...]
     answered: tuple[Answered, ...]
+    by_arrival: bool = False
+    measures: tuple[Measure, ...] = ()
 
     @property
     def n_answered(self) -> int:
@@ -128,11 +153,20 @@ def measure(
     since_us: int,
     until_us: int,
     n_needed: int,
+    by_arrival: bool = False,
 ) -> Performance:
-    """Read a model's performance over answers given in ``[since, until)``, event time."""
+    """Read a model's performance over ``[since, until)``: answers given, or truths arrived."""
+    kept = [metric_of(task)[1], *ERRORS]
+    span = (project, model, since_us, until_us)
     with reading(engine) as connection:
-        answered = read_answered(connection, project, model, since_us, until_us)
-        cells = read_cells(connection, project, model, since_us, until_us)
+        answered = read_answered(connection, *span)
+        cells = read_cells(connection, *span, metrics=kept, by_arrival=by_arrival)
+        rows = read_pairs(connection, *span, prefix=PAIR, by_arrival=by_arrival)
+        classes = read_classes(connection, project, model, {version for version, *_ in rows})
+    pairs = pair_counts(rows)
+    every: dict[str, int] = {}
+    for counted in pairs.values():
+        every = {name: every.get(name, 0) + counted.get(name, 0) for name in {*every, *counted}}
     keys = sorted(
         {(row.version, row.source) for row in answered}
         | {(cell.version, cell.source) for cell in cells}
@@ -141,9 +175,9 @@ def measure(
     for version, source in keys:
         n = sum(r.n for r in answered if (r.version, r.source) == (version, source))
         own = [c for c in cells if (c.version, c.source) == (version, source)]
-        groups.append(
-            Group(version, source, n, quality(own, task, n_answered=n, n_needed=n_needed))
-        )
+        how_good = quality(own, task, n_answered=n, n_needed=n_needed)
+        further = measures(task, classes, own, pairs.get((version, source), {}))
+        groups.append(Group(version, source, n, how_good, further))
     n_all = sum(row.n for row in answered)
     return Performance(
         model=model,
@@ -153,6 +187,8 @@ def measure(
         groups=tuple(groups),
         cells=tuple(cells),
         answered=tuple(answered),
+        by_arrival=by_arrival,
+        measures=measures(task, classes, cells, every),
     )
 
 

@@ -125,7 +125,8 @@ def performance_history(
         if estimated:
             since = min(verdict.start_us for verdict in estimated)
             until = max(verdict.end_us for verdict in estimated)
-            cells = read_cells(connection, project, model, since, until)
+            kept = [metric_of(task)[1]]
+            cells = read_cells(connection, project, model, since, until, metrics=kept)
     windows = []
     for one in estimated:
         hours = range(one.start_us // HOUR_US, one.end_us // HOUR_US)

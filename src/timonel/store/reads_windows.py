@@ -1,6 +1,7 @@
 """Reads of the sums that the drain keeps: minute windows and performance cells, over drainers."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -104,20 +105,30 @@ def read_minutes(
 
 
 def read_cells(
-    connection: Connection, project: str, model: str, since_us: int, until_us: int
+    connection: Connection,
+    project: str,
+    model: str,
+    since_us: int,
+    until_us: int,
+    *,
+    metrics: Sequence[str],
+    by_arrival: bool = False,
 ) -> list[Cell]:
-    """Add up a model's performance per version, source, metric and hour of prediction.
+    """Add up some metrics per version, source, metric and hour of prediction.
 
-    The sums are unbounded integers kept as text, so they are added here, not in SQL. Retractions
-    by revised outcomes are part of them; a cell that adds up to nothing is left out.
+    The span is of the predictions' time, or of the truths' arrival. The sums are unbounded
+    integers kept as text, so they are added here, not in SQL. Retractions by revised outcomes are
+    part of them; a cell that adds up to nothing is left out.
     """
     c = performance_cells.c
+    hour = c.arrival_hour if by_arrival else c.exposure_hour
     rows = connection.execute(
         select(c.version, c.source, c.metric, c.exposure_hour, c.n, c.sum_q, c.sum_q2).where(
             c.project == project,
             c.model == model,
-            c.exposure_hour >= since_us // HOUR_US,
-            c.exposure_hour < -(-until_us // HOUR_US),
+            c.metric.in_(metrics),
+            hour >= since_us // HOUR_US,
+            hour < -(-until_us // HOUR_US),
         )
     )
     sums: dict[tuple[str, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -127,6 +138,33 @@ def read_cells(
         total[1] += int(sum_q)
         total[2] += int(sum_q2)
     return [Cell(*key, *total) for key, total in sorted(sums.items()) if total[0]]
+
+
+def read_pairs(
+    connection: Connection,
+    project: str,
+    model: str,
+    since_us: int,
+    until_us: int,
+    *,
+    prefix: str,
+    by_arrival: bool = False,
+) -> list[tuple[str, str, str, int]]:
+    """Count labelled answers per version, source and pair of truth and answer, over a span."""
+    c = performance_cells.c
+    hour = c.arrival_hour if by_arrival else c.exposure_hour
+    rows = connection.execute(
+        select(c.version, c.source, c.metric, func.sum(c.n))
+        .where(
+            c.project == project,
+            c.model == model,
+            c.metric.startswith(prefix, autoescape=True),
+            hour >= since_us // HOUR_US,
+            hour < -(-until_us // HOUR_US),
+        )
+        .group_by(c.version, c.source, c.metric)
+    )
+    return [(v, s, m, int(n)) for v, s, m, n in rows if n]
 
 
 def read_declarations(connection: Connection, project: str) -> list[DeclarationRow]:

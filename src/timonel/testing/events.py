@@ -10,6 +10,7 @@ from sqlalchemy import Engine, insert, select
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
 from timonel.events.frames import Frame, OutcomeFrame, PredictionFrame
+from timonel.events.plans import PAIR
 from timonel.events.spool import SpoolWriter
 from timonel.registry.manifest import OutcomePlan, ServingManifest
 from timonel.store.tables import declarations, metadata
@@ -139,9 +140,14 @@ class Bench:
             return sorted((tuple(row) for row in found), key=repr)
 
     def cells(self) -> dict[tuple[Any, ...], tuple[int, int, int]]:
-        """Add up performance cells over drainers, without those that add up to nothing."""
+        """Add up performance cells over drainers, without those that add up to nothing.
+
+        The pairs of truth and answer are left out: they count again what ``correct`` counts.
+        """
         total: dict[tuple[Any, ...], tuple[int, int, int]] = {}
         for *key, _, n, q, q2 in self.rows("performance_cells"):
+            if key[5].startswith(PAIR):
+                continue
             a, b, c = total.get(tuple(key), (0, 0, 0))
             total[tuple(key)] = (a + n, b + int(q), c + int(q2))
         return {key: sums for key, sums in total.items() if any(sums)}

@@ -217,6 +217,10 @@ HELP_ES: dict[str, str] = {
     ),
     "A declared model; default all.": "Un modelo declarado; si falta, todos.",
     "How many windows.": "Cuántas ventanas.",
+    "Days of figures by class.": "Días de las cifras por clase.",
+    "Figures by class of truths that came then.": (
+        "Cifras por clase de los resultados que llegaron entonces."
+    ),
     "How far inputs and answers are from what a version learned from. Without a command: show.": (
         "Cuánto se alejan entradas y respuestas de aquello de lo que aprendió una versión. Sin un "
         "comando: show."

@@ -36,6 +36,50 @@ PERFORMANCE_TEXTS: dict[str, dict[str, str]] = {
         "en": "errors one after the other",
         "es": "errores uno tras otro",
     },
+    "performance_measures_prediction": {
+        "en": "{model}: by the outcomes of what was predicted in the last {days} days",
+        "es": "{model}: por los resultados de lo que se predijo en los últimos {days} días",
+    },
+    "performance_measures_arrival": {
+        "en": "{model}: by the outcomes that came in the last {days} days",
+        "es": "{model}: por los resultados que llegaron en los últimos {days} días",
+    },
+    "performance_measure_headings": {
+        "en": "version|metric|class|value|outcomes|note",
+        "es": "versión|métrica|clase|valor|resultados|nota",
+    },
+    "performance_by_rules": {"en": "rules", "es": "reglas"},
+    "performance_by_baseline": {"en": "baseline", "es": "línea base"},
+    "performance_by_model": {"en": "model", "es": "modelo"},
+    "performance_by_external": {"en": "outside", "es": "de afuera"},
+    "measure_precision": {"en": "precision", "es": "precisión"},
+    "measure_recall": {"en": "recall", "es": "exhaustividad"},
+    "measure_f1": {"en": "F1", "es": "F1"},
+    "measure_macro_f1": {"en": "macro F1", "es": "F1 macro"},
+    "measure_rmse": {"en": "RMSE", "es": "RMSE"},
+    "measure_r2": {"en": "R2", "es": "R2"},
+    "measure_mean_error": {"en": "mean error (bias)", "es": "error medio (sesgo)"},
+    "measure_no_labels": {
+        "en": "no outcomes were counted for it yet",
+        "es": "aún no se cuentan resultados para ella",
+    },
+    "measure_one_label": {
+        "en": "one outcome has no interval",
+        "es": "un solo resultado no tiene intervalo",
+    },
+    "measure_class_never_predicted": {
+        "en": "never answered",
+        "es": "nunca respondida",
+    },
+    "measure_class_never_true": {"en": "never the outcome", "es": "nunca fue el resultado"},
+    "measure_too_many_classes": {
+        "en": "over 20 classes: not counted by class",
+        "es": "más de 20 clases: no se cuenta por clase",
+    },
+    "measure_constant_truth": {
+        "en": "all outcomes are one value",
+        "es": "todos los resultados son un mismo valor",
+    },
     "performance_blind": {
         "en": "Estimates follow the scores: none of them sees concept drift. That the scores still "
         "hold is known only once outcomes come.",

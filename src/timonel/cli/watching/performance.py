@@ -10,6 +10,8 @@ from timonel.cli.options import HERE, Folder, Json
 from timonel.cli.output import explained, language, out, out_json, say, table, text
 
 if TYPE_CHECKING:
+    from timonel.app import App
+    from timonel.monitoring.performance import Performance
     from timonel.monitoring.performance_windows import PerformanceHistory, PerformanceWindow
     from timonel.monitoring.verdicts import Verdict
 
@@ -23,11 +25,16 @@ def performance(
     model: Annotated[str | None, typer.Argument(help="A declared model; default all.")] = None,
     folder: Folder = HERE,
     last: Annotated[int, typer.Option(min=1, max=1000, help="How many windows.")] = 10,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Days of figures by class.")] = 7,
+    by_arrival: Annotated[
+        bool, typer.Option("--by-arrival", help="Figures by class of truths that came then.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show how good answers were: estimated before their truths, realised once these come."""
     with explained(as_json):
         from timonel.app import open_app
+        from timonel.http.documents import performance_document
         from timonel.monitoring.performance_windows import performance_history
         from timonel.registry.manifest import decode_manifest
 
@@ -36,7 +43,7 @@ def performance(
         declared = (
             app.registry.declarations() if model is None else [app.registry.declaration(model)]
         )
-        found = {}
+        found, measured = {}, {}
         for row in declared:
             manifest = decode_manifest(row.manifest)
             found[row.model] = performance_history(
@@ -47,12 +54,67 @@ def performance(
                 n_needed=manifest.watch.min_labels,
                 limit=last,
             )
+            measured[row.model] = _measured(
+                app, row.model, manifest.task, manifest.watch.min_labels, days, by_arrival
+            )
         if as_json:
-            out_json([{"model": name} | history.document() for name, history in found.items()])
+            out_json(
+                [
+                    {
+                        "model": name,
+                        **history.document(),
+                        "measured": performance_document(measured[name]),
+                    }
+                    for name, history in found.items()
+                ]
+            )
             return
         zone = ZoneInfo(app.config.timezone)
         for name, history in found.items():
             _print(name, history, zone)
+            _print_measures(measured[name], days)
+
+
+def _measured(
+    app: "App", model: str, task: str, n_needed: int, days: int, by_arrival: bool
+) -> "Performance":
+    from timonel.monitoring.performance import measure
+    from timonel.store.reads_windows import HOUR_US, MINUTE_US
+
+    now_us = app.clock.now_us()
+    return measure(
+        app.engine,
+        app.name,
+        model,
+        task,
+        since_us=now_us - days * 24 * HOUR_US,
+        until_us=now_us + MINUTE_US,
+        n_needed=n_needed,
+        by_arrival=by_arrival,
+    )
+
+
+def _print_measures(performance: "Performance", days: int) -> None:
+    """Print the figures beyond accuracy, of each version that has labels."""
+    rows = [
+        [
+            group.version or text(f"performance_by_{group.source}"),
+            text(f"measure_{one.metric}"),
+            "" if one.label is None else str(one.label),
+            "-" if one.interval is None else _interval(*one.interval[:3]),
+            one.n,
+            "" if one.unknown is None else text(f"measure_{one.unknown}"),
+        ]
+        for group in performance.groups
+        if group.quality.n_labels
+        for one in group.measures
+    ]
+    if not rows:
+        return
+    axis = "arrival" if performance.by_arrival else "prediction"
+    say(f"performance_measures_{axis}", model=performance.model, days=days)
+    table(text("performance_measure_headings").split("|"), rows)
+    out()
 
 
 def _print(model: str, history: "PerformanceHistory", zone: ZoneInfo) -> None:
