@@ -14,7 +14,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from timonel.monitoring.drift.batch_quality import batch_quality
 from timonel.monitoring.drift.calibration import Calibration, Found
+from timonel.monitoring.drift.explained import explained, importance_of
 from timonel.monitoring.drift.telling import (
     ANSWERS,
     FEATURES,
@@ -221,9 +223,19 @@ def _judge_columns(
     facts = {
         "profile": profile_id,
         "alerted": sorted(confirmed),
+        "explained": _explained(watched, read.version, report),
+        "quality": batch_quality(reference, current),
         **_facts_of(report, read.window, scales, clustering),
     }
     return report, [of_window(watched, read, state, facts), *columns]
+
+
+def _explained(watched: Watched, version: str, report: DriftReport) -> list[dict[str, Any]]:
+    champion = watched.champion
+    known = champion is not None and champion.version == version
+    importance = importance_of(champion.metrics) if known and champion is not None else {}
+    moved = [report.columns[name] for name in report.drifted_columns]
+    return explained((c for c in moved if c.name not in (SCORE, PREDICTION)), importance)
 
 
 def _facts_of(

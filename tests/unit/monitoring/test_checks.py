@@ -99,6 +99,11 @@ def test_a_change_of_unit_is_named_in_the_alert(quick_city: Make) -> None:
     kept = {column.subject: column.facts for column in newest.columns}
     assert kept["age"]["unit_change"]["now"] == "inch"
     assert "unit_change" not in kept["@score"]
+    facts = newest.whole.facts
+    assert [(one["column"], one["weight"]) for one in facts["explained"]] == [("age", None)]
+    # 40 +- 10 in inches: a quarter lies under the fence of 13, of one of three inputs
+    assert facts["quality"]["level"] == "GOOD"
+    assert facts["quality"]["columns"]["age"]["outliers"] == pytest.approx(0.245, abs=0.04)
 
 
 def test_sixty_quiet_windows_raise_nothing(quick_city: Make) -> None:

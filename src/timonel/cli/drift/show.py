@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from timonel.monitoring.verdicts import Verdict
 
 _NEEDED = 200
+_MOST_RANKED = 5
 _HELD = {
     "less than a week of traffic: it may be the season": "drift_held_week",
     "the last whole week does not show it": "drift_held_season",
@@ -83,7 +84,32 @@ def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: 
         table(text("drift_headings").split("|"), [_row(column) for column in shown])
     elif whole.state == "ok":
         say("drift_quiet", n=len(window.columns))
+    _print_explained(whole.facts.get("explained") or [])
+    _print_quality(whole.facts.get("quality"))
     out()
+
+
+def _print_explained(ranked: list[dict[str, Any]]) -> None:
+    """Say which of the columns that moved matter most to the model."""
+    if not ranked:
+        return
+    said = [
+        f"{one['column']} "
+        + (
+            text("drift_importance_unknown")
+            if one["weight"] is None
+            else _number(one["weight"], ".2g")
+        )
+        for one in ranked[:_MOST_RANKED]
+    ]
+    say("drift_explained", columns=", ".join(said))
+
+
+def _print_quality(quality: dict[str, Any] | None) -> None:
+    if quality is not None:
+        share, usual = (100 * quality[name] for name in ("sound", "sound_reference"))
+        level = text(f"quality_{quality['level']}")
+        say("drift_quality", level=level, share=_number(share, ".3g"), usual=_number(usual, ".3g"))
 
 
 def _row(column: "Verdict") -> list[Any]:

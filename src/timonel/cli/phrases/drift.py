@@ -20,6 +20,19 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "column|state|effect|p|test|note",
         "es": "columna|estado|efecto|p|prueba|nota",
     },
+    "drift_explained": {
+        "en": "  What may matter most (drift x importance): {columns}",
+        "es": "  Lo que más puede importar (deriva x importancia): {columns}",
+    },
+    "drift_importance_unknown": {"en": "(importance unknown)", "es": "(importancia desconocida)"},
+    "drift_quality": {
+        "en": "  Input values: {level}, {share} % sound ({usual} % in the reference)",
+        "es": "  Valores de entrada: {level}, {share} % sanos ({usual} % en la referencia)",
+    },
+    "quality_EXCELLENT": {"en": "excellent", "es": "excelentes"},
+    "quality_GOOD": {"en": "good", "es": "buenos"},
+    "quality_ACCEPTABLE": {"en": "acceptable", "es": "aceptables"},
+    "quality_POOR": {"en": "poor", "es": "malos"},
     "drift_looks_like": {"en": "looks like {like}", "es": "parece {like}"},
     "drift_no_reference": {
         "en": "its version has no reference profile; train a new one",

@@ -81,8 +81,8 @@ def unit_change(
     """
     if len(cells.edges) < 2:
         return None
-    there = _Side.of(cells, reference, ends)
-    now = _Side.of(cells, current, ends_now)
+    there = Curve.of(cells, reference, ends)
+    now = Curve.of(cells, current, ends_now)
     if not (there.sd > 0.0 and isfinite(there.sd) and isfinite(now.mean)):
         return None
     n, m = int(reference.sum()), int(current.sum())
@@ -96,7 +96,7 @@ def unit_change(
     return best if all(_misfit(there, now, other) > worse for other in others) else None
 
 
-def _others(change: UnitChange, there: "_Side", now: "_Side") -> Iterator[UnitChange]:
+def _others(change: UnitChange, there: "Curve", now: "Curve") -> Iterator[UnitChange]:
     """Give what must not fit as well: neighbours, other conversions, for °F and °C any factor."""
     power = change.factor > _TEN or change.factor < 1 / _TEN
     near = NEAR_POWER_OF_TEN if power else NEAR
@@ -108,8 +108,16 @@ def _others(change: UnitChange, there: "_Side", now: "_Side") -> Iterator[UnitCh
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """A distribution function at some points, straight between them, and its first two moments."""
+class Curve:
+    """A distribution function at some points, straight between them, and its first two moments.
+
+    Parameters
+    ----------
+    points, upto : ndarray
+        Cut points with the extremes around them, and the share of values up to each.
+    outside : float
+        The share of values beyond the outer cut points.
+    """
 
     points: FloatArray
     upto: FloatArray
@@ -118,7 +126,8 @@ class _Side:
     outside: float
 
     @classmethod
-    def of(cls, cells: NumberCells, counts: IntArray, ends: Ends) -> "_Side":
+    def of(cls, cells: NumberCells, counts: IntArray, ends: Ends) -> "Curve":
+        """Read counts by cell, the missing left out; at least one value."""
         edges = cells.edges
         low = edges[0] if ends.low is None else min(ends.low, edges[0])
         high = edges[-1] if ends.high is None else max(ends.high, edges[-1])
@@ -140,7 +149,7 @@ class _Side:
         return np.interp(at, self.points, self.upto)
 
 
-def _misfit(there: _Side, now: _Side, change: UnitChange) -> float:
+def _misfit(there: Curve, now: Curve, change: UnitChange) -> float:
     """Say how far the window lies from the converted reference; 0: it is the same."""
     asked = (now.points - change.shift) / change.factor
     slack = _SLACK * np.abs(asked)

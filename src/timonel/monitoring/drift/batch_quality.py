@@ -1,0 +1,118 @@
+"""How sound the values of a window are, from its counts: missing, never seen, far outside.
+
+Values are counted column by column, so how many *rows* are sound is not known. What the schema
+refuses never gets here. The figures of the reference stand beside those of the window: a column
+that is often empty by nature lowers both.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from timonel.stats.profiles.cells import Ends, NumberCells, ValueCells, WordCells
+from timonel.stats.profiles.profile import ColumnProfile, Profile
+from timonel.stats.profiles.reference import PREDICTION, SCORE
+from timonel.stats.profiles.units import Curve
+
+FENCE_IQR = 1.5
+"""Values so many interquartile ranges beyond the quartiles are outliers: Tukey, 1977."""
+
+
+class Level(StrEnum):
+    """How good a batch of values is."""
+
+    EXCELLENT = "EXCELLENT"
+    GOOD = "GOOD"
+    ACCEPTABLE = "ACCEPTABLE"
+    POOR = "POOR"
+
+    @classmethod
+    def of(cls, sound: float) -> "Level":
+        """Give the level of a share of sound values: from 95, 85 and 70 %.
+
+        Examples
+        --------
+        >>> [Level.of(share).value for share in (1.0, 0.95, 0.85, 0.7, 0.69)]
+        ['EXCELLENT', 'EXCELLENT', 'GOOD', 'ACCEPTABLE', 'POOR']
+        """
+        steps = ((0.95, cls.EXCELLENT), (0.85, cls.GOOD), (0.70, cls.ACCEPTABLE))
+        return next((level for least, level in steps if sound >= least), cls.POOR)
+
+
+def batch_quality(reference: Profile, current: Profile) -> dict[str, Any] | None:
+    """Say how sound the inputs of a window are.
+
+    Parameters
+    ----------
+    reference, current : Profile
+        On the same cells; columns of answers are passed over.
+
+    Returns
+    -------
+    dict or None
+        ``level``; ``sound`` and ``sound_reference`` (shares of all values); ``n_values``;
+        ``columns``: by column with anything in it ``missing``, ``unseen``, ``outliers`` (shares of
+        its rows; outliers None where the middle half of the reference is one value), and
+        ``beyond`` (whether an extreme lies outside the reference's). None without any value.
+    """
+    total = n_unsound = n_reference = unsound_reference = 0.0
+    columns: dict[str, Any] = {}
+    for name, there in reference.columns.items():
+        now = current.columns.get(name)
+        if name in (SCORE, PREDICTION) or now is None or not now.n or not there.n:
+            continue
+        found, usual = _shares(there, now), _shares(there, there)
+        total += now.n
+        n_reference += there.n
+        n_unsound += now.n * sum(share or 0.0 for share in found.values())
+        unsound_reference += there.n * sum(share or 0.0 for share in usual.values())
+        beyond = _beyond(there.ends, now.ends)
+        if beyond or any(found.values()):
+            rounded = {k: None if v is None else round(v, 6) for k, v in found.items()}
+            columns[name] = {**rounded, "beyond": beyond}
+    if not total:
+        return None
+    sound = max(0.0, 1.0 - n_unsound / total)
+    return {
+        "level": str(Level.of(sound)),
+        "sound": round(sound, 6),
+        "sound_reference": round(max(0.0, 1.0 - unsound_reference / n_reference), 6),
+        "n_values": int(total),
+        "columns": columns,
+    }
+
+
+def _shares(there: ColumnProfile, now: ColumnProfile) -> dict[str, float | None]:
+    unseen: float | None = 0.0
+    outliers: float | None = 0.0
+    if isinstance(there.cells, WordCells | ValueCells):
+        complete = there.cells.complete
+        unseen = int(now.counts[-2]) / now.n if complete else None
+    elif isinstance(there.cells, NumberCells):
+        outliers = _outliers(there.cells, there, now)
+    return {"missing": now.n_missing / now.n, "unseen": unseen, "outliers": outliers}
+
+
+def _outliers(cells: NumberCells, there: ColumnProfile, now: ColumnProfile) -> float | None:
+    """Give the share beyond the fences; values are taken as evenly spread within a cell."""
+    if len(cells.edges) < 2 or there.n == there.n_missing:
+        return None
+    if now.n == now.n_missing:
+        return 0.0
+    usual = Curve.of(cells, there.counts[:-1], there.ends or Ends())
+    first, third = np.interp([0.25, 0.75], usual.upto, usual.points)
+    reach = FENCE_IQR * (third - first)
+    if not reach > 0.0:
+        return None
+    curve = Curve.of(cells, now.counts[:-1], now.ends or Ends())
+    under, upto = curve.below(np.array([first - reach, third + reach]))
+    return float(under + 1.0 - upto) * (now.n - now.n_missing) / now.n
+
+
+def _beyond(there: Ends | None, now: Ends | None) -> bool:
+    if there is None or now is None or there.low is None or there.high is None:
+        return False
+    return (now.low is not None and now.low < there.low) or (
+        now.high is not None and now.high > there.high
+    )

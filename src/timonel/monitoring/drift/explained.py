@@ -1,0 +1,40 @@
+"""Which of the columns that drifted matter to the model: drift times permutation importance."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from timonel.stats.drift import ColumnDrift
+
+
+def importance_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Give a version's importance by feature, as training measured it; empty where it did not."""
+    features = (metrics.get("importance") or {}).get("features") or ()
+    return {entry["feature"]: float(entry["value"]) for entry in features}
+
+
+def explained(
+    drifted: Iterable[ColumnDrift], importance: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Rank columns that drifted by how much it may matter.
+
+    Parameters
+    ----------
+    drifted : iterable of ColumnDrift
+    importance : mapping of str to float
+        Rise of the mean loss when a feature's values are dealt out anew.
+
+    Returns
+    -------
+    list of dict
+        ``column``, ``effect``, ``importance`` and ``weight``, their product (an importance under 0
+        is chance and counts as 0), the greatest first; both None, and last, where the importance is
+        unknown. A rank, not a forecast of the loss: drift may well take values no row had.
+    """
+    found = []
+    for column in drifted:
+        value, effect = importance.get(column.name), column.effect or 0.0
+        weight = None if value is None else effect * max(value, 0.0)
+        found.append(
+            {"column": column.name, "effect": effect, "importance": value, "weight": weight}
+        )
+    return sorted(found, key=lambda f: (f["weight"] is None, -(f["weight"] or 0.0), -f["effect"]))
