@@ -67,7 +67,9 @@ async def test_drift_names_the_columns_that_moved(drifted: world.LocalApp) -> No
 async def test_windows_of_every_monitor(drifted: world.LocalApp) -> None:
     document = (await ask(drifted, "/v1/models/churn/windows")).json()
     monitors = {row["monitor"] for row in document["windows"]}
-    assert monitors == {"feature_drift", "performance", "fallback", "no_data"}
+    assert monitors == {
+        "feature_drift", "performance", "concept_drift", "fallback", "no_data", "anomaly",
+    }  # fmt: skip
     only = (await ask(drifted, "/v1/models/churn/windows?monitor=performance&limit=2")).json()
     assert [row["monitor"] for row in only["windows"]] == ["performance"] * 2
 
@@ -100,5 +102,10 @@ def test_the_command_prints_what_moved(
     assert words in shown.output
     assert "age" in shown.output
     assert "plan" not in shown.output
+    # the version's training is made up: it measured no importance
+    assert {"en": "age (importance unknown)", "es": "age (importancia desconocida)"}[
+        language
+    ] in shown.output
+    assert {"en": "% sound (", "es": "% sanos ("}[language] in shown.output
     whole = CliRunner().invoke(command, ["drift", "churn", "--json"])
     assert len(json.loads(whole.output)[0]["windows"]) == 3
