@@ -16,9 +16,12 @@ import pytest
 import pytest_asyncio
 
 from timonel.registry.artifacts import ArtifactStore
-from timonel.registry.manifest import Baseline, ServingManifest, ServingPolicy
+from timonel.registry.manifest import Baseline, BatchWay, ServingManifest, ServingPolicy
+from timonel.runtime.boosters import ARTIFACT, booster_of
+from timonel.runtime.compile import compile_estimator
 from timonel.runtime.errors import InvalidOutput, RowRefused
 from timonel.runtime.native import PICKLE_ARTIFACT, dump, library_versions
+from timonel.runtime.parity import Rows
 from timonel.serving.native_pool import NativeClient
 from timonel.serving.processes.children import Child
 from timonel.serving.processes.errors import NativeFailed, NativeTimeout, NativeUnavailable
@@ -289,6 +292,68 @@ def test_workers_answer_by_the_pool_and_fall_back_where_it_hangs(
             assert ask(RAISE)["reason"] == "model_error"
             assert ask(NAN)["reason"] == "invalid_output"
             assert ask(8.0)["prediction"] == 16.0
+
+
+def stump(target: list[float]) -> Any:
+    from xgboost import XGBRegressor
+
+    estimator = XGBRegressor(n_estimators=1, learning_rate=1.0, n_jobs=1)
+    return estimator.fit([[0.0], [1.0], [2.0], [3.0]], target)
+
+
+def test_large_batches_go_to_the_pool_once_it_is_ready(
+    tmp_path: Path, sqlite_database: str
+) -> None:
+    artifacts = ArtifactStore(StateFolder(tmp_path).artifacts)
+    plan = {
+        "format": 1,
+        "timezone": "UTC",
+        "n_inputs": 1,
+        "precision": "float32",
+        "steps": [{"kind": "number", "input": 0, "fill": None}],
+    }
+    table: list[list[Any]] = [[0.0], [1.0], [2.0], [3.0]]
+    form = compile_estimator(stump([1.0] * 4), plan, Rows(table, table), classifier=False)
+    # of another estimator, so that an answer says whose it is; the real ones agree
+    booster = booster_of(stump([9.0] * 4), fewest_trees=1)
+    assert booster is not None
+    files = {**form.artifacts, ARTIFACT: booster}
+    manifest = make_manifest(
+        "price",
+        task="regression",
+        classes=None,
+        positive=None,
+        baseline=None,
+        predictor="onnx",
+        plan=form.plan,
+        artifacts={name: artifacts.put(data) for name, data in files.items()},
+        batch=BatchWay(ARTIFACT, "identity", 100, 0.0),
+    )
+    settings = {"port": 0, "workers": 1, "role": "predict", "native_processes": 1}
+    served = ServerPlan(
+        state=tmp_path, database_url=sqlite_database, project=PROJECT, settings=settings
+    )
+    with open_registry(sqlite_database) as (_, registry):
+        version = register_version(registry, model="price", manifest=manifest).version
+        registry.promote("price", version, who="ana", reason="first")
+        with Server(served) as server, httpx.Client(base_url=server.url, timeout=20) as client:
+
+            def ask(n: int) -> set[tuple[float, str]]:
+                rows = [{"visits": at % 4} for at in range(n)]
+                answer = client.post("/v1/models/price/predict", json={"inputs": rows})
+                assert answer.status_code == 200, answer.text
+                found = answer.json()["predictions"]
+                assert len(found) == n
+                return {(round(one["prediction"], 6), one["source"]) for one in found}
+
+            compiled, by_library = {(1.0, "model")}, {(9.0, "model")}
+            assert ask(100) == compiled  # the pool begins to load it
+            until = time.monotonic() + PATIENT_S
+            while ask(100) == compiled:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            assert ask(5000) == by_library
+            assert ask(99) == compiled
 
 
 def await_model(ask: Callable[[float], dict[str, Any]]) -> None:

@@ -41,6 +41,18 @@ class ServingPolicy(msgspec.Struct, frozen=True):
     overload: str = "refuse"  # or "rules"
 
 
+class BatchWay(msgspec.Struct, frozen=True):
+    """How the native pool answers large batches of a compiled model faster than its graph does.
+
+    ``rows``: from how many on; ``difference``: the largest that the parity gate found.
+    """
+
+    artifact: str
+    link: str
+    rows: int
+    difference: float
+
+
 class OutcomePlan(msgspec.Struct, frozen=True):
     """How outcomes find their predictions."""
 
@@ -104,6 +116,7 @@ class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
     labelled: dict[str, Any] | None = None  # timonel.stats.calibration.reference
     self_test: SelfTest = SelfTest()
     parity: dict[str, Any] | None = None
+    batch: BatchWay | None = None  # of a compiled model, where the native pool answers many rows
 
     def encode(self) -> bytes:
         """Give the canonical JSON bytes: the same manifest, the same bytes."""

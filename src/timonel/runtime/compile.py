@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from timonel.registry.manifest import BatchWay
+from timonel.runtime.boosters import ARTIFACT as BOOSTER
+from timonel.runtime.boosters import FROM_ROWS, BoosterScores, booster_of
 from timonel.runtime.ensembles import NotCompilable, full_name, read_ensemble
 from timonel.runtime.explain.stored import ARTIFACT as EXPLANATION
 from timonel.runtime.explain.stored import Stored, of_linear, of_rows, of_trees
@@ -46,6 +49,8 @@ class Compiled:
         Of the parity gate: way, rows, largest difference, labels, and what was refused before.
     scores : Scores or None
         None: native.
+    batch : BatchWay or None
+        Where the model's own library answers many rows sooner.
     """
 
     kind: str
@@ -53,6 +58,7 @@ class Compiled:
     artifacts: dict[str, bytes] = field(default_factory=dict)
     verdict: dict[str, Any] = field(default_factory=dict)
     scores: Scores | None = None
+    batch: BatchWay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,17 @@ def compile_estimator(
     def of_table(table: Sequence[Sequence[Value]]) -> FloatMatrix:
         return outputs(table) if outputs else of_matrix(featuriser.rows(table))
 
+    def judged(scores: Any, candidate: _Candidate) -> Verdict:
+        return judge(
+            Featuriser.from_plan(candidate.plan),
+            scores,
+            rows,
+            of_table,
+            of_matrix,
+            classifier=classifier,
+            split_points=candidate.split_points,
+        )
+
     refused: list[dict[str, str]] = []
     verdict = Verdict()
     for way, make in _ways(estimator, plan, featuriser, rows, classifier=classifier):
@@ -117,27 +134,39 @@ def compile_estimator(
         except NotCompilable as error:
             refused.append({"way": way, "why": str(error)})
             continue
-        verdict = judge(
-            Featuriser.from_plan(candidate.plan),
-            candidate.scores,
-            rows,
-            of_table,
-            of_matrix,
-            classifier=classifier,
-            split_points=candidate.split_points,
-        )
+        verdict = judged(candidate.scores, candidate)
         if verdict.passed:
             explained = candidate.explained or of_rows(rows.clean)
+            artifacts = {**candidate.artifacts, EXPLANATION: explained.encode()}
+            batch, booster = _batch_way(estimator, candidate, judged)
             return Compiled(
                 candidate.kind,
                 candidate.plan,
-                {**candidate.artifacts, EXPLANATION: explained.encode()},
+                artifacts | booster,
                 verdict.to_json(way=way, refused=refused),
                 candidate.scores,
+                batch,
             )
         refused.append({"way": way, "why": str(verdict.why)})
     kept = {EXPLANATION: of_rows(rows.clean).encode()}
     return Compiled("native", plan, kept, verdict.to_json(way="native", refused=refused))
+
+
+def _batch_way(
+    estimator: Any, candidate: _Candidate, judged: Callable[[Any, _Candidate], Verdict]
+) -> tuple[BatchWay | None, dict[str, bytes]]:
+    """Give how large batches are answered sooner, and its artifact; nothing where they are not."""
+    if candidate.way != "trees" or not isinstance(candidate.scores, OnnxScores):
+        return None, {}
+    data = booster_of(estimator)
+    if data is None:
+        return None, {}
+    link = candidate.plan["members"][0]["link"]
+    booster = BoosterScores(data, link)
+    verdict = judged(booster, candidate)
+    if not verdict.passed or verdict.max_difference is None:
+        return None, {}
+    return BatchWay(BOOSTER, link, FROM_ROWS, verdict.max_difference), {BOOSTER: data}
 
 
 def _ways(

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import msgspec
 
 from timonel.registry.artifacts import ArtifactStore
-from timonel.registry.manifest import decode_manifest
+from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.runtime.errors import InvalidOutput, RowRefused
 from timonel.runtime.predictors import Predictor
 from timonel.serving.config import PoolConfig, decode
@@ -21,7 +21,7 @@ _LENGTH = struct.Struct("<I")
 
 
 class Models:
-    """Loads native models by the digest of their manifest, and keeps those still served."""
+    """Loads models by the digest of their manifest, native or for batches; keeps those served."""
 
     def __init__(self, config: PoolConfig) -> None:
         self._project = config.project
@@ -38,16 +38,23 @@ class Models:
             If no served version has this manifest.
         """
         if digest not in self._loaded:
-            from timonel.runtime.native import NativePredictor
-
             rows = {row.digest: row for row in self._store.serving_rows(self._project)}
             if digest not in rows:
                 message = f"no served version has the manifest {digest[:12]}"
                 raise LookupError(message)
             self._loaded = {key: kept for key, kept in self._loaded.items() if key in rows}
             manifest = decode_manifest(rows[digest].manifest)
-            self._loaded[digest] = NativePredictor.load(manifest, self._artifacts.get)
+            self._loaded[digest] = self._load(manifest)
         return self._loaded[digest]
+
+    def _load(self, manifest: ServingManifest) -> Predictor:
+        if manifest.predictor == "native":
+            from timonel.runtime.native import NativePredictor
+
+            return NativePredictor.load(manifest, self._artifacts.get)
+        from timonel.runtime.boosters import load_booster
+
+        return load_booster(manifest, self._artifacts.get)
 
 
 def answer(models: Models, ask: Ask) -> Reply:

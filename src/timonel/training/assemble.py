@@ -66,7 +66,7 @@ def assemble(
         plan = {**plan, "native": native}
     manifest, artifacts = manifest_of(
         model,
-        Compiled(compiled.kind, plan, artifacts, compiled.verdict),
+        Compiled(compiled.kind, plan, artifacts, compiled.verdict, batch=compiled.batch),
         classes=fitted.classes,
         positive=fitted.positive,
         baseline=fitted.baseline,
@@ -130,6 +130,7 @@ def manifest_of(
         outcome=outcome_plan(model),
         watch=watch_plan(model),
         parity=served.verdict,
+        batch=served.batch,
     )
     return manifest, artifacts
 

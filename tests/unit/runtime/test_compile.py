@@ -9,6 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from timonel.registry.manifest import ArtifactRef, SelfTest, ServingManifest
+from timonel.runtime.boosters import ARTIFACT, BoosterScores, booster_of
 from timonel.runtime.compile import Compiled, compile_estimator
 from timonel.runtime.errors import (
     ArtifactMismatch,
@@ -277,6 +278,33 @@ def test_parity_refuses_a_graph_of_another_estimator() -> None:
     )
     assert not verdict.passed
     assert "largest difference" in str(verdict.why)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_a_booster_answers_as_the_compiled_form_does(kind: str) -> None:
+    estimator = fitted("xgboost", kind)
+    data = booster_of(estimator, fewest_trees=1)
+    assert data is not None
+    form = compiled(estimator, kind=kind, missing=True)
+    featuriser = Featuriser.from_plan(form.plan)
+    booster = BoosterScores(data, form.plan["members"][0]["link"])
+    scores: Any = form.scores
+    rows = Rows.sample(SCHEMA, TABLE, np.random.default_rng(3), 200)
+    table = rows.clean + rows.dirty
+    said, expected = booster.rows(featuriser, table), scores.rows(featuriser, table)
+    np.testing.assert_allclose(said, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+    assert (form.batch, ARTIFACT in form.artifacts) == (None, False)  # too few trees
+
+
+def test_a_booster_is_carried_where_there_is_something_to_gain() -> None:
+    estimator = xgboost("binary").set_params(n_estimators=400, max_depth=2)
+    estimator.fit(Featuriser.from_plan(plan(missing=True)).rows(TABLE), TARGETS["binary"])
+    form = compiled(estimator, kind="binary", missing=True)
+    assert form.batch is not None
+    assert form.batch.difference <= 1e-5
+    assert form.artifacts[form.batch.artifact] == booster_of(estimator)
+    form = compiled(fitted("lightgbm", "binary"), kind="binary", missing=True)
+    assert (form.batch, ARTIFACT in form.artifacts) == (None, False)
 
 
 def test_dirty_rows_are_dirty() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 from weakref import WeakSet
@@ -18,7 +18,7 @@ from timonel.schema.errors import InvalidRow
 from timonel.schema.validation import MOST_ERRORS, FieldError, Row, Values
 from timonel.serving.errors import NotServable, Overloaded
 from timonel.serving.processes.errors import NativeFailed
-from timonel.serving.routes.batches import Batches
+from timonel.serving.routes.batches import Batches, LargeBatches, NativePool
 from timonel.serving.routes.fallback import (
     Given,
     by_model,
@@ -33,7 +33,7 @@ from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.requests import PredictRequest
 from timonel.serving.routes.shadow import shadowed
 from timonel.serving.versions.snapshot import Choice, ServedModel, ServedVersion, Snapshot
-from timonel.wire.answer import Answer, Reason, Source
+from timonel.wire.answer import Reason, Source
 from timonel.wire.ids import id_text
 from timonel.wire.problem import problem
 from timonel.wire.replies import PredictionReply, PredictionsReply, RowProblem
@@ -82,16 +82,6 @@ class Search(Protocol):
         ...
 
 
-class NativePool(Protocol):
-    """Answers of models that are not compiled, from another process."""
-
-    async def predict(
-        self, digest: str, rows: Sequence[Sequence[object]], deadline_s: float
-    ) -> list[Answer]:
-        """Answer validated rows, in order; raises at the deadline."""
-        ...
-
-
 class Predictions:
     """Answers predict requests. Belongs to one event loop.
 
@@ -114,6 +104,7 @@ class Predictions:
         self._max_rows = max_rows
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="batch")
         self._batches = Batches(self._ask)
+        self._large = LargeBatches(native)
         self._services: WeakSet[ModelService] = WeakSet()
         self.in_flight = 0
 
@@ -301,10 +292,15 @@ class Predictions:
         # a model that wants batches is a slow one
         if len(table) <= INLINE_ROWS and not version.manifest.policy.batch_rows:
             return many_by_model(version, table)
+        until = time.monotonic() + _limit_s(version, len(table))
+        # half of the time is kept for the compiled form, should the pool fail
+        given = await self._large.answer(version, table, _limit_s(version, len(table)) / 2)
+        if given is not None:
+            return given
         loop = asyncio.get_running_loop()
         working = loop.run_in_executor(self._threads, many_by_model, version, table)
         try:
-            return await asyncio.wait_for(working, _limit_s(version, len(table)))
+            return await asyncio.wait_for(working, until - time.monotonic())
         except TimeoutError:
             version.breaker.failed(time.monotonic())
             return await _instead(version, table, Reason.TIMEOUT)

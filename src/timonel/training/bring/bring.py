@@ -264,7 +264,7 @@ def _version(
         positive = reply.classes[-1] if model.positive is None else model.positive
     manifest, artifacts = manifest_of(
         model,
-        Compiled(reply.kind, reply.plan, brought.artifacts, reply.verdict),
+        Compiled(reply.kind, reply.plan, brought.artifacts, reply.verdict, batch=reply.batch),
         classes=reply.classes,
         positive=positive,
         baseline=_baseline(model, reply, sample, positive, timezone),

@@ -82,6 +82,7 @@ def bring(orders: Orders) -> Reply:
         kind=compiled.kind,
         plan=compiled.plan,
         verdict=compiled.verdict,
+        batch=compiled.batch,
         artifacts=_written(compiled.artifacts, Path(orders.folder)),
         classes=classes,
         estimator=_chain(estimator),

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from timonel.errors import Phrase, TimonelError
+from timonel.registry.manifest import BatchWay
 from timonel.runtime.featuriser import Value
 from timonel.training.bring import errors
 from timonel.wire.answer import Label
@@ -84,7 +85,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     Parameters
     ----------
     kind : {"linear", "onnx", "native"}
-    plan, verdict : dict
+    plan, verdict, batch
         As of `timonel.runtime.compile.Compiled`.
     artifacts : list of str
         Names of the files written into the orders' folder.
@@ -98,6 +99,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     plan: dict[str, Any] = {}
     verdict: dict[str, Any] = {}
+    batch: BatchWay | None = None
     artifacts: list[str] = []
     classes: list[Label] | None = None
     estimator: str = ""
