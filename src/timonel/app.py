@@ -104,7 +104,8 @@ class App(Host):
         """The comparisons: who is assigned to what, and what was found."""
         from timonel.experiments.service import Experiments
 
-        return Experiments(self.engine, self.name, self.clock, self.registry)
+        hear = self.alerts.hear
+        return Experiments(self.engine, self.name, self.clock, self.registry, hear)
 
     @cached_property
     def outside_units(self) -> OutsideUnits:

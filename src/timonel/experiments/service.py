@@ -32,6 +32,7 @@ from timonel.experiments.ramp import Moved, next_move
 from timonel.experiments.rows import Event, Experiment, Rows
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
+from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.store.control import raise_generation
 from timonel.store.engine import reading
 
@@ -48,13 +49,23 @@ class Experiments:
     clock : Clock
     registry : Registry
         Knows the versions that arms name.
+    raise_signal : callable
+        Told when a look finds harm, and when that has ended.
     """
 
-    def __init__(self, engine: Engine, project: str, clock: Clock, registry: Registry) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        project: str,
+        clock: Clock,
+        registry: Registry,
+        raise_signal: RaiseSignal,
+    ) -> None:
         self._engine = engine
         self._project = project
         self._clock = clock
         self._registry = registry
+        self._raise_signal = raise_signal
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -140,7 +151,10 @@ class Experiments:
             _, look = rows.last_look(name)
             ended = verdict or (str(look.verdict) if look is not None else None)
             self._end(rows, experiment, at, ended)
+            harmed = look is not None and look.verdict is Verdict.ROLL_BACK
             rows.note(name, "stop", who, reason, at, {"verdict": ended})
+        if harmed and look is not None:
+            self._raise_signal(_harm(experiment, look, Condition.CLEAR))
         return self.show(name)[0]
 
     def set_shares(
@@ -185,6 +199,7 @@ class Experiments:
             rows.add_look(name, number + 1, look)
             began = rows.phase_began(experiment)
         if experiment.state is State.ACTIVE:
+            self._tell_of_harm(experiment, look, before)
             self._follow(experiment, look, began or at)
         return look
 
@@ -212,12 +227,21 @@ class Experiments:
                     self._grow(rows, now, move.weights, generation, who, reason)
             return
         verdict = Verdict.ROLL_BACK if move.action is Moved.ROLL_BACK else Verdict.PROMOTE
-        self.stop(experiment.name, who=who, reason=reason, verdict=str(verdict))
         treatment = experiment.design.arms[1]
         if verdict is Verdict.PROMOTE and treatment.answers is Answers.VERSION:
-            self._registry.promote(
-                experiment.design.model, treatment.version, who=who, reason=reason
-            )
+            model, version = experiment.design.model, treatment.version
+            champion = self._registry.champion(model)
+            if champion is None or champion.version != version:
+                self._registry.promote(model, version, who=who, reason=reason)
+        # last: a worker killed before this finds the ramp active, and does the rest of it
+        self.stop(experiment.name, who=who, reason=reason, verdict=str(verdict))
+
+    def _tell_of_harm(self, experiment: Experiment, look: Look, before: Look | None) -> None:
+        was = before is not None and before.verdict is Verdict.ROLL_BACK
+        harms = look.verdict is Verdict.ROLL_BACK
+        if harms or was:
+            condition = Condition.HOLDS if harms else Condition.CLEAR
+            self._raise_signal(_harm(experiment, look, condition))
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -377,6 +401,29 @@ _WAYS_OUT: dict[State, Phrase] = {
         "Terminó definitivamente; cree uno nuevo con otro nombre.",
     ),
 }
+
+
+def _harm(experiment: Experiment, look: Look, condition: Condition) -> Signal:
+    design, goal = experiment.design, look.goal
+    means = {arm.arm: arm.mean for arm in look.arms}
+    facts = {
+        "metric": design.metric,
+        "value": means.get(look.arm),
+        "baseline": means.get(design.names[0]),
+        "n": sum(arm.labelled for arm in look.arms),
+        "threshold": design.margin,
+        "rule": str(look.rule),
+        "effect": None if goal is None else goal.effect,
+    }
+    return Signal(
+        kind=Kind.EXPERIMENT_HARM,
+        condition=condition,
+        severity=Severity.HIGH,
+        model=design.model,
+        monitor=f"experiment:{design.name}"[:32],
+        at=look.at,
+        facts={name: value for name, value in facts.items() if value is not None},
+    )
 
 
 def start_weights(design: Design) -> tuple[float, ...]:

@@ -29,6 +29,7 @@ from timonel.experiments.judging.look import Rule, Verdict
 from timonel.experiments.rows import Experiment
 from timonel.experiments.service import Experiments
 from timonel.registry.registry import Registry
+from timonel.signals import Signal
 from timonel.stats.sequential import paired_e_value
 from timonel.store.control import ensure_project, read_generation
 from timonel.store.engine import make_engine
@@ -52,7 +53,9 @@ class World:
         self.registry.promote("churn", first.version, who="ana", reason="first")
         second = register_version(self.registry, "2", recipe="other")
         self.versions = first.version, second.version
-        self.experiments = Experiments(engine, PROJECT, self.bench.clock, self.registry)
+        self.signals: list[Signal] = []
+        hear = self.signals.append
+        self.experiments = Experiments(engine, PROJECT, self.bench.clock, self.registry, hear)
         self.events = Events(7)
         self.random = random.Random(11)
 
@@ -221,6 +224,8 @@ def test_a_ramp_grows_while_nothing_speaks_against_it_and_rolls_back_on_harm(
     assert look.verdict is Verdict.ROLL_BACK
     ended, _, events = world.experiments.show("newer")
     assert (ended.state, ended.verdict) == ("completed", "ROLL_BACK")
+    told = [(signal.kind, signal.condition) for signal in world.signals]
+    assert told == [("EXPERIMENT_HARM", "holds"), ("EXPERIMENT_HARM", "clear")]
     assert [event.action for event in events] == ["create", "start", "grow", "stop"]
     champion = world.registry.champion("churn")
     assert champion is not None

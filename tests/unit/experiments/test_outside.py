@@ -66,7 +66,7 @@ def outside(database: str, tmp_path: Path) -> Iterator[Outside]:
     bench = Bench(engine, tmp_path / "spool")
     registry = Registry(engine, PROJECT, bench.clock)
     registry.declare(make_manifest())
-    experiments = Experiments(engine, PROJECT, bench.clock, registry)
+    experiments = Experiments(engine, PROJECT, bench.clock, registry, lambda signal: None)
     yield Outside(engine, bench, experiments, OutsideUnits(engine, PROJECT, bench.clock))
     engine.dispose()
 
