@@ -32,8 +32,9 @@ bench-peers: .venv/dev ## by hand: install other model servers, 2.3 GB, into ben
 bench: .venv/dev ## measure this server and the installed peers side by side (ARGS="--rounds 5")
 	$(BIN)/python -m benchmarks.compare $(ARGS)
 
-simulate: .venv/installed ## false alarms and power of the drift rule, some minutes (ARGS=--quick: fewer)
+simulate: .venv/installed ## false alarms and power of drift and experiments, some minutes (ARGS=--quick: fewer)
 	$(BIN)/python benchmarks/drift_simulation.py --out benchmarks/results/drift.md $(ARGS)
+	$(BIN)/python benchmarks/experiment_simulation.py --out benchmarks/results/experiments.md $(ARGS)
 
 format: .venv/dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
