@@ -338,9 +338,13 @@ class ServingApplication:
             }
         )
 
-    async def _metrics(self, exchange: Exchange) -> None:
+    def tell_state(self) -> None:
+        """Write this worker's present values where whichever worker is scraped reads them."""
         self._slot.gauge(Gauge.IN_FLIGHT, self.in_flight)
         self._slot.gauge(Gauge.STORE_SEEN, int(self._reloader.seen_at))
+
+    async def _metrics(self, exchange: Exchange) -> None:
+        self.tell_state()
         text = await asyncio.to_thread(lambda: exposition(read_slots(self._config.slot)))
         await exchange.reply(text.encode(), media_type=METRICS_TYPE.encode())
 

@@ -86,6 +86,7 @@ async def _tick(
         server.should_exit = server.should_exit or bool(stopping)
         ready = server.started and application.ready and not server.should_exit
         beat.tick(time.monotonic_ns(), application.generation, ready=ready)
+        application.tell_state()
         rule_limit.interrupt_overdue()
         await asyncio.sleep(TICK_S)
 
