@@ -106,6 +106,8 @@ ROUTES: dict[str, Need] = {
     "POST /v1/experiments/{name}/share": _OPERATES_ALL,
     "POST /v1/experiments/{name}/assign": _need(Subject.FOUND, PREDICT),
     "POST /v1/experiments/{name}/outcomes": _need(Subject.FOUND, OUTCOMES),
+    "POST /ofrep/v1/evaluate/flags": _need(Subject.FOUND, PREDICT),
+    "POST /ofrep/v1/evaluate/flags/{name}": _need(Subject.FOUND, PREDICT),
     "POST /v1/experiments/{name}/look": _OPERATES_ALL,  # it is kept, and spends of the error
     "GET /v1/jobs": _READS_ALL,
     "GET /v1/jobs/{id}": _READS_ALL,

@@ -15,6 +15,7 @@ from timonel.http.access.key_routes import create_key_routes
 from timonel.http.alert_routes import create_alert_routes
 from timonel.http.docs import create_docs
 from timonel.http.event_routes import create_event_routes
+from timonel.http.experiments.openfeature import create_openfeature_routes
 from timonel.http.experiments.outside import create_outside_routes
 from timonel.http.experiments.routes import create_experiment_routes
 from timonel.http.model_routes import create_model_routes
@@ -80,6 +81,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_retraining_routes(app),
         create_experiment_routes(app),
         create_outside_routes(app),
+        create_openfeature_routes(app),
         create_key_routes(app),
         create_pages(app),
         create_docs(title),
