@@ -12,8 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import polars as pl
-
 from timonel.alerts.book import AlertBook
 from timonel.alerts.channels import Channels
 from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
@@ -31,10 +29,11 @@ from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
 from timonel.project.config import read_settings
 from timonel.project.errors import NoModel, UndeclaredModel
+from timonel.project.incoming import Manner, read_truths
 from timonel.project.model import Model
 from timonel.project.project import Project, load_project
 from timonel.project.scaffold import source_for
-from timonel.registry.manifest import ServingManifest, decode_manifest
+from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import ModelVersion
 from timonel.retraining.parts import Parts
 from timonel.stats.profiles.profile import Profile
@@ -366,7 +365,14 @@ class App(Host):
         )
 
     def import_outcomes(
-        self, file: Path, columns: Columns, *, model: str | None, rejected: Path, lang: str = "en"
+        self,
+        file: Path,
+        columns: Columns,
+        *,
+        model: str | None,
+        rejected: Path,
+        manner: Manner | None = None,
+        lang: str = "en",
     ) -> ImportReport:
         """Tell the truths of a file; ``model`` None means the only one, ``value`` "" its target.
 
@@ -379,10 +385,12 @@ class App(Host):
         manifest = decode_manifest(declaration.manifest)
         if not columns.value:
             columns = replace(columns, value=manifest.target)
-        frame = _outcome_table(file, columns, manifest)
+        kind = "number" if manifest.task == "regression" else "label"
+        manner = replace(manner or Manner(), learned=self.learned(declaration.model))
+        table = read_truths(source_for(file), columns.value, kind, columns.time, manner)
         return import_outcomes(
             self.engine,
-            frame.to_dicts(),
+            table.frame.to_dicts(),
             columns,
             project=self.name,
             model=declaration.model,
@@ -390,6 +398,7 @@ class App(Host):
             spool=self.state / "spool",
             clock=self.clock,
             rejected=rejected,
+            separator=table.separator,
             accumulators=self._accumulators(),
             lang=lang,
         )
@@ -423,15 +432,3 @@ def open_app(folder: Path, **overrides: Any) -> App:
     """
     config, settings = read_settings(folder, overrides)
     return App(folder, config, settings)
-
-
-def _outcome_table(file: Path, columns: Columns, manifest: ServingManifest) -> pl.DataFrame:
-    """Read all columns as words, the truth as the model's target, the time as a date."""
-    source = source_for(file)
-    raw, _ = source.load()
-    kinds = dict.fromkeys(raw.frame.columns, "text")
-    if columns.value in kinds:
-        kinds[columns.value] = "number" if manifest.task == "regression" else "label"
-    if columns.time in kinds:
-        kinds[columns.time] = "date"
-    return source.for_columns(kinds).read()

@@ -92,6 +92,12 @@ class Host:
         usage = KeyUsage(StateFolder(self.state).key_usage)
         return stored_gate(self.keys, self.settings.admin_key, usage, origins)
 
+    def learned(self, model: str) -> dict[str, Any]:
+        """Say how the data were read that the champion learned from; {} where nobody knows."""
+        champion = self.registry.champion(model)
+        data = champion.lineage.get("data", {}) if champion is not None else {}
+        return dict(data.get("source", {}))
+
     def make_first_key(self, *, who: str) -> str | None:
         """Make an admin key where others are to reach a server that has none; give its secret."""
         settings = self.settings

@@ -186,8 +186,10 @@ def test_ana_from_an_excel_file_to_a_measured_model(
     save_as_excel_does(file.with_name("pedir.csv"), [heading[:-1], *(one[:-1] for one in asked)])
     summary = json.loads(ana.run("predict", "clientes", "../pedir.csv", "--json"))
     assert (summary["n"], summary["model_n"], summary["errors"]) == (N_ASKED, N_ASKED, 0)
-    written = (ana.folder / "../pedir.csv.predictions.csv").read_text("utf-8")
-    answers = list(csv.DictReader(written.splitlines()))
+    # written as her own file is, so that her Excel opens it
+    written = (ana.folder / "../pedir.csv.predictions.csv").read_text("utf-8-sig")
+    answers = list(csv.DictReader(written.splitlines(), delimiter=";"))
+    assert all(0 <= float(row["score"].replace(",", ".", 1)) <= 1 for row in answers)
     acknowledged += [row["prediction_id"] for row in answers]
     truth = [("rut", "abandona"), *((one.rut, one.leaves) for one in asked[:250])]
     strays = [("1-9", "Sí"), (asked[0].rut, "quizás"), ("", "No")]

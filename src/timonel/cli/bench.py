@@ -108,7 +108,7 @@ def _inputs(host: "Host", model: str, rows: Path | None) -> list[dict[str, Any]]
         return _from_request(rows)
     from timonel.cli.data import rows_for
 
-    found = [row for row, _ in rows_for(host, model, rows)]
+    found = rows_for(host, model, rows)
     if not found:
         raise UnreadableRequest(path=str(rows), found=Phrase("no rows", "ninguna fila"))
     return found

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,7 @@ from timonel.errors import Phrase
 if TYPE_CHECKING:
     from timonel.client import Client
     from timonel.host import Host
+    from timonel.project.incoming import Incoming, Manner
     from timonel.project.scaffold import InitReport
     from timonel.schema.inference import Decision
 
@@ -32,6 +33,7 @@ Pairs = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMN=FORMAT", help="How a date is written, such as alta=%d/%m/%Y."),
 ]
+Decimal = Annotated[str | None, typer.Option(help="'.' or ','.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -59,7 +61,7 @@ def init(
     name: Annotated[str | None, typer.Option(help="The model's name.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Such as cp1252.")] = None,
     separator: Annotated[str | None, typer.Option(help="Such as ';'.")] = None,
-    decimal: Annotated[str | None, typer.Option(help="'.' or ','.")] = None,
+    decimal: Decimal = None,
     thousands: Annotated[str | None, typer.Option(help="Such as '.'.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Of an xlsx file; default the first.")] = None,
     date_format: Pairs = None,
@@ -168,6 +170,8 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--out", "-o", help="Default: FILE.predictions.csv.")
     ] = None,
+    decimal: Decimal = None,
+    date_format: Pairs = None,
     url: Annotated[str | None, typer.Option(help="The server; default the project's.")] = None,
     key: Annotated[
         str | None, typer.Option(envvar="TIMONEL_ADMIN_KEY", help="API key.", show_envvar=True)
@@ -188,9 +192,9 @@ def predict(
                 return
             target = output or file.with_name(f"{file.name}.predictions.csv")
             require_folder(target)
-            rows = rows_for(app, model, file)
-            answers = _answer_all(client, model, [row for row, _ in rows], quiet=as_json)
-        _write(target, [original for _, original in rows], answers)
+            table = _read(app, model, file, _manner(decimal, date_format))
+            answers = _answer_all(client, model, _requests(table), quiet=as_json)
+        _write(target, table, answers)
         summary = _summary(answers) | {"file": str(target)}
         if as_json:
             out_json(summary)
@@ -205,25 +209,40 @@ def _answer_request(client: "Client", model: str, file: Path) -> Any:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UnreadableRequest(path=str(file), found=f"{type(error).__name__}: {error}") from None
     if isinstance(inputs, list):
-        return client.predict_many(model, inputs)
+        return _answer_all(client, model, inputs, quiet=True)
     return client.predict(model, inputs)
 
 
-def rows_for(app: "Host", model: str, file: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Read the columns that the model's schema names; give each as a request's row, and whole."""
+def rows_for(app: "Host", model: str, file: Path) -> list[dict[str, Any]]:
+    """Read the columns that the model's schema names, and its key; give each row as a request's."""
+    return _requests(_read(app, model, file, _manner(None, None)))
+
+
+def _manner(decimal: str | None, date_format: Sequence[str] | None) -> "Manner":
+    from timonel.project.incoming import Manner
+
+    return Manner(decimal=decimal, dates=_pairs(date_format))
+
+
+def _read(app: "Host", model: str, file: Path, manner: "Manner") -> "Incoming":
+    from timonel.project.incoming import read_asked
     from timonel.project.scaffold import source_for
-    from timonel.project.sources import read_rows
     from timonel.registry.manifest import decode_manifest
     from timonel.schema.schema import Schema
 
     app.require_prepared()
     declared = decode_manifest(app.registry.declaration(model).manifest)
     schema, key = Schema.from_json(declared.schema), declared.outcome.key
-    frame = read_rows(source_for(file), schema, None, [key] if key else [])
-    wanted = [name for name in (*schema.names, key) if name in frame.columns]
+    manner = replace(manner, learned=app.learned(model))
+    table = read_asked(source_for(file), schema, [key] if key else [], manner)
+    wanted = [name for name in (*schema.names, key) if name in table.frame.columns]
+    return table._replace(frame=table.frame.select(wanted))
+
+
+def _requests(table: "Incoming") -> list[dict[str, Any]]:
     return [
-        ({name: _cell(row[name]) for name in wanted if row[name] is not None}, row)
-        for row in frame.iter_rows(named=True)
+        {name: _cell(cell) for name, cell in row.items() if cell is not None}
+        for row in table.frame.iter_rows(named=True)
     ]
 
 
@@ -244,20 +263,23 @@ def _answer_all(
     return answers
 
 
-def _write(
-    path: Path, originals: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]]
-) -> None:
+def _write(path: Path, table: "Incoming", answers: Sequence[dict[str, Any]]) -> None:
+    """Write rows and answers as the file of the rows was written, for the program that opens it."""
     from timonel.events.outcome_files import neutral
 
-    names = list(originals[0]) if originals else []
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow([*map(neutral, names), *_ANSWER])
-        for original, answer in zip(originals, answers, strict=True):
+    def shown(cell: Any) -> str:
+        if isinstance(cell, float) and table.decimal != ".":
+            return str(cell).replace(".", table.decimal)
+        return neutral(_cell(cell))
+
+    with path.open("w", encoding=table.encoding, newline="") as stream:
+        writer = csv.writer(stream, delimiter=table.separator)
+        writer.writerow([*map(neutral, table.frame.columns), *_ANSWER])
+        for original, answer in zip(table.frame.iter_rows(), answers, strict=True):
             error = answer.get("error")
             found = answer | {"error": error["detail"] if error else None}
-            cells = [*(original[name] for name in names), *(found.get(name) for name in _ANSWER)]
-            writer.writerow([neutral(_cell(cell)) for cell in cells])
+            cells = [*original, *(found.get(name) for name in _ANSWER)]
+            writer.writerow([shown(cell) for cell in cells])
 
 
 def _summary(answers: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -288,6 +310,8 @@ def outcome_import(
     time: Annotated[
         str | None, typer.Option(help="Column that says when it held; default: now.")
     ] = None,
+    decimal: Decimal = None,
+    date_format: Pairs = None,
     model: Annotated[
         str | None, typer.Option(help="Whose outcomes; default the project's only model.")
     ] = None,
@@ -306,7 +330,14 @@ def outcome_import(
         app.require_prepared()
         require_folder(rejected)
         columns = Columns(value=value or "", key=key, prediction_id=prediction_id, time=time)
-        report = app.import_outcomes(file, columns, model=model, rejected=rejected, lang=language())
+        report = app.import_outcomes(
+            file,
+            columns,
+            model=model,
+            rejected=rejected,
+            manner=_manner(decimal, date_format),
+            lang=language(),
+        )
         if as_json:
             out_json(
                 {"rows": report.n_rows, "rejected": report.rejected}

@@ -135,6 +135,7 @@ def import_outcomes(
     clock: Clock,
     rejected: Path,
     accumulators: Sequence[Accumulator],
+    separator: str = ",",
     lang: str = "en",
 ) -> ImportReport:
     """Send a table's truths through a spool of their own, drain it, and say what became of each.
@@ -146,7 +147,7 @@ def import_outcomes(
     spool : Path
         Root of the spools; the import makes and removes a folder in it.
     rejected : Path
-        Where rows that cannot be used are written, with the reason.
+        Where rows that cannot be used are written with the reason, ``separator`` between cells.
     accumulators : sequence of Accumulator
         The sums that any drainer of this project keeps.
 
@@ -185,7 +186,7 @@ def import_outcomes(
         shutil.rmtree(folder, ignore_errors=True)
     with reading(engine) as connection:
         fates = _fates(connection, project, model, sent, lang)
-    return _report(rows, fates, rejected)
+    return _report(rows, fates, rejected, separator)
 
 
 def _drain(
@@ -390,7 +391,7 @@ def _predicted_keys(
 
 
 def _report(
-    rows: Sequence[Mapping[str, Any]], fates: list[RowFate], rejected: Path
+    rows: Sequence[Mapping[str, Any]], fates: list[RowFate], rejected: Path, separator: str
 ) -> ImportReport:
     counts = Counter(one.fate for one in fates)
     refused = [one for one in fates if one.fate in (Fate.UNKNOWN, Fate.INVALID)]
@@ -398,7 +399,7 @@ def _report(
         names = list(rows[0])
         reason = "reason" if "reason" not in names else "timonel_reason"
         with rejected.open("w", newline="", encoding="utf-8-sig") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, delimiter=separator)
             writer.writerow([neutral(name) for name in (*names, reason)])
             for one in refused:
                 row = rows[one.row - 1]

@@ -234,7 +234,7 @@ def _directed(
     from timonel.project.reading.cells import type_table
 
     raw, _ = source.load()
-    return type_table(raw, _reading_for(source, raw, schema, target, others)).frame
+    return type_table(raw, directions(source, raw, schema, target, others)).frame
 
 
 def frame_of(
@@ -256,16 +256,17 @@ def frame_of(
     if schema is None:
         return pl.DataFrame([canonical(column) for column in frame])
     raw = RawTable(frame, None, "the source function / la función")
-    return type_table(raw, _reading_for(None, raw, schema, target, others)).frame
+    return type_table(raw, directions(None, raw, schema, target, others)).frame
 
 
-def _reading_for(
+def directions(
     source: Table | None,
     raw: "RawTable",
     schema: Schema,
     target: str | None,
     others: Iterable[str],
 ) -> "Reading":
+    """Say how the columns that a schema names are to be read; see ``read_rows``."""
     import polars as pl
 
     from timonel.project.reading.cells import Reading

@@ -31,8 +31,10 @@ LABELS = 900
 REACH_S = 1.0
 ROAD_WORKS = Drift(road_works=0.4)
 _POLL_S = 0.1
-_LONGEST_S = 420.0
-"""A busy machine may take this long for all arcs; an idle one needs a quarter of it."""
+_LONGEST_S = 480.0
+"""A busy machine may take this long for all arcs; an idle one needs a fifth of it."""
+_TRAINING_S = 240.0
+"""As long as a training may take, which on an idle machine is some seconds."""
 _ANSWERS_SEEN = 30
 _DAY_US = 86_400_000_000
 Found = TypeVar("Found")
@@ -146,7 +148,7 @@ class Story:
         self._scene.traffic.phase = "early"
         await self._until(
             lambda: self._n("rules", "early") + self._n("baseline", "early"),
-            10.0,
+            30.0,
             "no call was answered before the first version",
         )
         self._scene.timeline.say("rules_first")
@@ -154,10 +156,10 @@ class Story:
     async def _first_version(self) -> None:
         scene = self._scene
         self._first = await self._until(
-            lambda: scene.herald.sight.champion(), 90.0, "no version went into production"
+            lambda: scene.herald.sight.champion(), _TRAINING_S, "no version went into production"
         )
         scene.traffic.phase = "before"
-        await self._until(lambda: self._n("model", "before"), 15.0, "the version answered no call")
+        await self._until(lambda: self._n("model", "before"), 60.0, "the version answered no call")
         rules, model = self._n("rules", "early"), self._n("model", "early")
         scene.timeline.say("early", n=rules + model, rules=rules, model=model)
         self._told.before = Choice("model", self._first, ("before",))
@@ -189,16 +191,16 @@ class Story:
         if not damage.files or not damage.pids:
             message = f"{len(damage.files)} artifacts, {len(damage.pids)} workers to break"
             raise ArcMissing(message)
-        first = await self._until(self._by_rules_in_its_place, 20.0, "no rules answered")
+        first = await self._until(self._by_rules_in_its_place, 60.0, "no rules answered")
         until_rules = first.asked_s + first.seconds - began
         scene.timeline.say("rules_again", seconds=until_rules, reason=first.reason)
         alert = await self._until(
-            lambda: self._alert("HIGH_FALLBACK_RATE", began_us), 30.0, "no alert fired"
+            lambda: self._alert("HIGH_FALLBACK_RATE", began_us), 60.0, "no alert fired"
         )
         await asyncio.to_thread(mend, damage)
         mended = time.monotonic()
         scene.timeline.say("mended")
-        await self._until(lambda: self._healed(mended), 20.0, "the model did not answer again")
+        await self._until(lambda: self._healed(mended), 60.0, "the model did not answer again")
         healed = max(e.asked_s for e in scene.record.chosen(_in_its_place("broken")))
         n = len(scene.record.chosen(_in_its_place("broken")))
         scene.timeline.say("healed", seconds=max(0.0, healed - mended), n=n)
@@ -214,7 +216,7 @@ class Story:
         }
         scene.traffic.phase = "before"
         await self._until(
-            lambda: self._is_over(alert.alert_id), 40.0, "its alert did not resolve itself"
+            lambda: self._is_over(alert.alert_id), 60.0, "its alert did not resolve itself"
         )
 
     def _by_rules_in_its_place(self) -> Acknowledged | None:
@@ -257,7 +259,7 @@ class Story:
         )
 
     async def _retraining(self) -> None:
-        await self._follow(75.0)
+        await self._follow(_TRAINING_S)
         self._scene.timeline.say("accuracy_during", **self._accuracy(self._told.during))
 
     async def _follow(self, seconds: float) -> None:
@@ -272,7 +274,7 @@ class Story:
         self._told.after = Choice("model", version, ("drift", "after"))
         record, choice = self._scene.record, Choice("model", version)
         await self._until(
-            lambda: record.chosen(choice), 10.0, "the promoted version answered no call"
+            lambda: record.chosen(choice), 60.0, "the promoted version answered no call"
         )
         self._scene.traffic.phase = "after"
 
@@ -301,7 +303,7 @@ class Story:
             after = told.after or _NOTHING
             await self._until(
                 partial(self._measured_or_replaced, after),
-                60.0,
+                120.0,
                 f"fewer than {LABELS} outcomes came",
             )
             was, now = record.accuracy(told.during or _NOTHING), record.accuracy(after)
@@ -311,7 +313,7 @@ class Story:
                     return
                 self._scene.timeline.say("not_repaired")
             try:
-                await self._follow(60.0)
+                await self._follow(_TRAINING_S)
             except ArcMissing as missing:
                 message = f"accuracy went from {was} to {now}; {missing}"
                 raise ArcMissing(message) from missing
@@ -324,7 +326,7 @@ class Story:
         if self._loss is None:
             message = "no alert of a performance loss fired"
             raise ArcMissing(message)
-        await self._until(self._losses_are_over, 30.0, "the alert goes on")
+        await self._until(self._losses_are_over, 60.0, "the alert goes on")
 
     def _losses_are_over(self) -> bool:
         fired = [
@@ -374,7 +376,7 @@ class Story:
             lambda: (
                 sum(e.asked_s > answered and e.version == version for e in since()) >= _ANSWERS_SEEN
             ),
-            15.0,
+            60.0,
             f"{version} did not answer",
         )
         others = [e.asked_s for e in since() if e.source == "model" and e.version != version]
@@ -409,7 +411,7 @@ class Story:
         meant = choice or _NOTHING
         record = self._scene.record
         await self._until(
-            lambda: record.n_labelled(meant) >= n, 60.0, f"fewer than {n} outcomes came"
+            lambda: record.n_labelled(meant) >= n, 120.0, f"fewer than {n} outcomes came"
         )
 
     def _accuracy(self, choice: Choice | None) -> dict[str, float]:
