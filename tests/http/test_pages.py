@@ -153,10 +153,13 @@ async def test_browser_language_counts(busy: httpx.AsyncClient) -> None:
 async def test_fragment_revalidates(busy: httpx.AsyncClient) -> None:
     first = await busy.get("/ui/overview?lang=en")
     etag = first.headers["etag"]
-    again = await busy.get("/ui/overview?lang=en", headers={"if-none-match": etag})
-    assert again.status_code in (200, 304)  # 200 where the minute has just changed
-    third = await busy.get("/ui/overview?lang=en", headers={"if-none-match": again.headers["etag"]})
-    assert (third.status_code, third.content) == (304, b"")
+    again = first
+    for _ in range(5):  # the minute may change between two of them, hardly between each
+        known = {"if-none-match": again.headers["etag"]}
+        again = await busy.get("/ui/overview?lang=en", headers=known)
+        if again.status_code == 304:
+            break
+    assert (again.status_code, again.content) == (304, b"")
     other = await busy.get("/ui/overview?lang=es", headers={"if-none-match": etag})
     assert other.status_code == 200
 
@@ -224,11 +227,12 @@ async def test_drift_is_shown_of_the_version_in_production(
     columns = {
         "distance_km": ("alert", 0.41),
         "severity": ("warning", 0.12),
+        "@score": ("warning", 0.05),
         "n_calls": ("ok", 0.01),
     }
     world.drift(app, "dispatch", "1.0.0", columns)
     shown = " ".join((await page(client, "?lang=en"))[0].texts)
-    assert "confirmed : distance_km by 0.41, severity by 0.12" in shown
+    assert "confirmed : distance_km by 0.41, severity by 0.12, the answers' score by 0.05" in shown
     assert "1,204 rows" in shown
     assert "1 windows, no alert" in shown
     world.register(app, "dispatch", 2)

@@ -227,6 +227,8 @@ TEXTS: dict[str, dict[Language, str]] = {
         "es": "última ventana: {start} a {end}, {n} filas",
     },
     "drift_column": {"en": "{column} by {effect}", "es": "{column} en {effect}"},
+    "subject_score": {"en": "the answers' score", "es": "el puntaje de las respuestas"},
+    "subject_prediction": {"en": "the answers", "es": "las respuestas"},
     "drift_more": {"en": "and {n} more", "es": "y {n} más"},
     "retraining": {"en": "Retraining", "es": "Reentrenamiento"},
     "retraining_none": {"en": "none so far", "es": "ninguno hasta ahora"},

@@ -17,6 +17,7 @@ from timonel.monitoring.verdicts import VerdictState
 from timonel.project.model import Policy
 from timonel.registry.catalogue import ModelVersion
 from timonel.retraining.report import outcome_sentence
+from timonel.stats.profiles.reference import PREDICTION, SCORE
 
 SIGNS = {State.HEALTHY: "✓", State.DEGRADED: "!", State.UNHEALTHY: "✕", State.UNKNOWN: "?"}
 
@@ -183,7 +184,8 @@ def _holdout(version: ModelVersion, lang: Language) -> str:
 
 
 def _header(keys: Iterable[str], lang: Language) -> tuple[str, ...]:
-    return tuple(say(lang, key) for key in keys)
+    words = (say(lang, key) for key in keys)
+    return tuple(word[:1].upper() + word[1:] for word in words)
 
 
 def _quality(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
@@ -252,7 +254,7 @@ def _drift(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
         say(
             lang,
             "drift_column",
-            column=verdict.subject,
+            column=_subject(verdict.subject, lang),
             effect=formats.number(verdict.effect or 0.0, lang, 2),
         )
         for verdict in drift.columns[:SHOWN_COLUMNS]
@@ -268,6 +270,12 @@ def _drift(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
         "columns": shown,
         "note": window,
     }
+
+
+def _subject(column: str, lang: Language) -> str:
+    """Name an input as the schema does, and what was answered in words."""
+    own = {SCORE: "subject_score", PREDICTION: "subject_prediction"}
+    return say(lang, own[column]) if column in own else column
 
 
 def _retraining(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:

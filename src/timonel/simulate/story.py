@@ -116,9 +116,12 @@ class Story:
                 blocked = name if needed else ""
 
     async def _until(
-        self, found: Callable[[], Found | None], seconds: float, otherwise: str
+        self,
+        found: Callable[[], Found | None],
+        seconds: float,
+        otherwise: str | Callable[[], str],
     ) -> Found:
-        """Wait until something is found.
+        """Wait until something is found; ``otherwise`` is said, or asked, when it was not.
 
         Raises
         ------
@@ -134,11 +137,12 @@ class Story:
                 message = "stopped from outside"
                 raise ArcMissing(message)
             now = time.monotonic()
-            if now > self._deadline:
-                message = f"{otherwise} before the story's {_LONGEST_S:.0f} s were over"
-                raise ArcMissing(message)
-            if now > patience:
-                message = f"{otherwise} within {seconds:.0f} s"
+            if now > min(patience, self._deadline):
+                missed = otherwise if isinstance(otherwise, str) else otherwise()
+                limit = f"within {seconds:.0f} s"
+                if now <= patience:
+                    limit = f"before the story's {_LONGEST_S:.0f} s were over"
+                message = f"{missed} {limit}"
                 raise ArcMissing(message)
             await asyncio.sleep(_POLL_S)
 
@@ -246,7 +250,7 @@ class Story:
             lambda: next(
                 (d for d in scene.herald.sight.drifts if d.window_end > self._drift_from_us), None
             ),
-            40.0,
+            90.0,
             "no window was found to have drifted",
         )
         self._told.drift_detected_at = seen.judged_at
@@ -254,7 +258,7 @@ class Story:
     async def _loss_confirmed(self) -> None:
         self._loss = await self._until(
             lambda: self._alert("PERFORMANCE_DEGRADATION", self._drift_from_us),
-            40.0,
+            90.0,
             "no alert of a performance loss fired",
         )
 
@@ -268,7 +272,7 @@ class Story:
         version = await self._until(
             lambda: self._newest() if self._newest() != before else None,
             seconds,
-            f"no retraining was promoted ({self._endings()})",
+            lambda: f"no retraining was promoted ({self._endings()})",
         )
         self._told.promoted = version
         self._told.after = Choice("model", version, ("drift", "after"))
