@@ -25,6 +25,10 @@ _RULES: dict[Rule, tuple[str, str]] = {
         "the outcomes so far would decide, but on no day have 95 % of each arm's units one",
         "los resultados de hoy decidirían, pero en ningún día los tiene el 95 % de cada variante",
     ),
+    Rule.IMMATURE_PAIRS: (
+        "it is not known yet how long labels take; pairs count once theirs have had their time",
+        "aún no se sabe cuánto tardan los resultados; un par cuenta cuando los suyos ya llegaron",
+    ),
     Rule.MATURE_DISAGREES: (
         "labels so far and mature exposures lie on different sides",
         "los resultados de hoy y las exposiciones maduras apuntan a lados distintos",

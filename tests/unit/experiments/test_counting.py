@@ -286,6 +286,10 @@ def test_unheard_answers_are_compared_in_pairs(world: World) -> None:
     labels = [world.events.outcome(1, prediction=frame.id, at=at) for frame in frames]
     world.bench.write(*frames, *labels)
     world.drain()
+    early = world.experiments.look("newer")
+    assert (early.verdict, early.rule) == (Verdict.CONTINUE, Rule.IMMATURE_PAIRS)
+    world.bench.clock.advance(120 * HOUR_S)
+    world.drain()
     look = world.experiments.look("newer")
     assert look.pairs == {"treatment": 80, "control": 20, "tied": 100}
     assert (look.verdict, look.rule) == (Verdict.PROMOTE, Rule.PAIRS_BETTER)

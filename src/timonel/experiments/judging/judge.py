@@ -294,6 +294,8 @@ class _Found:
             return Rule.NO_DATA
         if self._by_blocks_too_few():
             return Rule.TOO_FEW_BLOCKS
+        if self.design.mode is Mode.SHADOW and self.evidence.mature_after_h is None:
+            return Rule.IMMATURE_PAIRS
         few = [self._too_few(goal.arm) for goal in self.goals]
         return next((rule for rule in few if rule is not None), Rule.NOT_YET)
 

@@ -27,6 +27,7 @@ class Rule(StrEnum):
     TOO_FEW_EVENTS = "too_few_events"
     NOT_YET = "not_yet"
     IMMATURE = "immature"
+    IMMATURE_PAIRS = "immature_pairs"
     OUTCOMES_MISSING = "outcomes_missing"
     MATURE_DISAGREES = "mature_disagrees"
     GOAL_BETTER = "goal_better"

@@ -130,6 +130,8 @@ def read_evidence(
     evidence.mature = totals.maturity.effect
     evidence.immature = totals.maturity.immature
     evidence.delay_e = totals.maturity.delay_e
+    if design.mode is Mode.SHADOW:
+        _keep_mature_pairs(evidence, cells, until)
     return evidence
 
 
@@ -214,6 +216,24 @@ def _count(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
             evidence.arms.setdefault(cell.arm, Counted()).add(cell.metric, cell.sums)
     for guardrail in design.guardrails:
         evidence.bad.setdefault(guardrail.event, {})
+
+
+def _keep_mature_pairs(evidence: Evidence, cells: Iterable[_Cell], until: int) -> None:
+    """Judge pairs by exposures whose labels have all had their time, and by no others.
+
+    Where what the heard version got wrong is labelled first, young pairs favour the other.
+    """
+    evidence.pairs, evidence.difference = {}, PairSums()
+    if evidence.mature_after_h is None:
+        return
+    youngest = until - DAY - evidence.mature_after_h
+    for cell in cells:
+        if cell.arrival == OPEN and cell.exposure <= youngest:
+            if cell.metric.startswith(PAIR):
+                side = cell.metric[len(PAIR) :]
+                evidence.pairs[side] = evidence.pairs.get(side, 0) + cell.sums.n
+            elif cell.metric == DIFFERENCE:
+                evidence.difference += cell.sums
 
 
 def _tally(counts: dict[int, dict[str, int]], phase: int, arm: str, n: int) -> None:
