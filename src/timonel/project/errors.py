@@ -80,11 +80,11 @@ class BrokenModule(ProjectFault):
     texts = {
         "en": Text(
             "Cannot load the project: {file}, line {line}: {found}.",
-            "Correct that line and run the command again; `python {file}` shows the same error.",
+            "Correct that line and run the command again; `python '{file}'` shows the same error.",
         ),
         "es": Text(
             "No se puede cargar el proyecto: {file}, línea {line}: {found}.",
-            "Corrija esa línea y repita el comando; `python {file}` muestra el mismo error.",
+            "Corrija esa línea y repita el comando; `python '{file}'` muestra el mismo error.",
         ),
     }
 
