@@ -111,11 +111,8 @@ async def test_every_address_of_the_page_answers(busy: httpx.AsyncClient) -> Non
                 assert answer.status_code == 200, address
 
 
-async def test_page_is_small_and_quick(busy: httpx.AsyncClient) -> None:
-    await busy.get("/ui/")
-    started = time.perf_counter()
+async def test_page_is_small(busy: httpx.AsyncClient) -> None:
     answer = await busy.get("/ui/", headers={"accept-encoding": "gzip"})
-    assert time.perf_counter() - started < 0.5
     assert int(answer.headers["content-length"]) < 10_000  # as sent
     assert len(answer.content) < 36_000  # two models, unpacked
 

@@ -71,7 +71,7 @@ async def test_time_bounds_it_too() -> None:
         began = time.monotonic()
         found = await load(place, [REQUEST], Bounds(10**9, 0.2), concurrency=2)
     assert 0 < found.n < 10**9
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
 
 
 async def test_a_dropped_connection_is_counted_and_opened_again() -> None:
