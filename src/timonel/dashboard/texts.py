@@ -328,7 +328,10 @@ TEXTS: dict[str, dict[Language, str]] = {
     "why_arriving": {"en": "arriving", "es": "llegan"},
     "why_high": {"en": "over 10% of the answers", "es": "más del 10\u202f% de las respuestas"},
     "why_raised": {"en": "over 5% of the answers", "es": "más del 5\u202f% de las respuestas"},
-    "why_low": {"en": "at most 5% of the answers", "es": "a lo más 5\u202f% de las respuestas"},
+    "why_low": {
+        "en": "at most 5%, not counting before a version",
+        "es": "a lo más 5\u202f%, sin contar antes de una versión",
+    },
     "why_no_drainer_seen": {"en": "nothing drains it yet", "es": "nadie la vacía todavía"},
     "why_no_live_drainer": {"en": "its drainer has stopped", "es": "quien la vacía se detuvo"},
     "why_far_behind": {"en": "over 5 minutes behind", "es": "más de 5 minutos de atraso"},
