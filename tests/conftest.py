@@ -15,7 +15,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # How fast inputs are drawn says how busy the machine is, and nothing of our code.
-settings.register_profile("timonel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "timonel",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    # what a change is judged by is the same each time; new cases are looked for at one's desk
+    derandomize=bool(os.environ.get("CI")),
+)
 settings.load_profile("timonel")
 
 # Processes that tests kill, or let meet, are forked from one that has imported what they run.

@@ -32,7 +32,7 @@ from timonel.testing.builders import PROJECT, make_manifest, open_registry, regi
 from timonel.testing.server import Server, ServerPlan
 
 HANG, RAISE, CRASH, NAN, NOISE = 1.0, 2.0, 3.0, 4.0, 5.0
-PATIENT_S = 60.0
+PATIENT_S = 240.0
 
 in_module_loop = pytest.mark.asyncio(loop_scope="module")
 

@@ -21,7 +21,7 @@ from timonel.settings import Settings
 from timonel.store.control import live_processes
 from timonel.testing.builders import PROJECT, make_manifest, open_registry
 
-LIMIT_S = 30.0
+LIMIT_S = 180.0
 
 
 class Running:

@@ -197,7 +197,9 @@ async def test_ids_of_the_client_count_once_alone_in_lists_and_late(
     assert (report.n_inserted, report.n_outcomes, report.n_joined) == (4, 1, 1)
     c = tables.performance_cells.c
     with engine.connect() as connection:
-        rows = connection.execute(select(c.version, c.source, c.n, c.sum_q)).all()
+        rows = connection.execute(
+            select(c.version, c.source, c.n, c.sum_q).where(c.metric == "correct")
+        ).all()
         p = tables.predictions.c
         kept = connection.scalar(select(p.source).where(p.prediction_id == uuid.UUID(single)))
     engine.dispose()

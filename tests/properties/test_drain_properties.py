@@ -64,6 +64,8 @@ def recount(predictions: list[PredictionFrame], outcomes: list[OutcomeFrame]) ->
         for at, _, value in sorted(chain):
             for truth, sign in ((value, 1), (last, -1)):
                 scores = {} if truth is None else Plan("regression").score(p.prediction, truth)
+                if scores:
+                    scores = scores | {"truth": float(truth or 0.0)}
                 for metric, score in scores.items():
                     key = (
                         *(PROJECT, p.model, p.version, p.variant, p.source, metric),

@@ -131,13 +131,15 @@ def gather(targets: Sequence[Target], positions: Mapping[str, Position], max_fra
         spool_id, number = target.segment.spool_id, target.segment.number
         position = batch.moves.get(spool_id) or positions.get(spool_id) or Position(number, 0)
         if spool_id in waiting:
+            batch.exhausted = batch.exhausted and target.size <= HEADER.size
             continue
         if number < position.segment:
             batch.finished.append(target.segment.path)
             continue
         offset = position.offset if number == position.segment else 0
         if batch.room(max_frames) <= 0:
-            batch.exhausted = batch.exhausted and target.size <= max(offset, HEADER.size)
+            read = not target.final and target.size <= max(offset, HEADER.size)
+            batch.exhausted = batch.exhausted and read
             waiting.add(spool_id)
             continue
         chunk = _read(target, offset, max_frames, batch)
