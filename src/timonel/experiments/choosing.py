@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from timonel.experiments.assignment import fnv1a_share, layout, side_by_side
-from timonel.experiments.design import HOLDOUT, Design, Strategy
+from timonel.experiments.design import HOLDOUT, Design
 
 _OPERATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -106,21 +106,6 @@ class RunningExperiment:
         return Assigned(self.name, arm, unit)
 
 
-def choose(
-    running: Sequence[RunningExperiment],
-    unit: str | None,
-    request: bytes,
-    values: Sequence[Any],
-    at: int,
-) -> Assigned | None:
-    """Ask the active experiments of a model in their order; the first that takes the row has it."""
-    for experiment in running:
-        assigned = experiment.assign(unit, request, values, at)
-        if assigned is not None:
-            return assigned
-    return None
-
-
 def arm_finder(design: Design, weights: Sequence[float]) -> Callable[[str], str]:
     """Make the function from a unit to the arm that its hash gives it."""
     names, salt = design.names, design.salt
@@ -146,8 +131,3 @@ def share_of(salt: str, unit: str) -> float:
 def block_of(at: int, block_s: int) -> str:
     """Name the block of time that a moment lies in."""
     return str(at // (block_s * 1_000_000))
-
-
-def is_request_level(design: Design) -> bool:
-    """Say whether arms are not sticky: each request is assigned by itself."""
-    return design.unit == "request" and design.strategy is not Strategy.TIME_BASED
