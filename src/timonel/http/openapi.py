@@ -47,7 +47,8 @@ def complete(document: Document, manifests: list[ServingManifest]) -> Document:
     for path in document["paths"].values():
         for operation in path.values():
             operation["responses"].pop("422", None)
-            operation["responses"]["default"] = _PROBLEM_ANSWER
+            # a protocol's routes declare the error form of their own
+            operation["responses"].setdefault("default", _PROBLEM_ANSWER)
     document["paths"] |= protocols.server_paths()
     for manifest in manifests:
         document["paths"] |= model_paths(manifest)

@@ -19,14 +19,52 @@ from timonel.experiments.errors import (
     UnknownExperiment,
 )
 from timonel.http.access.callers import caller_of, require_seen
-from timonel.http.experiments.routes import Name
 from timonel.http.parameters import storable
 
 if TYPE_CHECKING:
     from timonel.app import App
 
+TAG = "openfeature"
 _PATH = "/ofrep/v1/evaluate/flags"
 _MOST_SIGNS = 256
+
+_Document = dict[str, Any]
+_TEXT: _Document = {"type": "string"}
+_CONTEXT: _Document = {
+    "type": "object",
+    "required": ["targetingKey"],
+    "properties": {"targetingKey": {"type": "string", "description": "Whom it is about."}},
+    "additionalProperties": True,
+    "description": "The unit and its attributes, by which experiments choose whom they are for.",
+}
+_ASKED: _Document = {
+    "type": "object",
+    "required": ["context"],
+    "properties": {"context": _CONTEXT},
+}
+_REFUSED: _Document = {
+    "type": "object",
+    "required": ["errorCode", "errorDetails"],
+    "properties": {"key": _TEXT, "errorCode": _TEXT, "errorDetails": _TEXT},
+}
+_EVALUATED: _Document = {
+    "type": "object",
+    "required": ["key", "value", "reason", "variant"],
+    "properties": {
+        **dict.fromkeys(("key", "value", "reason", "variant"), _TEXT),
+        "metadata": {"type": "object"},
+    },
+}
+_ALL_EVALUATED: _Document = {
+    "type": "object",
+    "required": ["flags"],
+    "properties": {"flags": {"type": "array", "items": {"anyOf": [_EVALUATED, _REFUSED]}}},
+}
+
+
+_BODY: _Document = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _ASKED}}}
+}
 
 
 class _Evaluation(msgspec.Struct):
@@ -46,19 +84,40 @@ _bodies = msgspec.json.Decoder(_Evaluation)
 
 def create_openfeature_routes(app: "App") -> APIRouter:
     """Make the routes of OFREP."""
-    router = APIRouter(tags=["experiments"])
+    router = APIRouter(tags=[TAG])
 
-    @router.post(f"{_PATH}/{{name}}", summary="Evaluate a flag (OFREP); it is an exposure")
-    async def one(name: Name, request: Request) -> Response:
+    @router.post(
+        f"{_PATH}/{{name}}",
+        summary="Evaluate a flag (OFREP); it is an exposure",
+        responses=_answers("The unit's arm.", _EVALUATED),
+        openapi_extra=_BODY,
+    )
+    async def one(name: str, request: Request) -> Response:
         body = await request.body()
         return await run_in_threadpool(_one, app, name, body, request)
 
-    @router.post(_PATH, summary="Evaluate all flags (OFREP), without an exposure")
+    @router.post(
+        _PATH,
+        summary="Evaluate all flags (OFREP), without an exposure",
+        responses=_answers("Each flag's arm, or why there is none.", _ALL_EVALUATED)
+        | {304: {"description": "As the ETag of If-None-Match says."}},
+        openapi_extra=_BODY,
+    )
     async def every(request: Request) -> Response:
         body = await request.body()
         return await run_in_threadpool(_every, app, body, request)
 
     return router
+
+
+def _answers(said: str, form: _Document) -> dict[int | str, _Document]:
+    return {
+        200: {"description": said, "content": {"application/json": {"schema": form}}},
+        "default": {
+            "description": "Refused, in the protocol's own form.",
+            "content": {"application/json": {"schema": _REFUSED}},
+        },
+    }
 
 
 def _one(app: "App", name: str, body: bytes, request: Request) -> Response:
