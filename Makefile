@@ -17,10 +17,10 @@ run: .venv/installed ## install into .venv and start the demo (ARGS="--once --js
 	@$(BIN)/timonel demo $(ARGS)
 
 test: .venv/dev ## unit, property, contract and end-to-end tests, with a real PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not interop"
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not interop and not slow"
 
-test-interop: .venv/interop ## heavy real packages and browsers
-	$(BIN)/python -m pytest -m interop -rs
+test-interop: .venv/interop ## heavy real packages, browsers, long simulations
+	$(BIN)/python -m pytest -m "interop or slow" -rs
 
 check: .venv/dev ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -8,11 +8,15 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Several test processes share the cores: threads of one that wait for each other turn idly.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How fast inputs are drawn says how busy the machine is, and nothing of our code.
 settings.register_profile(
@@ -68,28 +72,80 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_database(postgres_url: str) -> Iterator[str]:
-    """The URL of a fresh, empty PostgreSQL database."""
-    import psycopg
-
-    name = f"t{next(_numbers)}_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    yield postgres_url.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+def empty_postgres(postgres_url: str) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database without tables."""
+    with _postgres_database(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: Path) -> str:
-    """The URL of a fresh SQLite database (the file does not exist yet)."""
+def empty_sqlite(tmp_path: Path) -> str:
+    """The URL of a SQLite database whose file does not exist yet."""
     return f"sqlite:///{tmp_path / 'timonel.db'}"
+
+
+@pytest.fixture(scope="session")
+def prepared_postgres(postgres_url: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with all tables, to be copied: no test runs in it."""
+    with _postgres_database(postgres_url) as url:
+        _prepare(url)
+        yield url.split("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database file with all tables, to be copied."""
+    file = tmp_path_factory.mktemp("prepared") / "timonel.db"
+    _prepare(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str, prepared_postgres: str) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database with all tables."""
+    with _postgres_database(postgres_url, prepared_postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path, prepared_sqlite: Path) -> str:
+    """The URL of a fresh SQLite database with all tables."""
+    return f"sqlite:///{shutil.copy(prepared_sqlite, tmp_path / 'timonel.db')}"
+
+
+def _prepare(url: str) -> None:
+    from timonel.store.engine import make_engine
+    from timonel.store.migrate import upgrade
+
+    engine = make_engine(url)
+    upgrade(engine)
+    engine.dispose()  # the last connection leaves no write-ahead log beside the file
+
+
+@contextmanager
+def _postgres_database(server: str, template: str = "template1") -> Iterator[str]:
+    import psycopg
+
+    name = f"t{next(_numbers)}_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield server.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> str:
-    """The URL of a fresh, empty database: the test runs on SQLite and on PostgreSQL."""
+    """The URL of a fresh database with all tables: the test runs on SQLite and on PostgreSQL."""
     url = request.getfixturevalue(f"{request.param}_database")
+    assert isinstance(url, str)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh database without tables, of either kind."""
+    url = request.getfixturevalue(f"empty_{request.param}")
     assert isinstance(url, str)
     return url
 

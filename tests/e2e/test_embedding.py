@@ -167,6 +167,7 @@ def check_control(client: httpx.Client) -> None:
     assert client.get("/ml/readyz").json()["status"] == "ready"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "lifespan"),
     [

@@ -33,6 +33,7 @@ def real_obesity(data_folder: Path) -> Iterator[None]:
         os.environ["TIMONEL_TEST_DATA"] = before
 
 
+@pytest.mark.slow
 def test_dispatch_passes_its_own_gate_and_beats_its_rules() -> None:
     version = trained("dispatch", "dispatch")
     report = version.report

@@ -16,7 +16,6 @@ from timonel.events.drain import Drainer
 from timonel.events.segments import list_segments
 from timonel.registry.manifest import OutcomePlan
 from timonel.store.engine import make_engine
-from timonel.store.tables import metadata
 from timonel.testing.events import PROJECT, Bench, publish_plan, uuid_of
 from timonel.testing.killed import OUTCOME, PREDICTION, drain_until_killed, write_until_killed
 
@@ -61,7 +60,6 @@ def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(
     database: str, tmp_path: Path, kills: int
 ) -> None:
     engine = make_engine(database)
-    metadata.create_all(engine)
     plan = OutcomePlan(key="rut")
     publish_plan(engine, PROJECT, "churn", classes=["no", "yes"], plan=plan)
     folder = tmp_path / "slot-0"

@@ -4,14 +4,12 @@ from pathlib import Path
 import pytest
 
 from timonel.store.engine import make_engine
-from timonel.store.tables import metadata
 from timonel.testing.events import Bench
 
 
 @pytest.fixture
 def bench(database: str, tmp_path: Path) -> Iterator[Bench]:
     engine = make_engine(database)
-    metadata.create_all(engine)
     yield Bench(engine, tmp_path / "spool")
     engine.dispose()
 
@@ -19,6 +17,5 @@ def bench(database: str, tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def sqlite_bench(sqlite_database: str, tmp_path: Path) -> Iterator[Bench]:
     engine = make_engine(sqlite_database)
-    metadata.create_all(engine)
     yield Bench(engine, tmp_path / "spool")
     engine.dispose()

@@ -18,7 +18,7 @@ from timonel.stats.profiles.profile import Profile, counts_add
 from timonel.stats.profiles.reference import profile_of
 from timonel.store.control import ensure_project
 from timonel.store.engine import make_engine
-from timonel.store.tables import aliases, metadata
+from timonel.store.tables import aliases
 from timonel.store.tables_loop import column_windows
 from timonel.testing.builders import digest, make_manifest
 from timonel.testing.events import PROJECT, START_US, Bench, Events
@@ -31,7 +31,6 @@ HOUR_US = 3_600_000_000
 @pytest.fixture
 def profiled(database: str, tmp_path: Path) -> Iterator[tuple[Bench, Profile]]:
     engine = make_engine(database)
-    metadata.create_all(engine)
     ensure_project(engine, PROJECT, "America/Santiago")
     bench = Bench(engine, tmp_path / "spool")
     registry = Registry(engine, PROJECT, bench.clock)

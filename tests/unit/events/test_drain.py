@@ -2,6 +2,7 @@ import json
 import random
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,6 @@ from timonel.events.spool import SpoolWriter
 from timonel.registry.manifest import OutcomePlan
 from timonel.store.engine import make_engine
 from timonel.store.errors import StoreUnavailable
-from timonel.store.tables import metadata
 from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan, uuid_of
 
 
@@ -175,7 +175,8 @@ def test_two_drainers_of_one_folder_never_drain_it_twice(bench: Bench) -> None:
     def drain(name: str) -> None:
         drainer = bench.drainer(name=name)
         while list_segments(bench.slot()):
-            reports.append(drainer.drain_once())
+            with suppress(StoreUnavailable):  # locked for too long: the next turn finds it all
+                reports.append(drainer.drain_once())
 
     threads = [threading.Thread(target=drain, args=(f"d{n}",)) for n in range(3)]
     for thread in threads:
@@ -213,7 +214,6 @@ def test_a_server_that_cuts_connections_loses_and_doubles_nothing(
     postgres_database: str, tmp_path: Path
 ) -> None:
     engine = make_engine(postgres_database)
-    metadata.create_all(engine)
     bench = Bench(engine, tmp_path)
     events = Events()
     frames = [events.prediction() for _ in range(4000)]

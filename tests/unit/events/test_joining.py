@@ -237,6 +237,7 @@ def test_parked_outcomes_and_old_keys_expire(bench: Bench, events: Events) -> No
     assert status(bench, o.id).state == "expired"
 
 
+@pytest.mark.slow
 def test_more_parked_outcomes_than_a_page_all_join(bench: Bench, events: Events) -> None:
     ps = [events.prediction() for _ in range(6000)]
     bench.write(*(events.outcome("yes", prediction=p.id) for p in ps), slot="a")

@@ -13,7 +13,7 @@ from timonel.monitoring.watched import Watched
 from timonel.registry.manifest import WatchPlan
 from timonel.signals import Condition, Kind, Signal
 from timonel.store.engine import make_engine
-from timonel.store.tables import metadata, minute_windows
+from timonel.store.tables import minute_windows
 from timonel.testing.events import PROJECT
 
 START = 29_000_000 - 29_000_000 % 1440
@@ -25,7 +25,6 @@ class Minutes:
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
-        metadata.create_all(self.engine)
         self.rng = np.random.default_rng(7)
         self.signals: list[Signal] = []
         self.now = START

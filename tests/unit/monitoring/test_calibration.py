@@ -32,7 +32,6 @@ from timonel.monitoring.windows import (
 from timonel.project.model import Watch
 from timonel.signals import Condition, Kind
 from timonel.store.engine import make_engine, reading
-from timonel.store.tables import metadata
 from timonel.testing.events import PROJECT
 from timonel.testing.monitored import City, usual
 
@@ -42,7 +41,6 @@ SANTIAGO = ZoneInfo("America/Santiago")
 @pytest.fixture
 def engine(sqlite_database: str) -> Iterator[Engine]:
     engine = make_engine(sqlite_database)
-    metadata.create_all(engine)
     yield engine
     engine.dispose()
 
@@ -122,6 +120,7 @@ def test_a_stretch_is_kept_as_whole_hours_within_it(engine: Engine) -> None:
     assert Calibration(engine, PROJECT, "churn", None).scales(Window(0, 2, 9), "p", ("x",)) == {}
 
 
+@pytest.mark.slow
 def test_a_night_that_four_weeks_taught_is_silent_and_a_stranger_night_alerts(
     engine: Engine, tmp_path: Path
 ) -> None:

@@ -36,7 +36,6 @@ def quick_city(sqlite_database: str, tmp_path: Path) -> Iterator[Make]:
 
 def cities(url: str, folder: Path) -> Iterator[Make]:
     engine = make_engine(url)
-    metadata.create_all(engine)
     yield lambda **options: City(engine, folder, **options)
     engine.dispose()
 
@@ -106,6 +105,7 @@ def test_a_change_of_unit_is_named_in_the_alert(quick_city: Make) -> None:
     assert facts["quality"]["columns"]["age"]["outliers"] == pytest.approx(0.245, abs=0.04)
 
 
+@pytest.mark.slow
 def test_sixty_quiet_windows_raise_nothing(quick_city: Make) -> None:
     one = quick_city(seed=3)
     for _ in range(60):
@@ -125,6 +125,7 @@ def test_sixty_quiet_windows_raise_nothing(quick_city: Make) -> None:
     assert states["warning"] <= 6  # one in twenty, by design
 
 
+@pytest.mark.slow
 def test_a_night_is_a_season_and_not_a_drift(quick_city: Make) -> None:
     """The same nightly shift every day: warned of while little is known, never alerted."""
 
@@ -190,6 +191,7 @@ def test_late_rows_are_judged_again(quick_city: Make) -> None:
     assert windows[start].facts["revised"] is True
 
 
+@pytest.mark.slow
 def test_an_accuracy_that_falls_is_found_by_late_labels_and_its_end_too(
     quick_city: Make,
 ) -> None:

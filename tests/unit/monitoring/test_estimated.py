@@ -16,7 +16,6 @@ from timonel.monitoring.verdicts import Verdict, read_verdicts
 from timonel.project.model import Watch
 from timonel.signals import Condition, Kind
 from timonel.store.engine import make_engine, reading
-from timonel.store.tables import metadata
 from timonel.testing.events import PROJECT
 from timonel.testing.replays.replayed import Replay, Rows
 
@@ -26,7 +25,6 @@ Make = Callable[..., Replay]
 @pytest.fixture
 def replay(sqlite_database: str, tmp_path: Path) -> Iterator[Make]:
     engine = make_engine(sqlite_database)
-    metadata.create_all(engine)
     yield lambda reference, **options: Replay(engine, tmp_path, reference, **options)
     engine.dispose()
 
@@ -56,6 +54,7 @@ def states(found: list[Verdict]) -> list[str]:
     return [str(verdict.state) for verdict in found]
 
 
+@pytest.mark.slow
 def test_the_fall_of_the_housing_model_is_seen_and_named(replay: Make, data_folder: Path) -> None:
     """A real drift: accuracy .67 in the reference; .79 .77 .45 .45 .44 .49 .62 .70 by eighths.
 
@@ -133,6 +132,7 @@ def test_scores_that_fall_are_an_estimated_loss_before_any_truth(replay: Make) -
     assert one.raised(Kind.DRIFT_DETECTED, CONCEPT) == []
 
 
+@pytest.mark.slow
 def test_estimates_hold_what_truths_say_later(replay: Make) -> None:
     """Windows whose inputs wander: all but one or two bands hold the realised accuracy."""
     one = replay(draw(2, 3000), lag_h=1)
@@ -150,6 +150,7 @@ def test_estimates_hold_what_truths_say_later(replay: Make) -> None:
     assert one.raised(Kind.PERFORMANCE_DEGRADATION, PERFORMANCE) == []
 
 
+@pytest.mark.slow
 def test_truths_that_turn_round_are_concept_drift_and_no_estimate_sees_it(replay: Make) -> None:
     one = replay(draw(4, 3000), lag_h=1)
     for hour in range(10):

@@ -11,6 +11,8 @@ from xgboost import XGBClassifier
 from timonel.simulate.city import INPUTS, Drift
 from timonel.simulate.history import history
 
+pytestmark = pytest.mark.slow
+
 
 def fit(table: pl.DataFrame, inputs: tuple[str, ...] = INPUTS) -> Any:
     # one thread: OpenMP threads that wait for a busy machine's cores cost twenty times as much

@@ -153,6 +153,7 @@ def test_metrics_without_rows_that_define_them() -> None:
 # --- the estimates
 
 
+@pytest.mark.slow
 def test_the_interval_holds_what_comes() -> None:
     held = dict.fromkeys(METRICS, 0)
     for seed in range(24):

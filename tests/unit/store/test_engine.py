@@ -22,8 +22,8 @@ from timonel.store.tables_loop import profiles
 from timonel.store.url import read_url, without_password
 
 
-def test_sqlite_promises(sqlite_database: str) -> None:
-    engine = make_engine(sqlite_database)
+def test_sqlite_promises(empty_sqlite: str) -> None:
+    engine = make_engine(empty_sqlite)
     with reading(engine) as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -34,14 +34,14 @@ def test_sqlite_promises(sqlite_database: str) -> None:
 
 
 def test_a_writing_transaction_takes_the_lock_at_once_and_readers_do_not_wait(
-    sqlite_database: str,
+    empty_sqlite: str,
 ) -> None:
-    engine = make_engine(sqlite_database)
+    engine = make_engine(empty_sqlite)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")
     with engine.begin() as writer, reading(engine) as reader:
         assert reader.exec_driver_sql("SELECT count(*) FROM t").scalar() == 0
-        other = sqlite3.connect(str(read_url(sqlite_database).path), timeout=0)
+        other = sqlite3.connect(str(read_url(empty_sqlite).path), timeout=0)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
         other.close()
@@ -49,11 +49,11 @@ def test_a_writing_transaction_takes_the_lock_at_once_and_readers_do_not_wait(
     engine.dispose()
 
 
-def test_a_locked_sqlite_is_unavailable_not_a_driver_error(sqlite_database: str) -> None:
-    engine = make_engine(sqlite_database)
+def test_a_locked_sqlite_is_unavailable_not_a_driver_error(empty_sqlite: str) -> None:
+    engine = make_engine(empty_sqlite)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")
-    holder = sqlite3.connect(str(read_url(sqlite_database).path), isolation_level=None)
+    holder = sqlite3.connect(str(read_url(empty_sqlite).path), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="locked"), engine.begin():
         pass
@@ -61,8 +61,8 @@ def test_a_locked_sqlite_is_unavailable_not_a_driver_error(sqlite_database: str)
     engine.dispose()
 
 
-def test_data_definition_is_rolled_back_with_its_transaction(database: str) -> None:
-    engine = make_engine(database)
+def test_data_definition_is_rolled_back_with_its_transaction(empty_database: str) -> None:
+    engine = make_engine(empty_database)
     with engine.connect() as connection:
         connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")
         connection.rollback()
@@ -96,9 +96,9 @@ def test_an_unreachable_server_is_told_without_its_password() -> None:
 
 
 def test_a_connection_lost_in_a_transaction_is_unavailable_and_then_made_anew(
-    postgres_database: str,
+    empty_postgres: str,
 ) -> None:
-    engine = make_engine(postgres_database)
+    engine = make_engine(empty_postgres)
     with engine.connect() as connection:
         pid = connection.scalar(text("SELECT pg_backend_pid()"))
         with engine.begin() as other:
@@ -110,8 +110,8 @@ def test_a_connection_lost_in_a_transaction_is_unavailable_and_then_made_anew(
     engine.dispose()
 
 
-def test_commits_are_synchronous_whatever_the_server_says(postgres_database: str) -> None:
-    engine = make_engine(postgres_database)
+def test_commits_are_synchronous_whatever_the_server_says(empty_postgres: str) -> None:
+    engine = make_engine(empty_postgres)
     with engine.begin() as connection:
         name = connection.scalar(text("SELECT current_database()"))
         connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = off'))
@@ -122,8 +122,8 @@ def test_commits_are_synchronous_whatever_the_server_says(postgres_database: str
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-def test_postgres_schemes_are_one(scheme: str, postgres_database: str) -> None:
-    url = scheme + postgres_database.removeprefix("postgresql")
+def test_postgres_schemes_are_one(scheme: str, empty_postgres: str) -> None:
+    url = scheme + empty_postgres.removeprefix("postgresql")
     engine = make_engine(url)
     with reading(engine) as connection:
         assert connection.scalar(text("SELECT 1")) == 1
@@ -190,10 +190,10 @@ def test_every_table_and_unique_key_has_the_project() -> None:
         assert all(index.columns[0].name == "project" for index in table.indexes)
 
 
-def test_the_database_clock_is_the_present(database: str) -> None:
+def test_the_database_clock_is_the_present(empty_database: str) -> None:
     import time
 
-    engine = make_engine(database)
+    engine = make_engine(empty_database)
     before = time.time_ns() // 1000
     with reading(engine) as connection:
         now = connection.scalar(database_now().select())

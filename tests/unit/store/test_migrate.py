@@ -17,12 +17,12 @@ from timonel.store.tables_loop import profiles
 
 
 def test_the_migrations_make_exactly_the_metadata(
-    database: str, capfd: pytest.CaptureFixture[str]
+    empty_database: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert (
         profiles.metadata is experiments.metadata is metadata
     )  # all modules' tables are looked at
-    engine = make_engine(database)
+    engine = make_engine(empty_database)
     assert upgrade(engine) is True
     require_current(engine)
     scripts = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
@@ -40,15 +40,15 @@ def test_the_migrations_make_exactly_the_metadata(
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_older_schema_names_the_command(database: str) -> None:
-    engine = make_engine(database)
+def test_an_older_schema_names_the_command(empty_database: str) -> None:
+    engine = make_engine(empty_database)
     with pytest.raises(SchemaOlder, match="timonel db upgrade"):
         require_current(engine)
     engine.dispose()
 
 
-def test_the_oldest_schema_is_upgraded_with_its_rows(database: str) -> None:
-    engine = make_engine(database)
+def test_the_oldest_schema_is_upgraded_with_its_rows(empty_database: str) -> None:
+    engine = make_engine(empty_database)
     assert upgrade(engine, to="0001") is True
     with pytest.raises(SchemaOlder, match="its schema is 0001"):
         require_current(engine)
@@ -66,8 +66,8 @@ def test_asking_does_not_create_the_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_newer_schema_is_left_alone(database: str) -> None:
-    engine = make_engine(database)
+def test_a_newer_schema_is_left_alone(empty_database: str) -> None:
+    engine = make_engine(empty_database)
     upgrade(engine)
     with engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
@@ -78,8 +78,8 @@ def test_a_newer_schema_is_left_alone(database: str) -> None:
     engine.dispose()
 
 
-def test_an_upgrade_that_fails_leaves_nothing(database: str) -> None:
-    engine = make_engine(database)
+def test_an_upgrade_that_fails_leaves_nothing(empty_database: str) -> None:
+    engine = make_engine(empty_database)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE predictions (n INTEGER)"))  # in the way
     with pytest.raises(Exception, match="predictions"):

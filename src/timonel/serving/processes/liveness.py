@@ -54,8 +54,9 @@ class Heartbeat:
     @classmethod
     def create(cls, path: Path) -> "Heartbeat":
         """Make the file anew, with no beat in it."""
-        path.unlink(missing_ok=True)
-        path.write_bytes(bytes(_SIZE))
+        aside = path.with_name(f"{path.name}.new")
+        aside.write_bytes(bytes(_SIZE))
+        aside.replace(path)  # who looks now finds the old file or the new one, never half of it
         return cls(path)
 
     def tick(self, at_ns: int, generation: int, *, ready: bool) -> None:

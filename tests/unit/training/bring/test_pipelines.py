@@ -146,6 +146,7 @@ def test_an_estimator_behind_the_usual_preparation(name: str, tmp_path: Path) ->
     assert kind in ("any", found.kind), found.why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(PREPARATIONS))
 def test_a_preparation_before_a_logistic(name: str, tmp_path: Path) -> None:
     parts, compiles = PREPARATIONS[name]
