@@ -1,5 +1,6 @@
 """The declared model: one decision, its inputs, its data, its rules and its policy."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -312,6 +313,10 @@ class Model:
         None: the base rate (classification) or the median (regression) answers.
     positive : label or None
         Binary only: the class that ``score`` is the probability of; None: the greater one.
+    target_range : (float or None, float or None), or None
+        Regression only: the least and the greatest value that the target can have, both possible;
+        None: no bound on that side. Training leaves rows outside it out; in service an answer
+        outside it is a failure (``invalid_output``), and the rules or the median answer.
     time : str or None
         A column of the data by which the holdout is the newest part.
     group : str or None
@@ -331,6 +336,7 @@ class Model:
     recipe: Recipe | Callable[..., Any] = field(default_factory=lambda: recipe_of(None))
     fallback: str | None = None
     positive: Label | None = None
+    target_range: tuple[float | None, float | None] | None = None
     outcome: Outcome = field(default_factory=Outcome)
     outcome_depends_on_action: bool = True
     policy: Policy = field(default_factory=Policy)
@@ -372,8 +378,29 @@ class Model:
             self.fallback is None or self.fallback.count(":") == 1,
             Phrase("'rules:function' or None", "'rules:function' o None"),
         )
+        self._check_range()
         self._check_queries()
         object.__setattr__(self, "recipe", recipe_of(self.recipe))
+
+    def _check_range(self) -> None:
+        if self.target_range is None:
+            return
+        self._check(
+            "target_range",
+            self.task == Task.REGRESSION,
+            Phrase("None: only a regression has one", "None: solo una regresión lo tiene"),
+        )
+        self._check(
+            "target_range",
+            _is_range(self.target_range),
+            Phrase(
+                "(least, greatest): finite numbers in order, or None on one side",
+                "(mínimo, máximo): números finitos en orden, o None en un lado",
+            ),
+        )
+        low, high = self.target_range
+        bounds = tuple(None if bound is None else float(bound) for bound in (low, high))
+        object.__setattr__(self, "target_range", bounds)
 
     def _check_queries(self) -> None:
         source, lookup = self.source, self.lookup
@@ -425,3 +452,12 @@ class Model:
             raise InvalidDeclaration(
                 object=f"Model({name}=)", found=repr(getattr(self, name)), expected=expected
             )
+
+
+def _is_range(given: object) -> bool:
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        return False
+    bounds = [bound for bound in given if bound is not None]
+    if not all(isinstance(bound, int | float) and math.isfinite(bound) for bound in bounds):
+        return False
+    return bool(bounds) and (len(bounds) == 1 or bounds[0] < bounds[1])

@@ -103,6 +103,7 @@ class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     classes: list[Label] | None = None
     positive: Label | None = None
+    target_range: tuple[float | None, float | None] | None = None  # of a regression; inclusive
     predictor: str = "none"
     plan: dict[str, Any] | None = None
     artifacts: dict[str, ArtifactRef] = {}

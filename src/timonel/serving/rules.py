@@ -32,6 +32,9 @@ _RESTING = Phrase(
     "que no terminaron varias veces (descansan unos segundos)",
 )
 _A_MODULE = Phrase("a module that can be imported", "un módulo que se pueda importar")
+_OUTSIDE = Phrase(
+    "a prediction outside the declared range", "una predicción fuera del rango declarado"
+)
 _AN_ANSWER = Phrase("an answer", "una respuesta")
 _IN_TIME = Phrase("an answer within a millisecond", "una respuesta en un milisegundo")
 
@@ -115,19 +118,47 @@ class OutputCheck:
     task : str
     classes : sequence of label, or None
         None: any label (nothing has been trained yet), or a regression.
+    bounds : (float or None, float or None), or None
+        Of a regression: the least and the greatest answer, both allowed.
     """
 
-    __slots__ = ("_classes", "_keys", "_regression")
+    __slots__ = ("_classes", "_high", "_keys", "_low", "_regression", "bounded")
 
-    def __init__(self, task: str, classes: Sequence[Label] | None) -> None:
+    def __init__(
+        self,
+        task: str,
+        classes: Sequence[Label] | None,
+        bounds: tuple[float | None, float | None] | None = None,
+    ) -> None:
+        low, high = bounds or (None, None)
+        self.bounded = bounds is not None
+        self._low = -math.inf if low is None else low
+        self._high = math.inf if high is None else high
         self._regression = task == "regression"
         self._classes = {label: label for label in classes} if classes else None
         self._keys = frozenset(map(str, classes)) if classes else None
 
     @classmethod
     def of(cls, manifest: ServingManifest) -> "OutputCheck":
-        """Make it for a manifest's task and classes."""
-        return cls(manifest.task, manifest.classes)
+        """Make it for a manifest's task, classes and range."""
+        return cls(manifest.task, manifest.classes, manifest.target_range)
+
+    def outside(self, prediction: Any) -> tuple[str, str] | None:
+        """Give (found, expected) of a number outside the declared range; None where it is in it.
+
+        The number itself is not named: what is logged would differ with every row.
+        """
+        if not self.bounded or self._low <= prediction <= self._high:
+            return None
+        return _OUTSIDE, self._range()
+
+    def _range(self) -> Phrase:
+        low, high = self._low, self._high
+        if high == math.inf:
+            return Phrase("at least {low:g}", "al menos {low:g}", low=low)
+        if low == -math.inf:
+            return Phrase("at most {high:g}", "a lo más {high:g}", high=high)
+        return Phrase("{low:g} to {high:g}", "de {low:g} a {high:g}", low=low, high=high)
 
     def checked(self, answer: Answer) -> Answer | tuple[str, str]:
         """Give the answer tidied, or (found, expected) of what is wrong with it.
@@ -171,7 +202,7 @@ class OutputCheck:
         found = f"the prediction {_shown(prediction)}"
         if self._regression:
             good = not isinstance(prediction, bool) and _finite(prediction)
-            return None if good else (found, "a finite number")
+            return self.outside(prediction) if good else (found, "a finite number")
         if self._classes is not None:
             good = isinstance(prediction, str | int | float) and prediction in self._classes
             return None if good else (found, f"one of {', '.join(map(str, self._classes))}")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.catalogue import ModelVersion
 from timonel.registry.manifest import OutcomePlan, SelfTest, ServingManifest, ServingPolicy
@@ -76,6 +78,15 @@ def linear_manifest(
         "policy": ServingPolicy(),
     }
     return make_manifest(model, **values | changes)
+
+
+def value_manifest(model: str = "churn", **changes: Any) -> ServingManifest:
+    """Make a compiled regression of the same inputs: ``row.calls - row.visits``."""
+    made = linear_manifest(model, task="regression", classes=None, positive=None, **changes)
+    if made.plan is None:
+        return made
+    plan = {**made.plan, "linear": {**made.plan["linear"], "link": "identity"}}
+    return msgspec.structs.replace(made, plan=plan)
 
 
 def declared_manifest(model: str = "churn", **changes: Any) -> ServingManifest:

@@ -152,6 +152,17 @@ def _on_data(
                 "las solicitudes así también serán rechazadas.",
             )
         )
+    n_outside = evaluation.detail.get("n_outside_range", 0)
+    if n_outside:
+        found.append(
+            Advice(
+                "outside_target_range",
+                f"{n_outside} of {main.n} answers on the holdout lie outside `target_range`: in "
+                "service the fallback answers such rows.",
+                f"{n_outside} de {main.n} respuestas en la muestra de prueba quedan fuera de "
+                "`target_range`: en servicio esas filas las contesta el respaldo.",
+            )
+        )
     if main.n < _TINY_HOLDOUT and main.lower is not None and main.upper is not None:
         found.append(
             Advice(

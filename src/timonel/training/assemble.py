@@ -118,6 +118,7 @@ def manifest_of(
         timezone=timezone,
         classes=classes,
         positive=positive,
+        target_range=model.target_range,
         predictor=served.kind,
         plan=inline,
         artifacts={

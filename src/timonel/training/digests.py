@@ -118,8 +118,10 @@ def version_hash(
     model: Model, *, data: str, recipe: str, seed: int, timezone: str, libraries: dict[str, str]
 ) -> str:
     """Hash everything that decides what a training gives: the same hash, the same predictions."""
+    bounds = model.target_range
     return digest(
-        {
+        ({} if bounds is None else {"target_range": bounds})
+        | {
             "data": data,
             "recipe": recipe,
             "schema": model.schema.digest(),

@@ -153,8 +153,13 @@ def evaluate_numbers(
     baseline: Baseline,
     trial: Trial | None,
     rng: np.random.Generator,
+    bounds: tuple[float | None, float | None] | None = None,
 ) -> Evaluation:
-    """Measure a regression; arguments as in ``evaluate_classes``."""
+    """Measure a regression; arguments as in ``evaluate_classes``.
+
+    Answers outside the declared ``bounds`` are measured as they are, and counted: in service the
+    fallback answers those rows.
+    """
     truth = np.array(target, dtype=np.float64)
     said = np.array([answer.prediction for answer in answers], dtype=np.float64)
     figures = {
@@ -187,7 +192,14 @@ def evaluate_numbers(
         rules,
         against_rules,
         coverage,
+        {} if bounds is None else {"n_outside_range": _n_outside(said, bounds)},
     )
+
+
+def _n_outside(said: Floats, bounds: tuple[float | None, float | None]) -> int:
+    low, high = bounds
+    low, high = -np.inf if low is None else low, np.inf if high is None else high
+    return int(np.sum((said < low) | (said > high)))
 
 
 def losses_of(

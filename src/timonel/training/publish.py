@@ -58,6 +58,7 @@ def declaration_manifest(
         schema=model.schema.to_json(),
         timezone=timezone,
         positive=model.positive,
+        target_range=model.target_range,
         rules=rules,
         baseline=baseline,
         policy=serving_policy(model),

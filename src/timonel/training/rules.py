@@ -54,6 +54,7 @@ class Orders(msgspec.Struct, frozen=True):
     timezone: str
     task: str
     classes: list[Label] | None = None
+    bounds: tuple[float | None, float | None] | None = None
 
 
 class RulesCheck(NamedTuple):
@@ -72,6 +73,7 @@ def try_rules(
     task: str,
     timezone: str = "UTC",
     classes: Sequence[Label] | None = None,
+    bounds: tuple[float | None, float | None] | None = None,
 ) -> Trial:
     """Call the rules on rows, in a process of their own.
 
@@ -87,6 +89,7 @@ def try_rules(
         timezone,
         task,
         None if classes is None else list(classes),
+        bounds,
     )
     try:
         done = subprocess.run(

@@ -78,7 +78,7 @@ def _tried(orders: Any) -> dict[str, Any]:
     limit = import_module("timonel.serving.rule_limit")
     limit.install()
     decoder = RowDecoder(Schema.from_json(orders.schema), model="rules", timezone=orders.timezone)
-    outputs = serving.OutputCheck(orders.task, orders.classes)
+    outputs = serving.OutputCheck(orders.task, orders.classes, orders.bounds)
     try:
         rules = limit.within(
             IMPORT_S,

@@ -43,8 +43,8 @@ class Table:
         What the split goes by, where the model declares it.
     n_read : int
     dropped : dict of str to int
-        Rows left out, by reason (``target_missing``, ``out_of_range:Age``); a row counts once,
-        for the first reason in schema order.
+        Rows left out, by reason (``target_missing``, ``target_out_of_range``,
+        ``out_of_range:Age``); a row counts once, for the first reason in schema order.
     """
 
     values: list[tuple[Value, ...]]
@@ -89,7 +89,7 @@ def clean_table(frame: pl.DataFrame, model: Model, timezone: str) -> Table:
     n = frame.height
     reasons: list[str | None] = [None] * n
     target = _target(frame[model.target], model)
-    _mark(reasons, [("target_missing" if value is None else None) for value in target])
+    _mark(reasons, _target_faults(target, model.target_range))
     columns: list[list[Any]] = []
     for feature in model.schema:
         values, faults = _column(frame[feature.name], feature, zone)
@@ -254,6 +254,21 @@ def _target_numbers(series: pl.Series, model: Model) -> list[Any]:
         finite = value is not None and math.isfinite(value)
         numbers.append(float(cast("float", value)) if finite else None)
     return numbers
+
+
+def _target_faults(
+    target: Sequence[Any], bounds: tuple[float | None, float | None] | None
+) -> list[str | None]:
+    low, high = bounds or (None, None)
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
+    return [
+        "target_missing"
+        if value is None
+        else "target_out_of_range"
+        if bounds is not None and not low <= value <= high
+        else None
+        for value in target
+    ]
 
 
 def _times(series: pl.Series, zone: ZoneInfo) -> list[Any]:

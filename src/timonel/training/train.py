@@ -380,7 +380,7 @@ def _measure(
 ) -> tuple[Evaluation, Trial | None]:
     rows = table.take(split.test.tolist())
     target = [table.target[i] for i in split.test]
-    trial = None
+    trial, bounds = None, manifest.target_range
     if manifest.rules is not None:
         trial = try_rules(
             manifest.rules,
@@ -389,9 +389,10 @@ def _measure(
             task=manifest.task,
             timezone=manifest.timezone,
             classes=manifest.classes,
+            bounds=bounds,
         )
     if manifest.classes is None:
-        return evaluate_numbers(answers, target, baseline, trial, rng), trial
+        return evaluate_numbers(answers, target, baseline, trial, rng, bounds), trial
     classes, positive = manifest.classes, manifest.positive
     found = evaluate_classes(answers, target, classes, positive, baseline, trial, rng)
     return found, trial

@@ -2,13 +2,18 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from timonel.errors import ProjectFault
 from timonel.project.config import host_timezone, read_config
+from timonel.project.model import Model
 from timonel.project.project import load_project
-from timonel.project.sources import read_rows
+from timonel.project.sources import Csv, read_rows
+from timonel.schema.errors import InvalidDeclaration
+from timonel.schema.features import Number
+from timonel.schema.schema import Schema
 
 TOML = '[project]\nname = "demo"\ntimezone = "America/Santiago"\n'
 MODEL = """from timonel import Csv, Model, Number, Schema
@@ -157,3 +162,30 @@ def test_settings_and_the_host_zone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (config.settings, config.language) == ({"port": 9000}, "es")
     monkeypatch.setenv("TZ", "<-03>3")
     assert "/" in host_timezone() or host_timezone() == "UTC"
+
+
+@pytest.mark.parametrize(
+    "bounds", [(), (1,), (2, 1), (1, 1), (None, None), (0, float("inf")), ("0", 1), 5]
+)
+def test_a_range_that_is_none_is_refused(bounds: Any) -> None:
+    with pytest.raises(InvalidDeclaration, match="target_range"):
+        Model(
+            name="m",
+            task="regression",
+            target="y",
+            schema=Schema(Number("x")),
+            source=Csv("d.csv"),
+            target_range=bounds,
+        )
+
+
+def test_classes_have_no_range() -> None:
+    with pytest.raises(InvalidDeclaration, match="only a regression"):
+        Model(
+            name="m",
+            task="binary",
+            target="y",
+            schema=Schema(Number("x")),
+            source=Csv("d.csv"),
+            target_range=(0, 1),
+        )

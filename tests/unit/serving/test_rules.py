@@ -12,6 +12,8 @@ from timonel.wire.answer import Answer
 BINARY = OutputCheck("binary", [0, 1])
 WORDS = OutputCheck("multiclass", ["a", "b"])
 NUMBER = OutputCheck("regression", None)
+AGE = OutputCheck("regression", None, (0.0, 120.0))
+NO_DEBT = OutputCheck("regression", None, (0.0, None))
 UNTRAINED = OutputCheck("multiclass", None)
 
 
@@ -30,6 +32,9 @@ def rules(body: str, outputs: OutputCheck = BINARY) -> Rules:
         ("None", BINARY, None),
         ("'b'", WORDS, Answer("b")),
         ("row['x'] * 2", NUMBER, Answer(6)),
+        ("0", AGE, Answer(0)),
+        ("120.0", AGE, Answer(120.0)),
+        ("10 ** 12", NO_DEBT, Answer(10**12)),
         ("Answer('new', explanation=3)", UNTRAINED, Answer("new", explanation="3")),
         ("Answer(0, probabilities={0: 1, 1: 0})", BINARY, Answer(0, None, {"0": 1.0, "1": 0.0})),
         ("Answer(1, 1.0000001)", BINARY, Answer(1, 1.0)),
@@ -53,6 +58,9 @@ def test_what_is_an_answer_is_taken(body: str, outputs: OutputCheck, expected: A
         ("{'prediction': 1}", BINARY, "the prediction {"),
         ("float('nan')", NUMBER, "nan"),
         ("float('inf')", NUMBER, "inf"),
+        ("float('inf')", NO_DEBT, "inf"),
+        ("-0.001", NO_DEBT, "outside the declared range"),
+        ("120.001", AGE, "outside the declared range"),
         ("True", NUMBER, "True"),
         ("'3'", NUMBER, "'3'"),
         ("10 ** 30", NUMBER, "1000"),

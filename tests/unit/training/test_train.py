@@ -1,6 +1,7 @@
 """A training from data to what serving loads, on small tables made for each question."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import Ridge
 
 from timonel.errors import ProjectFault
 from timonel.project import recipes
@@ -122,6 +124,24 @@ def test_a_regression_and_its_baseline() -> None:
     answer = load_predictor(trained.manifest, blobs(trained)).predict_row([30, None, "Lota", None])
     assert answer.score is None
     assert answer.probabilities is None
+
+
+def test_a_declared_range_of_the_target_leaves_rows_out_and_is_told_of() -> None:
+    def overshooting(matrix: Any, y: Any, seed: int) -> Any:
+        return Ridge().fit(matrix, y.mean() + 3 * (y - y.mean()))
+
+    declared = model(task="regression", target="spent", recipe=overshooting)
+    free = run(declared)
+    bounded = run(replace(declared, target_range=(4000, 7000)))
+    n_outside = sum(not 4000 <= row["spent"] <= 7000 for row in rows())
+    assert n_outside > 30
+    assert bounded.lineage["data"]["dropped"] == {"target_out_of_range": n_outside}
+    assert bounded.manifest.target_range == (4000.0, 7000.0)
+    assert "outside_target_range" in {found.code for found in bounded.report.findings}
+    assert bounded.report.detail["n_outside_range"] > 0
+    assert free.manifest.target_range is None
+    assert "n_outside_range" not in free.report.detail
+    assert free.version_hash != bounded.version_hash
 
 
 def test_the_same_data_and_seed_give_the_same_bytes() -> None:

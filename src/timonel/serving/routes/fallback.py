@@ -79,8 +79,8 @@ def by_model(version: ServedVersion, values: Values, now: Monotonic = time.monot
         breaker.failed(now())
         return instead(version, values, Reason.TIMEOUT)
     breaker.succeeded()
-    if version.manifest.policy.low_confidence is not None:
-        return confident(version, values, answer)
+    if version.outputs.bounded or version.manifest.policy.low_confidence is not None:
+        return accepted(version, values, answer)
     return Given(answer, _MODEL, _ASSIGNED)
 
 
@@ -105,7 +105,19 @@ def many_by_model(
     except Exception:  # noqa: BLE001 - one bad row must not take the model's answer from the others
         return [by_model(version, values, now) for values in table]
     version.breaker.succeeded()
-    return [confident(version, values, answer) for values, answer in pairs]
+    return [accepted(version, values, answer) for values, answer in pairs]
+
+
+def accepted(version: ServedVersion, values: Values, answer: Answer) -> Given:
+    """Take no answer outside the declared range, then as ``confident``.
+
+    Such a row alone is answered instead: the breaker judges models, and the next row may be in it.
+    """
+    fault = version.outputs.outside(answer.prediction)
+    if fault is None:
+        return confident(version, values, answer)
+    tell(version, f"gave {fault[0]}, expected {fault[1]}")
+    return instead(version, values, Reason.INVALID_OUTPUT)
 
 
 def confident(version: ServedVersion, values: Values, answer: Answer) -> Given:

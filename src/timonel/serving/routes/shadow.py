@@ -37,6 +37,8 @@ def shadowed(frame: PredictionFrame, choice: Choice, values: Values) -> Predicti
     except Exception as error:  # noqa: BLE001 - a shadow's failure is the shadow's alone
         _log.debug("shadow %s@%s: %r", version.manifest.model, version.version, error)
         return frame
+    if version.outputs.outside(answer.prediction) is not None:
+        return frame  # no answer either
     took_us = (time.monotonic_ns() - started) // 1000
     shadow = ShadowAnswer(
         choice.shadow_variant, version.version, answer.prediction, answer.score, took_us

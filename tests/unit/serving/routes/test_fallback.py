@@ -9,7 +9,12 @@ from timonel.serving.errors import NotServable
 from timonel.serving.routes.fallback import Given, by_model, checked, instead, many_by_model
 from timonel.serving.versions.snapshot import ServedVersion, load_version
 from timonel.store.lean import ServingRow
-from timonel.testing.serving import FailingPredictor, declared_manifest, linear_manifest
+from timonel.testing.serving import (
+    FailingPredictor,
+    declared_manifest,
+    linear_manifest,
+    value_manifest,
+)
 from timonel.wire.answer import Answer, Reason
 
 VALUES = (3.0, 2, "Arica", None, None)
@@ -158,6 +163,26 @@ def test_in_a_batch_only_the_rows_that_fail_fall_back() -> None:
     good, bad = (1.0, 1, "Arica", None, None), (90.0, 90, "Arica", None, None)
     given = many_by_model(version, [good, bad, good])
     assert [one.reason for one in given] == ["assigned", "invalid_output", "assigned"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "values", "expected"),
+    [
+        ((-1.0, None), VALUES, ("model", "assigned")),  # it answers -1: a bound may be reached
+        ((None, -1.0), VALUES, ("model", "assigned")),
+        ((0.0, None), VALUES, ("rules", "invalid_output")),
+        ((None, -2.0), VALUES, ("baseline", "invalid_output")),  # the rules' 0 is outside too
+        ((0.0, 50.0), DECLINED, ("baseline", "invalid_output")),  # 97
+        ((0.0, 50.0), BREAKS_RULES, ("baseline", "invalid_output")),
+    ],
+)
+def test_an_answer_outside_the_declared_range_is_a_failure(
+    bounds: Any, values: Any, expected: tuple[str, str]
+) -> None:
+    version = served(value_manifest(target_range=bounds))
+    assert told(by_model(version, values)) == expected
+    assert [told(one) for one in many_by_model(version, [values] * 9)] == [expected] * 9
+    assert version.breaker.closed  # such a row is no broken model
 
 
 def test_an_answer_of_another_process_is_checked() -> None:

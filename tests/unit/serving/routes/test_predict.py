@@ -22,7 +22,13 @@ from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.predict import Predictions
 from timonel.serving.versions.snapshot import Choice, Loader, ServedModel, Snapshot
 from timonel.store.lean import ServingRow
-from timonel.testing.serving import ROW, CannedPool, FailingPredictor, linear_manifest
+from timonel.testing.serving import (
+    ROW,
+    CannedPool,
+    FailingPredictor,
+    linear_manifest,
+    value_manifest,
+)
 from timonel.wire.answer import Answer
 from timonel.wire.replies import PredictionReply, PredictionsReply
 
@@ -93,6 +99,21 @@ async def test_whatever_the_pool_does_the_rules_answer(
 ) -> None:
     async with predictions(tmp_path, native=CannedPool(gives)) as made:
         assert told(await ask(made, snapshot_of(NATIVE))) == [("rules", reason)]
+
+
+async def test_an_answer_outside_the_declared_range_is_refused_row_by_row(tmp_path: Path) -> None:
+    bounds = (0.0, 10.0)
+    compiled = snapshot_of(value_manifest(target_range=bounds))
+    native = snapshot_of(value_manifest(target_range=bounds, predictor="native", plan=None))
+    rows = [ROW | {"visits": visits} for visits in (1, 90, 0)]  # 2 calls: 1, -88 and 2
+    expected = [("model", "assigned"), ("rules", "invalid_output"), ("model", "assigned")]
+    pool = CannedPool([Answer(1.0), Answer(-88.0), Answer(2.0)])
+    async with predictions(tmp_path, native=pool) as made:
+        assert told(await ask(made, compiled, rows)) == expected
+        assert told(await ask(made, native, rows)) == expected
+        assert told(await ask(made, compiled, rows[1])) == expected[1:2]
+        pool.gives = [Answer(-88.0)]
+        assert told(await ask(made, native, rows[1])) == expected[1:2]
 
 
 async def test_the_breaker_stops_asking_a_pool_that_fails(tmp_path: Path) -> None:
