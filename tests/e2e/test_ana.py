@@ -264,6 +264,7 @@ def test_ana_from_an_excel_file_to_a_measured_model(
     ana.stop(server)
 
 
+@pytest.mark.slow
 def test_a_plain_terminal_and_a_training_cut_short(
     tmp_path: Path, shells: Callable[[Path, dict[str, str]], Shell]
 ) -> None:

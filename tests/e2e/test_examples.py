@@ -56,6 +56,7 @@ def test_obesity_with_all_inputs() -> None:
     assert version.manifest.predictor == "onnx"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("real_obesity")
 def test_obesity_without_weight_and_height() -> None:
     version = trained("obesity", "obesity_habits")

@@ -55,6 +55,7 @@ class Stage:
             receiver.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [12, pytest.param(200, marks=pytest.mark.interop)])
 def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(
     database: str, tmp_path: Path, kills: int

@@ -20,8 +20,6 @@ from timonel.access.callers import Rate, Role, Scope
 from timonel.access.routes import OPEN, ROUTES
 from timonel.testing.builders import PROJECT, make_manifest, open_registry
 
-pytestmark = pytest.mark.xdist_group("access")  # its world is made once
-
 FAR = {"x-forwarded-for": "10.0.0.8"}  # as a proxy says it: no longer a local request
 ADMIN = "an-admin-key-of-the-deployment"
 MAX_BODY = 16 << 10

@@ -7,8 +7,6 @@ import pytest
 from tests.http import world
 from tests.http.conftest import client_of
 
-pytestmark = pytest.mark.xdist_group("busy")  # its world is made once
-
 
 async def get(client: httpx.AsyncClient, path: str, **params: Any) -> dict[str, Any]:
     answer = await client.get(path, params=params or None)

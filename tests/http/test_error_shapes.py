@@ -8,8 +8,6 @@ from sqlalchemy import text
 from tests.http import world
 from tests.http.conftest import client_of
 
-pytestmark = pytest.mark.xdist_group("busy")  # its world is made once
-
 PREDICTIONS = "/v1/models/dispatch/predictions"
 MISSING = "01980000-0000-7000-8000-000000000000"
 

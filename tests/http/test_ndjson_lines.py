@@ -200,6 +200,7 @@ async def test_a_client_that_goes_away_or_does_not_read_stops_the_work(
     assert 0 < answered < sent
 
 
+@pytest.mark.slow
 async def test_memory_does_not_grow_with_the_stream(config: WorkerConfig) -> None:
     piece = lines(*[ROW] * 500)
     pieces = iter([piece] * 30)

@@ -22,8 +22,6 @@ from timonel.http.api import create_api, describe
 from timonel.http.experiments import openfeature
 from timonel.serving.protocols import documents
 
-pytestmark = pytest.mark.xdist_group("busy")  # its world is made once
-
 ANSWERED_BY_WORKERS = {"predict"} | {tag["name"] for tag in documents.TAGS}
 OWN_ERRORS = {openfeature.TAG} | {tag["name"] for tag in documents.TAGS}
 

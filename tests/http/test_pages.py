@@ -19,8 +19,6 @@ from timonel.project.model import Policy
 from timonel.signals import Kind, Severity
 from timonel.store.tables import processes
 
-pytestmark = pytest.mark.xdist_group("busy")  # its world is made once
-
 EVIL = "<script>alert(1)</script>"
 
 

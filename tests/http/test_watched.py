@@ -16,8 +16,6 @@ from timonel.store.migrate import upgrade
 from timonel.testing.events import PROJECT
 from timonel.testing.monitored import City, usual
 
-pytestmark = pytest.mark.xdist_group("watched")  # its world is made once
-
 
 class Harbour(world.LocalApp):
     """An app on the project whose traffic ``City`` makes."""

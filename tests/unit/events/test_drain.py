@@ -210,6 +210,7 @@ def test_the_same_id_in_two_spools_counts_once_under_concurrency(bench: Bench) -
     assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 1500
 
 
+@pytest.mark.slow
 def test_a_server_that_cuts_connections_loses_and_doubles_nothing(
     postgres_database: str, tmp_path: Path
 ) -> None:

@@ -9,8 +9,6 @@ from timonel.simulate.crews import Crew, adequacy
 from timonel.simulate.history import START, history
 from timonel.simulate.rhythm import PEAK_CALL_FACTOR, call_factor, traffic_factor
 
-pytestmark = pytest.mark.xdist_group("city")  # its world is made once
-
 START_US = round(START.timestamp() * 1e6)
 
 
