@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 from tests.http import protocols
-from tests.unit.client.test_client import Worker
 
 from timonel.testing.builders import open_registry
-from timonel.testing.listening import Listening
+from timonel.testing.listening import Listening, Worker
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)

@@ -31,7 +31,14 @@ from timonel.serving.protocols import lines, open_inference, scoring
 from timonel.serving.protocols.forms import form_of
 from timonel.serving.proxy import ControlProxy
 from timonel.serving.routes.cors import Cors
-from timonel.serving.routes.exchange import Disconnected, Exchange, Receive, Scope, Send
+from timonel.serving.routes.exchange import (
+    CLIENT_LEFT,
+    Disconnected,
+    Exchange,
+    Receive,
+    Scope,
+    Send,
+)
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.outcomes import Outcomes
 from timonel.serving.routes.predict import Predictions
@@ -97,6 +104,7 @@ class ServingApplication:
         self._warm: set[str] = set()
         self._warming: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._waits = config.durability == "synced"
         self._closing: asyncio.Future[None] | None = None
         self._lookups = Lookups(os.environ)
         self._spool: SpoolWriter | None = None
@@ -151,8 +159,7 @@ class ServingApplication:
 
     def _open_protocols(self, predictions: Predictions) -> None:
         limit = self._config.max_body_bytes
-        waits = self._config.durability == "synced"
-        self._lines = lines.Lines(self, predictions, limit, waits=waits)
+        self._lines = lines.Lines(self, predictions, limit, waits=self._waits)
         inference = open_inference.OpenInference(self, predictions, limit)
         mlflow = scoring.Scoring(self, predictions, limit)
         self._protocols = {open_inference.ROOT: inference.answer, scoring.ROOT: mlflow.answer}
@@ -190,6 +197,7 @@ class ServingApplication:
             return
         config = self._config
         exchange = Exchange(scope, receive, send, config.language, config.root_path)
+        exchange.waits = self._waits
         if self._cors is not None:
             exchange.extra = self._cors.granted(exchange.headers)
             preflight = self._cors.preflight(exchange.method, exchange.headers)
@@ -202,7 +210,8 @@ class ServingApplication:
         except TimonelError as error:
             await exchange.refuse(error, form_of(exchange.path))
         except Disconnected:
-            return
+            if exchange.status != CLIENT_LEFT:  # its request was not whole, or it left a stream
+                return
         except Exception as error:  # noqa: BLE001 - a defect must not be a bare 500
             await self._unexpected(exchange, error)
         if exchange.route and not self._stopping:

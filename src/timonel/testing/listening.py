@@ -5,6 +5,8 @@ from typing import Any, Self
 
 import uvicorn
 
+from timonel.serving.application import ServingApplication, build
+from timonel.serving.config import WorkerConfig
 from timonel.serving.processes.ports import listen
 
 
@@ -62,3 +64,25 @@ class Listening:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class Worker:
+    """A predict worker's application with a lifespan; a new one at each start."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._app: ServingApplication | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer as the worker does; its lifespan starts and stops it."""
+        if scope["type"] != "lifespan":
+            assert self._app is not None
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        self._app = build(self._config)
+        await self._app.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._app.stop()
+        await send({"type": "lifespan.shutdown.complete"})

@@ -26,10 +26,9 @@ from timonel.client import (
     ServerUnreachable,
 )
 from timonel.events.frames import OutcomeFrame
-from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig
 from timonel.testing.builders import open_registry
-from timonel.testing.listening import Listening
+from timonel.testing.listening import Listening, Worker
 from timonel.testing.serving import ROW, RULES, ServingWorld
 from timonel.wire.ids import id_text
 
@@ -41,27 +40,6 @@ def stay(row: dict[str, Any]) -> Answer | None:
     if row["visits"] > 50:
         return None
     return Answer(int(row["visits"] == 0), 0.9, explanation="by visits")
-
-
-class Worker:
-    """A predict worker's application with a lifespan; a new one at each start."""
-
-    def __init__(self, config: WorkerConfig) -> None:
-        self._config = config
-        self._app: ServingApplication | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "lifespan":
-            assert self._app is not None
-            await self._app(scope, receive, send)
-            return
-        await receive()
-        self._app = build(self._config)
-        await self._app.start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._app.stop()
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 class Peer:

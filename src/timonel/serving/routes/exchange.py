@@ -26,6 +26,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 CALLER = "timonel.caller"  # where a scope keeps who asks
 ErrorForm = Callable[[TimonelError, str], tuple[int, dict[str, Any]]]
 
+CLIENT_LEFT = 499  # as what an answer that nobody was there to take is counted; never sent
+_TURNS = 4  # of the loop, until it has seen that a connection was closed while it was held up
 BODY_S = 30.0  # most seconds between two parts of a body
 _JSON = b"application/json"
 _NOT_LOGGED = ((b"x-timonel-logged", b"false"),)
@@ -41,7 +43,7 @@ def said_of_log(replies: Sequence[PredictionReply | RowProblem]) -> tuple[tuple[
 
 
 class Disconnected(Exception):
-    """The client went away before its request was whole; there is nobody to answer."""
+    """The client went away before it was answered; there is nobody to answer."""
 
 
 class Exchange:
@@ -70,6 +72,7 @@ class Exchange:
         "route",
         "scope",
         "status",
+        "waits",
     )
 
     def __init__(
@@ -89,6 +92,7 @@ class Exchange:
         self.status = 0
         self.extra: tuple[tuple[bytes, bytes], ...] = ()  # headers of every answer
         self.route = ""  # as it is counted; "" is not
+        self.waits = False  # answers wait for the disk: who asked may be gone by then
         path: str = scope["path"]
         self.path = below_root(path, scope.get("root_path") or root_path)
         self.caller: Caller | None = None  # None: nobody was asked for, or not yet
@@ -193,7 +197,17 @@ class Exchange:
         media_type: bytes = _JSON,
         extra: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
-        """Send an answer with its whole body."""
+        """Send an answer with its whole body.
+
+        Raises
+        ------
+        Disconnected
+            If the answer had to wait for the disk, and the client left meanwhile. What was logged
+            stays logged.
+        """
+        if self.waits and status < 300 and self.method == "POST" and await self._is_left():
+            self.status = CLIENT_LEFT
+            raise Disconnected
         self.status = status
         headers = [
             (b"content-type", media_type),
@@ -207,6 +221,18 @@ class Exchange:
         if self.method == "HEAD":
             body = b""
         await self._send({"type": "http.response.body", "body": body})
+
+    async def _is_left(self) -> bool:
+        """Say whether the client has closed its connection; waits some turns of the loop."""
+        receiving = asyncio.ensure_future(self.receive())
+        try:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+                if receiving.done():
+                    return bool(receiving.result()["type"] == "http.disconnect")
+            return False
+        finally:
+            receiving.cancel()
 
     async def reply_json(
         self, document: Any, *, status: int = 200, extra: tuple[tuple[bytes, bytes], ...] = ()
