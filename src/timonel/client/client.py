@@ -26,7 +26,8 @@ class Client:
     timeout_s : float
         Of one attempt; with ``rules``, of the whole of a prediction.
     retries : int
-        Further attempts after no answer or a 429, 502, 503 or 504, with growing random pauses.
+        Further attempts after no answer or a 429, 502, 503 or 504, with growing random pauses, and
+        not before a ``Retry-After`` is over; one longer than ``timeout_s`` is not waited for.
     rules : callable, str, Path, mapping or None
         What answers when the server does not: a function ``(row) -> Answer`` for every model,
         ``FILE.py:function``, a mapping of models to either, or ``"server"``: the rules that the

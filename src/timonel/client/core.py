@@ -21,7 +21,8 @@ Row = Mapping[str, Any]
 Document = dict[str, Any]
 WhenFull = Literal["raise", "answer"]
 
-_AGAIN = frozenset((429, 502, 503, 504))
+_TOO_MANY = 429
+_AGAIN = frozenset((_TOO_MANY, 502, 503, 504))
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _FIRST_REST_S, _LONGEST_REST_S = 1.0, 30.0
 _LEAST_S = 0.05
@@ -210,7 +211,12 @@ class Core:
     def _exchange(
         self, method: str, path: str, body: Any, retries: int, *, within: bool = False
     ) -> Steps[Reply | Failure]:
-        """Send, and send again: every body carries its own id, so a repetition counts once."""
+        """Send, and send again: every body carries its own id, so a repetition counts once.
+
+        A ``Retry-After`` longer than the time there is for it is not waited for. ``within``: the
+        whole takes no longer than one attempt, and only a 429 is waited for, for the rules at
+        hand answer a server that fails.
+        """
         until = time.monotonic() + self._timeout_s
         for attempt in range(retries + 1):
             left = until - time.monotonic() if within else self._timeout_s
@@ -219,12 +225,16 @@ class Core:
                 return found
             if attempt == retries or (within and isinstance(found, Failure) and found.late):
                 return found
-            pause = random.uniform(0.0, _FIRST_PAUSE_S * 2**attempt)
-            if isinstance(found, Reply) and not within:
-                pause = max(pause, found.retry_after_s)
-            if within and time.monotonic() + pause > until:
+            asked_s = 0.0
+            if isinstance(found, Reply) and (found.status == _TOO_MANY or not within):
+                asked_s = found.retry_after_s
+            # random on top of it: all who were refused at once must not come back at once
+            pause = asked_s + min(
+                random.uniform(0.0, _FIRST_PAUSE_S * 2**attempt), _LONGEST_PAUSE_S
+            )
+            if asked_s > self._timeout_s or (within and time.monotonic() + pause > until):
                 return found
-            yield Pause(min(pause, _LONGEST_PAUSE_S))
+            yield Pause(pause)
         raise AssertionError("a loop of at least one attempt")
 
     def _tell(self, path: str, name: str, bodies: list[Document]) -> Steps[None]:

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +126,20 @@ def reply_of(response: "httpx.Response") -> Reply:
         document = response.json()
     except ValueError:
         document = response.text[:500]
-    after = response.headers.get("retry-after", "0")
-    return Reply(response.status_code, document, float(after) if after.isdecimal() else 0.0)
+    return Reply(response.status_code, document, _seconds(response.headers.get("retry-after", "0")))
+
+
+def _seconds(after: str) -> float:
+    """Read a ``Retry-After`` (RFC 9110, 10.2.3): seconds, or a date; 0 where it is neither."""
+    if after.isdecimal():
+        return float(after)
+    from email.utils import parsedate_to_datetime  # httpx has loaded it
+
+    try:
+        moment = parsedate_to_datetime(after)
+    except ValueError:
+        return 0.0
+    return max(0.0, moment.timestamp() - time.time())
 
 
 def encoded(body: Any) -> bytes | None:

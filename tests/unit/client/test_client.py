@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,8 +50,11 @@ class Peer:
         self.respond = respond
         self.asked: list[tuple[str, Any]] = []
         self.hold: threading.Event | None = None
+        self.retry_after: bytes | None = None
+        self.times: list[float] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.times.append(time.monotonic())
         if scope["type"] == "lifespan":
             for kind in ("startup", "shutdown"):
                 await receive()
@@ -61,7 +65,8 @@ class Peer:
         if self.hold is not None:
             await asyncio.to_thread(self.hold.wait, 20)
         status, document = self.respond(*self.asked[-1])
-        await send({"type": "http.response.start", "status": status, "headers": []})
+        headers = [] if self.retry_after is None else [(b"retry-after", self.retry_after)]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(document).encode()})
 
 
@@ -173,6 +178,48 @@ def test_a_retry_carries_the_same_id(tmp_path: Path) -> None:
     bodies = [body for _, body in peer.asked]
     assert len({body["prediction_id"] for body in bodies[:3]}) == 1
     assert len({body["outcomes"][0]["outcome_id"] for body in bodies[3:]}) == 1
+
+
+@pytest.mark.parametrize("rules", [None, stay])
+async def test_a_rate_limit_is_waited_for_as_it_says(rules: Any) -> None:
+    def limited() -> Peer:
+        statuses = iter([429, 200])
+        peer = Peer(lambda path, body: (next(statuses), {"prediction": 1}))
+        peer.retry_after = b"1"
+        return peer
+
+    peers = [limited(), limited()]
+    with Listening(peers[0]) as one, Listening(peers[1]) as other:
+        awaited = AsyncClient(one.url, rules=rules)
+        blocking = Client(other.url, rules=rules)
+        answers = await asyncio.gather(
+            awaited.predict("churn", ROW), asyncio.to_thread(blocking.predict, "churn", ROW)
+        )
+        await awaited.close()
+        await asyncio.to_thread(blocking.close)
+    assert [answer["prediction"] for answer in answers] == [1, 1]
+    for peer in peers:
+        first, second = peer.times[1:3]  # the lifespan comes before
+        assert second - first >= 1.0
+        assert len({body["prediction_id"] for _, body in peer.asked}) == 1
+
+
+@pytest.mark.parametrize("rules", [None, stay])
+@pytest.mark.parametrize("after", [b"3600", b"Fri, 31 Dec 2999 23:59:59 GMT"])
+async def test_a_rate_limit_longer_than_the_time_there_is_is_raised(
+    rules: Any, after: bytes
+) -> None:
+    peer = Peer(lambda _, __: (429, {"detail": "too many"}))
+    peer.retry_after = after
+    with Listening(peer) as server:
+        async with AsyncClient(server.url, rules=rules) as awaited:
+            with pytest.raises(RequestRefused, match="too many"):
+                await awaited.predict("churn", ROW)
+        with Client(server.url, rules=rules) as blocking:
+            with pytest.raises(RequestRefused, match="too many"):
+                await asyncio.to_thread(blocking.predict, "churn", ROW)
+            assert blocking.waiting == 0  # the rules answer for a server that is away, not for this
+    assert len(peer.asked) == 2
 
 
 def test_a_slow_server_is_not_waited_for_twice(tmp_path: Path) -> None:
