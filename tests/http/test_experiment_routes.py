@@ -37,6 +37,10 @@ async def test_an_experiment_from_draft_to_end(
     assert more.json()["phase"] == 2
     for action in ("pause", "resume", "stop"):
         assert (await client.post(f"/v1/experiments/newer/{action}")).status_code == 200
+    replayed = (await client.get("/v1/experiments/newer/replay")).json()
+    assert (replayed["n_looks"], replayed["all_same"], replayed["log"]) == (1, True, None)
+    counted = (await client.post("/v1/experiments/newer/replay?last=5")).json()
+    assert counted["log"]["same"]
     shown = (await client.get("/v1/experiments/newer")).json()
     assert [event["action"] for event in shown["events"]] == [
         "create",

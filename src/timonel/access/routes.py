@@ -99,6 +99,8 @@ ROUTES: dict[str, Need] = {
     # what concerns all models
     "GET /v1/experiments": _READS_ALL,
     "GET /v1/experiments/{name}": _READS_ALL,
+    "GET /v1/experiments/{name}/replay": _READS_ALL,
+    "POST /v1/experiments/{name}/replay": _OPERATES_ALL,  # it reads the whole log
     "POST /v1/experiments/{name}/start": _OPERATES_ALL,
     "POST /v1/experiments/{name}/pause": _OPERATES_ALL,
     "POST /v1/experiments/{name}/resume": _OPERATES_ALL,

@@ -10,7 +10,7 @@ from timonel.cli import alerts, bench, data, demo, lifecycle, process, register,
 from timonel.cli.access import keys
 from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
-from timonel.cli.experiments import commands as experiments
+from timonel.cli.experiments import group as experiments
 from timonel.cli.output import speaking_command, tell
 from timonel.cli.watching import performance
 

@@ -211,8 +211,8 @@ class Rows:
         row = self.connection.execute(query.order_by(k.look.desc()).limit(1)).first()
         return (0, None) if row is None else (row.look, decode_look(row.document))
 
-    def add_look(self, name: str, number: int, look: Look) -> None:
-        """Store a look."""
+    def add_look(self, name: str, number: int, look: Look, evidence: str) -> None:
+        """Store a look, and as text what it judged."""
         goal = look.goal
         row = {
             "project": self._project,
@@ -224,6 +224,7 @@ class Rows:
             "e_value": None if goal is None else goal.e_value,
             "p_value": None if goal is None else goal.p_value,
             "document": look.encode(),
+            "evidence": evidence,
         }
         self.connection.execute(insert(experiment_looks), row)
 

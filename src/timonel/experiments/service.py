@@ -25,16 +25,19 @@ from timonel.experiments.errors import (
     UnitsOverlap,
 )
 from timonel.experiments.judging.judge import judge
+from timonel.experiments.judging.keeping import encode_evidence
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.judging.reading import read_evidence
 from timonel.experiments.latency import frozen_p95_ms
 from timonel.experiments.ramp import Moved, next_move
+from timonel.experiments.replaying.recount import recount
+from timonel.experiments.replaying.replay import Replay, replay_looks
 from timonel.experiments.rows import Event, Experiment, Rows
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.store.control import raise_generation
-from timonel.store.engine import reading
+from timonel.store.engine import reading, snapshot
 
 _TOLERANCE = 1e-9
 
@@ -196,12 +199,33 @@ class Experiments:
                 started_at=experiment.started_at,
             )
             look = judge(experiment.design, evidence, before)
-            rows.add_look(name, number + 1, look)
+            rows.add_look(name, number + 1, look, encode_evidence(evidence))
             began = rows.phase_began(experiment)
         if experiment.state is State.ACTIVE:
             self._tell_of_harm(experiment, look, before)
             self._follow(experiment, look, began or at)
         return look
+
+    def replay(self, name: str, *, last: int | None = None, log: bool = True) -> Replay:
+        """Judge past looks again, and count the log again; nothing is changed.
+
+        Parameters
+        ----------
+        last : int or None
+            Only so many of the newest looks; None: all.
+        log : bool
+            Whether the sums are counted again from the log, which takes as long as the log is.
+
+        Raises
+        ------
+        UnknownExperiment
+        """
+        with snapshot(self._engine) as connection:
+            experiment = Rows(connection, self._project).one(name)
+            found = replay_looks(connection, self._project, experiment.design, last=last)
+            if log:
+                found.log = recount(connection, self._project, experiment.design)
+        return found
 
     def due(self, now_us: int) -> list[str]:
         """Name the active experiments whose next look is due: a ramp's each 5 s, others' 60 s."""

@@ -80,6 +80,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection.execution_options(timonel_begin="DEFERRED")
 
 
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """Give a reading connection all of whose queries see the database at one moment."""
+    with reading(engine) as connection:
+        if connection.dialect.name == POSTGRESQL:
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
 class database_now(FunctionElement[int]):  # noqa: N801 - named as the SQL function it is
     """The database's own clock as SQL: microseconds since the epoch, UTC.
 

@@ -149,6 +149,7 @@ experiment_looks = Table(
     Column("e_value", Float),
     Column("p_value", Float),
     Column("document", Text, nullable=False),  # timonel.experiments.judging.look.Look as JSON
+    Column("evidence", Text),  # what was judged, as JSON; null: a look from before it was kept
     PrimaryKeyConstraint("project", "experiment", "look"),
 )
 

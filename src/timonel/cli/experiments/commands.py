@@ -27,19 +27,8 @@ class ModeName(StrEnum):
     OUTSIDE = "outside"
 
 
-def register(app: typer.Typer) -> None:
-    """Add ``timonel experiment`` with its commands."""
-    group = typer.Typer(
-        no_args_is_help=True,
-        help="Experiments: two versions (or a version and the rules) compared on real traffic.",
-    )
-    group.command("list")(list_experiments)
-    for command in (create, start, pause, resume, stop, share, show, look):
-        group.command()(command)
-    app.add_typer(group, name="experiment")
-
-
-def _opened(folder: Path) -> "App":
+def opened(folder: Path) -> "App":
+    """Open the project of a folder, whose database is prepared."""
     from timonel.app import open_app
 
     app = open_app(folder)
@@ -107,7 +96,7 @@ def create(
         from timonel.app import host_name
         from timonel.experiments.wishes import Wish
 
-        app = _opened(folder)
+        app = opened(folder)
         wish = Wish(
             name=name,
             control=control,
@@ -153,7 +142,7 @@ def start(
 ) -> None:
     """Let a draft assign traffic."""
     with explained(as_json):
-        app = _opened(folder)
+        app = opened(folder)
         made = app.experiments.start(name, who=who or _me(), reason=reason)
         ramp = made.design.mode == "ramp"
         every = text("experiment_every_ramp" if ramp else "experiment_every")
@@ -165,7 +154,7 @@ def pause(
 ) -> None:
     """Let the control answer everything for a while."""
     with explained(as_json):
-        app = _opened(folder)
+        app = opened(folder)
         made = app.experiments.pause(name, who=who or _me(), reason=reason)
         _told(app, made, "experiment_paused", as_json)
 
@@ -175,7 +164,7 @@ def resume(
 ) -> None:
     """Assign again, with the shares from before the pause."""
     with explained(as_json):
-        app = _opened(folder)
+        app = opened(folder)
         made = app.experiments.resume(name, who=who or _me(), reason=reason)
         _told(app, made, "experiment_resumed", as_json)
 
@@ -185,7 +174,7 @@ def stop(
 ) -> None:
     """End an experiment for good; the champion answers everything."""
     with explained(as_json):
-        app = _opened(folder)
+        app = opened(folder)
         made = app.experiments.stop(name, who=who or _me(), reason=reason)
         _told(app, made, "experiment_stopped", as_json, verdict=made.verdict or "-")
 
@@ -200,7 +189,7 @@ def share(
 ) -> None:
     """Grow the treatment's share; a unit that has it keeps it."""
     with explained(as_json):
-        app = _opened(folder)
+        app = opened(folder)
         weights = (1.0 - percent / 100.0, percent / 100.0)
         made = app.experiments.set_shares(name, weights, who=who or _me(), reason=reason)
         _told(app, made, "experiment_share", as_json)
@@ -215,7 +204,7 @@ def list_experiments(
     with explained(as_json):
         from timonel.experiments.documents import experiment_document
 
-        app = _opened(folder)
+        app = opened(folder)
         found = [app.experiments.show(one.name) for one in app.experiments.all(model=model)]
         if as_json:
             out_json([experiment_document(*one, language()) for one in found])
@@ -230,7 +219,7 @@ def show(name: Name, folder: Folder = HERE, as_json: Json = False) -> None:
     with explained(as_json):
         from timonel.experiments.documents import experiment_document
 
-        app = _opened(folder)
+        app = opened(folder)
         found = app.experiments.show(name)
         if as_json:
             out_json(experiment_document(*found, language()))
@@ -243,7 +232,7 @@ def look(name: Name, folder: Folder = HERE, as_json: Json = False) -> None:
     with explained(as_json):
         from timonel.experiments.documents import look_document
 
-        app = _opened(folder)
+        app = opened(folder)
         found = app.experiments.look(name)
         if as_json:
             out_json(look_document(found, language()))

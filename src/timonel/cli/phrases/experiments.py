@@ -87,4 +87,42 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "es": "  daño      e = {e} de 100",
     },
     "experiment_history": {"en": "  history", "es": "  historia"},
+    "replay_same": {
+        "en": "{n} looks, all the same.",
+        "es": "{n} miradas, todas iguales.",
+    },
+    "replay_some": {
+        "en": "{n} looks: {same} the same, {differ} differ.",
+        "es": "{n} miradas: {same} iguales, {differ} distintas.",
+    },
+    "replay_differs": {
+        "en": "  look {look}  {field}: stored {stored}, recomputed {recomputed}",
+        "es": "  mirada {look}  {field}: guardado {stored}, recalculado {recomputed}",
+    },
+    "replay_more": {
+        "en": "  and {n} more values; --json names them all",
+        "es": "  y {n} valores más; --json los nombra todos",
+    },
+    "replay_unsaid": {
+        "en": "  look {looks}  cannot say: {reason}",
+        "es": "  mirada {looks}  no se puede decir: {reason}",
+    },
+    "replay_log_same": {
+        "en": "{n} sums, counted again from the log ({answers} answers, {labels} labels): "
+        "all the same.",
+        "es": "{n} sumas, contadas de nuevo del registro ({answers} respuestas, "
+        "{labels} resultados): todas iguales.",
+    },
+    "replay_log_differs": {
+        "en": "{n} sums, counted again from the log: {different} differ.",
+        "es": "{n} sumas, contadas de nuevo del registro: {different} distintas.",
+    },
+    "replay_log_unsaid": {
+        "en": "Sums against the log: cannot say, {reason}.",
+        "es": "Sumas contra el registro: no se puede decir, {reason}.",
+    },
+    "replay_cell": {
+        "en": "  {arm}, phase {phase}, {metric}: stored of {stored}, counted of {counted}",
+        "es": "  {arm}, fase {phase}, {metric}: guardada de {stored}, contada de {counted}",
+    },
 }

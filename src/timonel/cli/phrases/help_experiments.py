@@ -71,4 +71,9 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Judge what is known now; the look is stored, and a ramp follows it.": (
         "Juzga lo que se sabe ahora; la mirada se guarda, y una rampa la sigue."
     ),
+    "Judge past looks again, bit for bit; ends with 1 where something differs.": (
+        "Juzga de nuevo las miradas pasadas, bit a bit; termina con 1 si algo difiere."
+    ),
+    "Only so many of the newest looks.": "Solo tantas de las miradas más nuevas.",
+    "Count the sums again from the log, too.": "Cuenta también las sumas de nuevo, del registro.",
 }

@@ -30,6 +30,7 @@ from timonel.store.tables_experiments import experiment_units
 _N_KEY = 5
 _u = experiment_units.c
 _PAGE = 200
+Cells = dict[CellKey, PairSums]
 
 
 class UnitKey(NamedTuple):
@@ -160,6 +161,24 @@ class UnitRows:
         return {
             tuple(row[:_N_KEY]): _Row(row[5], row[6], int(row[7]), int(row[8])) for row in found
         }
+
+
+def cells_of_unit(key: UnitKey, rows: Mapping[str, tuple[str, int, int, int]]) -> Cells:
+    """Give what one unit's rows say of the cells, where it was exposed in one phase alone.
+
+    Parameters
+    ----------
+    rows : mapping of metric to (arm, first slot, number of values, their sum)
+    """
+    cells: Cells = {}
+    exposed = _Row(*rows[EXPOSED])
+    if exposed.x > 0:
+        _add(cells, _cell(key, exposed, FIRST), PairSums.of(PER_UNIT))
+    for metric, values in rows.items():
+        row = _Row(*values)
+        for name, _, now in _pairs(metric, row._replace(x=0, q=0), row):
+            _add(cells, _cell(key, exposed, name), now)
+    return cells
 
 
 _UPDATE = (

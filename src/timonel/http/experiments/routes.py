@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from timonel.dashboard.language import choose_language
 from timonel.experiments.design import State
 from timonel.experiments.documents import experiment_document, look_document
+from timonel.experiments.replaying.documents import replay_document
 from timonel.experiments.wishes import Wish
 from timonel.http.access.callers import who_of
 from timonel.http.parameters import ModelName, Note, Who
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 Name = Annotated[str, Path(max_length=64, description="Name of an experiment.")]
 Text = Annotated[str, Field(max_length=64)]
+Newest = Annotated[int, Query(ge=1, le=10_000, description="So many of the newest looks.")]
 
 
 class NewExperiment(BaseModel, extra="forbid"):
@@ -89,6 +91,18 @@ def _reading(router: APIRouter, app: "App") -> None:
     @router.get("/experiments/{name}", summary="Describe an experiment, its last look and history")
     def experiment(name: Name, request: Request) -> Document:
         return experiment_document(*app.experiments.show(name), _language(request, app))
+
+    @router.get("/experiments/{name}/replay", summary="Judge the newest looks again, bit for bit")
+    def replay(name: Name, request: Request, last: Newest = 1000) -> Document:
+        found = app.experiments.replay(name, last=last, log=False)
+        return replay_document(found, _language(request, app))
+
+    @router.post(
+        "/experiments/{name}/replay", summary="Judge looks again, and count the log again, too"
+    )
+    def replay_log(name: Name, request: Request, last: Newest = 1000) -> Document:
+        found = app.experiments.replay(name, last=last)
+        return replay_document(found, _language(request, app))
 
 
 def _changing(router: APIRouter, app: "App") -> None:

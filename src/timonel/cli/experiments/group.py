@@ -1,0 +1,19 @@
+"""``timonel experiment`` and its commands, in the order of an experiment's life."""
+
+import typer
+
+from timonel.cli.experiments import commands
+from timonel.cli.experiments.replay import replay
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``timonel experiment`` with its commands."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Experiments: two versions (or a version and the rules) compared on real traffic.",
+    )
+    group.command("list")(commands.list_experiments)
+    life = (commands.create, commands.start, commands.pause, commands.resume, commands.stop)
+    for command in (*life, commands.share, commands.show, commands.look, replay):
+        group.command()(command)
+    app.add_typer(group, name="experiment")
