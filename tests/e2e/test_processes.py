@@ -176,6 +176,7 @@ async def test_a_promotion_reaches_all_workers_within_a_second(
             traffic = Traffic(server.url, "churn", pause_s=0.002)
             while len(live_processes(engine, PROJECT)) < 2:
                 await asyncio.sleep(0.01)
+            n_broken = traffic.record.n_broken  # before there was something to answer with
             delays: list[float] = []
             reports: list[float] = []
             for n in range(2, 8):
@@ -190,7 +191,9 @@ async def test_a_promotion_reaches_all_workers_within_a_second(
                 delays.append(max(one.asked_at for one in others) - began)
                 assert delays[-1] <= reported  # what was reported was true
                 reports.append(reported)
-            await traffic.stop()
+            record = await traffic.stop()
+            assert record.n_broken == n_broken
+            assert {one.reason for one in record.answered.values()} == {"assigned"}
         assert_exact(engine, traffic)
     assert median(delays) < 1.0, sorted(delays)
     assert median(reports) < 1.0, sorted(reports)

@@ -29,6 +29,8 @@ class Answered(NamedTuple):
     version: str
     asked_at: float
     answered_at: float
+    source: str
+    reason: str
 
 
 @dataclass
@@ -66,9 +68,14 @@ class Traffic:
         self._numbers = itertools.count()
         self._ids = IdSource()
         self._pause_s = pause_s
-        self._tasks = [asyncio.create_task(self._ask_on()) for _ in range(n_connections)]
+        self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self.record = Record()
+        self.widen(n_connections)
+
+    def widen(self, n: int) -> None:
+        """Ask over so many more connections."""
+        self._tasks += [asyncio.create_task(self._ask_on()) for _ in range(n)]
 
     async def answers(self, n: int, limit_s: float = 240.0) -> None:
         """Wait for so many more answers."""
@@ -133,7 +140,12 @@ class Traffic:
             return None
         answer = msgspec.json.decode(said)
         self.record.answered[mark] = Answered(
-            uuid.UUID(answer["prediction_id"]), answer["version"], asked_at, time.monotonic()
+            uuid.UUID(answer["prediction_id"]),
+            answer["version"],
+            asked_at,
+            time.monotonic(),
+            answer["source"],
+            answer["reason"],
         )
         return None
 
