@@ -38,6 +38,7 @@ class Span:
 
 _FIGURES: Mapping[str, tuple[str, str]] = {
     Kind.DRIFT_DETECTED: ("effect", "Watch(floor=)"),
+    Kind.DATA_QUALITY: ("rate", "Watch(refused_rate=)"),
     Kind.HIGH_FALLBACK_RATE: ("rate", "Watch(fallback_rate=)"),
     Kind.PERFORMANCE_DEGRADATION: ("loss", "Watch(accuracy_loss=)"),
 }

@@ -5,7 +5,8 @@ integers: any order and any partition of the same events gives the same sums, bi
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,11 +14,12 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from timonel.events.column_windows import ColumnWindows
-from timonel.events.frames import PredictionFrame, ShadowAnswer
+from timonel.events.frames import PredictionFrame, RefusalFrame, ShadowAnswer
 from timonel.events.plans import Plan
 from timonel.stats.moments import ExactSums, quantise
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables import minute_windows, performance_cells
+from timonel.store.tables_loop import refusal_windows
 from timonel.wire.answer import Label
 
 MINUTE_US = 60_000_000
@@ -205,3 +207,33 @@ class PerformanceCells:
     def clear(self) -> None:
         """Forget what was taken."""
         self._cells.clear()
+
+
+def count_refusals(
+    connection: Connection, project: str, drainer_id: str, frames: Sequence[RefusalFrame]
+) -> None:
+    """Add the rows that were refused to their minutes, in the caller's transaction.
+
+    No row of a table stands for a refusal: it is counted once because the position of its spool
+    commits with the sums.
+    """
+    sums: dict[Key, tuple[int, dict[str, int]]] = {}
+    for f in frames:
+        key: Key = (project, f.model, f.code, f.at // MINUTE_US, drainer_id)
+        # a frame of before rows were counted: one row, at fault in each of its fields
+        by_field = dict(zip(f.fields, f.rows or [1] * len(f.fields), strict=False))
+        sums[key] = _both(sums.get(key, (0, {})), (f.n, by_field))
+    for *known, n, fields in read_keyed(connection, refusal_windows, 5, sums):
+        before = (n, msgspec.json.decode(fields, type=dict[str, int]))
+        sums[tuple(known)] = _both(before, sums[tuple(known)])
+    rows = [
+        (*key, n, msgspec.json.encode(fields, order="deterministic").decode())
+        for key, (n, fields) in sums.items()
+    ]
+    write_keyed(connection, refusal_windows, 5, rows)
+
+
+def _both(
+    one: tuple[int, Mapping[str, int]], other: tuple[int, Mapping[str, int]]
+) -> tuple[int, dict[str, int]]:
+    return one[0] + other[0], dict(Counter(one[1]) + Counter(other[1]))

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from timonel.clock import Clock
-from timonel.events.accumulators import Accumulator
+from timonel.events.accumulators import Accumulator, count_refusals
 from timonel.events.frames import PredictionFrame
 from timonel.events.intake import Batch, Position, Target, gather, lag_bytes, owned, scan
 from timonel.events.joining import Joining, Waiting, findable
@@ -250,7 +250,7 @@ class Drainer:
             n_inserted=report.n_inserted + stored.n_inserted,
             n_joined=report.n_joined + stored.joining.n_joined,
             n_outcomes=report.n_outcomes + stored.n_outcomes,
-            n_refusals=report.n_refusals + frames.n_refusals,
+            n_refusals=report.n_refusals + len(frames.refusals),
             n_dead=report.n_dead + len(frames.dead),
             n_torn_bytes=report.n_torn_bytes + batch.n_torn_bytes,
             quarantined=(*report.quarantined, *batch.quarantined),
@@ -292,6 +292,7 @@ class Drainer:
                 now=self._clock.now_us(),
             )
         self._accumulate(connection, inserted, stored.joining)
+        count_refusals(connection, self._project, self._drainer_id, frames.refusals)
         return stored
 
     def _accumulate(

@@ -9,6 +9,8 @@ import msgspec
 from timonel.wire.answer import Label
 
 FORMAT = 1
+UNKNOWN_FIELDS = "@unknown"
+"""Stands for fields that no schema names: what clients make up is not kept."""
 NO_INPUTS = b"{}"
 """The features of a recorded prediction that came without its row (a schema is never empty)."""
 
@@ -75,7 +77,9 @@ class RefusalFrame(
     at: int
     model: str
     code: str
-    fields: list[str]
+    fields: list[str]  # the declared ones at fault, and UNKNOWN_FIELDS
+    n: int = 1  # rows at fault; what could not be read at all is one
+    rows: list[int] = []  # of them, by field, in the order of `fields`
 
 
 Frame = PredictionFrame | OutcomeFrame | RefusalFrame

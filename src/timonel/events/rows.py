@@ -58,6 +58,7 @@ _LOOKUP = 1000
 Row = tuple[Any, ...]
 
 _NAME, _VERSION, _WORD, _ID = 64, 32, 16, 256
+_CODE = 32
 _INT64 = 1 << 63
 
 _json = msgspec.json.Encoder(order="deterministic")
@@ -77,7 +78,7 @@ class Sorted:
 
     predictions: list[PredictionFrame] = field(default_factory=list)
     outcomes: list[OutcomeFrame] = field(default_factory=list)
-    n_refusals: int = 0
+    refusals: list[RefusalFrame] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     origins: dict[bytes, Letter] = field(default_factory=dict)  # by the prediction's id
 
@@ -100,7 +101,7 @@ def sort_letters(letters: list[Letter]) -> Sorted:
         elif isinstance(frame, OutcomeFrame):
             result.outcomes.append(frame)
         elif isinstance(frame, RefusalFrame):
-            result.n_refusals += 1
+            result.refusals.append(frame)
     return result
 
 
@@ -115,7 +116,7 @@ def _refusal(frame: Frame) -> str | None:
         return _refused_prediction(frame)
     if isinstance(frame, OutcomeFrame):
         return _refused_outcome(frame)
-    return None
+    return _unfit(("model", frame.model, _NAME), ("code", frame.code, _CODE))
 
 
 def _refused_prediction(frame: PredictionFrame) -> str | None:

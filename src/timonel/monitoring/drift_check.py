@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from timonel.monitoring.drift.batch_quality import batch_quality
+from timonel.monitoring.drift.batch_quality import batch_quality, refused_rows
 from timonel.monitoring.drift.calibration import Calibration, Found
 from timonel.monitoring.drift.explained import explained, importance_of
 from timonel.monitoring.drift.telling import (
@@ -43,6 +43,7 @@ from timonel.store.reads_series import (
     Counted,
     read_counted,
     read_counted_hours,
+    read_refused,
     read_unit_sizes,
 )
 from timonel.wire.answer import is_outside
@@ -225,9 +226,19 @@ def _judge_columns(
         "alerted": sorted(confirmed),
         "explained": _explained(watched, read.version, report),
         "quality": batch_quality(reference, current),
+        "refused": _refused(watched, read.window),
         **_facts_of(report, read.window, scales, clustering),
     }
     return report, [of_window(watched, read, state, facts), *columns]
+
+
+def _refused(watched: Watched, window: Window) -> dict[str, Any]:
+    with reading(watched.engine) as connection:
+        rows = read_refused(
+            connection, watched.project, watched.model, window.start_h * 60, window.end_h * 60
+        )
+    n_refused, fields = refused_rows(rows)
+    return {"n": n_refused, "share": n_refused / (window.n + n_refused), "fields": fields}
 
 
 def _explained(watched: Watched, version: str, report: DriftReport) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ class Monitor(StrEnum):
     FALLBACK = "fallback"
     LOW_CONFIDENCE = "low_confidence"
     NO_DATA = "no_data"
+    DATA_QUALITY = "data_quality"
     ANOMALY = "anomaly"
 
 

@@ -1,4 +1,4 @@
-"""Whether the model itself answers, is sure enough, and is asked at all; by the minute.
+"""Whether the model itself answers, is sure enough, is asked at all, and rightly; by the minute.
 
 The newest complete minutes are judged: as few of them as hold 200 answers, at most an hour; of a
 model that is asked too rarely for that, as many hours of the last day as hold 50. "No traffic" is
@@ -11,13 +11,14 @@ from itertools import pairwise
 from typing import Any
 
 from timonel.events.outcomes import complete_until
+from timonel.monitoring.drift.batch_quality import refused_rows
 from timonel.monitoring.drift_check import worst
 from timonel.monitoring.verdicts import Verdict, VerdictState, write_verdicts
 from timonel.monitoring.watched import CheckResult, Watched
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.intervals import wilson
 from timonel.store.engine import reading
-from timonel.store.reads_series import Minute, read_reasons
+from timonel.store.reads_series import Minute, Refused, read_reasons, read_refused
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -28,6 +29,7 @@ ANSWERS_WANTED, ANSWERS_NEEDED = 200, 50
 SILENCE_MIN, SILENCE_FOLD = 10, 2
 HYSTERESIS = 0.8
 _CENTURY_MIN = 52_560_000
+_REFUSED = "refused"
 
 _CONDITIONS = {
     VerdictState.ALERT: Condition.HOLDS,
@@ -56,20 +58,25 @@ def closed_minute(watched: Watched) -> int | None:
 
 
 def check_quality(watched: Watched, closed_min: int | None) -> CheckResult:
-    """Judge fallback, confidence and silence up to a complete minute."""
+    """Judge fallback, confidence, silence and refused rows up to a complete minute."""
     if closed_min is None:
         return CheckResult("quality", watched.model, "unknown", "no_live_drainer")
+    since = closed_min - WEEK_MIN
     with reading(watched.engine) as connection:
-        minutes = read_reasons(
-            connection, watched.project, watched.model, closed_min - WEEK_MIN, closed_min
-        )
-    if not minutes:
+        minutes = read_reasons(connection, watched.project, watched.model, since, closed_min)
+        refused = read_refused(connection, watched.project, watched.model, since, closed_min)
+    if not minutes and not refused:
         return CheckResult("quality", watched.model, "unknown", "no_predictions")
+    asked = [*minutes, *(Minute(row.minute, _REFUSED, row.n) for row in refused)]
     found = {
         ("fallback", Kind.HIGH_FALLBACK_RATE, Severity.HIGH): judge_fallback(
             minutes, closed_min, watched.plan.fallback_rate
         ),
-        ("no_data", Kind.NO_DATA, Severity.HIGH): judge_silence(minutes, closed_min),
+        # who is refused asks all the same
+        ("no_data", Kind.NO_DATA, Severity.HIGH): judge_silence(asked, closed_min),
+        ("data_quality", Kind.DATA_QUALITY, Severity.MEDIUM): judge_refused(
+            minutes, refused, closed_min, watched.plan.refused_rate
+        ),
     }
     if watched.low_confidence is not None:
         found["low_confidence", Kind.LOW_CONFIDENCE, Severity.LOW] = judge_confidence(
@@ -124,7 +131,9 @@ def judge_fallback(minutes: Sequence[Minute], closed_min: int, threshold: float)
     for row in newest:
         if row.reason != "assigned":
             reasons[row.reason] = reasons.get(row.reason, 0) + row.n
-    return _judge_share(newest, span, sum(reasons.values()), threshold, {"reasons": reasons})
+    n_fallback = sum(reasons.values())
+    facts = {"n_fallback": n_fallback, "reasons": reasons}
+    return _judge_share(newest, span, n_fallback, threshold, facts)
 
 
 def judge_confidence(
@@ -135,8 +144,19 @@ def judge_confidence(
     newest, span = _newest(counted, closed_min)
     unsure = sum(row.n for row in newest if row.reason == "low_confidence")
     # `threshold` is the least confidence: what alerts show as expected
-    found = _judge_share(newest, span, unsure, threshold, {})
+    found = _judge_share(newest, span, unsure, threshold, {"n_fallback": unsure})
     return Finding(found.state, found.n, span, {**found.facts, "threshold": limit})
+
+
+def judge_refused(
+    minutes: Sequence[Minute], refused: Sequence[Refused], closed_min: int, threshold: float
+) -> Finding:
+    """Judge the share of rows that broke the schema among those that were sent."""
+    bad = [Minute(row.minute, _REFUSED, row.n) for row in refused]
+    newest, span = _newest([*minutes, *bad], closed_min)
+    n_refused, fields = refused_rows(row for row in refused if row.minute >= closed_min - span)
+    facts = {"n_refused": n_refused, "fields": fields}
+    return _judge_share(newest, span, n_refused, threshold, facts)
 
 
 def judge_silence(minutes: Sequence[Minute], closed_min: int) -> Finding:
@@ -184,7 +204,7 @@ def _judge_share(
     newest: Sequence[Minute], span: int, n_found: int, threshold: float, facts: dict[str, Any]
 ) -> Finding:
     n = sum(row.n for row in newest)
-    facts = {"n": n, "n_fallback": n_found, "threshold": threshold, "minutes": span, **facts}
+    facts = {"n": n, "threshold": threshold, "minutes": span, **facts}
     if n < ANSWERS_NEEDED:
         facts["reason"] = f"not enough: {n} of {ANSWERS_NEEDED}"
         return Finding(VerdictState.NOT_ENOUGH, n, span, facts)

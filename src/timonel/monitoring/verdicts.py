@@ -34,7 +34,8 @@ class Verdict:
     Parameters
     ----------
     monitor : str
-        feature_drift, prediction_drift, performance, fallback, low_confidence, no_data.
+        feature_drift, prediction_drift, performance, fallback, low_confidence, no_data,
+        data_quality.
     subject : str
         Column or metric; "" for the window as a whole.
     start_us, end_us : int

@@ -98,6 +98,8 @@ class Watch:
         The least number of outcomes that performance is judged on.
     fallback_rate : float
         The share of answers by rules or baseline that is still usual.
+    refused_rate : float
+        The share of rows that break the schema that is still usual.
     rule : {"default", "ks", "psi", "mean_shift", "confidence"}
         By what columns are judged; what each is blind to stands in
         ``timonel.stats.profiles.rules``.
@@ -116,12 +118,13 @@ class Watch:
     error_rise: float = 0.10
     min_labels: int = 200
     fallback_rate: float = 0.05
+    refused_rate: float = 0.05
     rule: str = "default"
     rules: dict[str, str] = field(default_factory=dict)
     detector: str = "adwin"
 
     def __post_init__(self) -> None:
-        shares = ("floor", "accuracy_loss", "fallback_rate")
+        shares = ("floor", "accuracy_loss", "fallback_rate", "refused_rate")
         for name, ok, expected in (
             (
                 "window",

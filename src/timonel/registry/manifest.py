@@ -72,6 +72,7 @@ class WatchPlan(msgspec.Struct, frozen=True):
     error_rise: float = 0.10
     min_labels: int = 200
     fallback_rate: float = 0.05
+    refused_rate: float = 0.05
     rule: str = "default"
     rules: dict[str, str] = {}
     detector: str = "adwin"

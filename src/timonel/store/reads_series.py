@@ -3,11 +3,14 @@
 from collections import Counter
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, Float, case, cast, func, select
 
 from timonel.store.tables import minute_windows, performance_cells, predictions, truths
-from timonel.store.tables_loop import column_windows
+from timonel.store.tables_loop import column_windows, refusal_windows
 
+OF_THE_ROW = ("invalid_row", "invalid_record", "invalid_tensor", "invalid_table")
+"""Refusals that are the data's fault; others are the caller's or the server's."""
 _NEWEST = 20_000
 MOST_UNIT_ROWS = 20_000
 _PROBED = 20
@@ -45,6 +48,14 @@ class Minute(NamedTuple):
     minute: int
     reason: str
     n: int
+
+
+class Refused(NamedTuple):
+    """Rows of one minute that broke the schema; ``fields`` counts them by field at fault."""
+
+    minute: int
+    n: int
+    fields: dict[str, int]
 
 
 class MinuteSums(NamedTuple):
@@ -232,6 +243,28 @@ def read_reasons(
         .order_by(w.minute, w.reason)
     )
     return [Minute(int(minute), reason, int(n)) for minute, reason, n in rows]
+
+
+def read_refused(
+    connection: Connection, project: str, model: str, since_minute: int, until_minute: int
+) -> list[Refused]:
+    """Read the rows that broke the schema in ``[since, until)``, epoch minutes, in their order."""
+    w = refusal_windows.c
+    rows = connection.execute(
+        select(w.minute, w.n, w.fields)
+        .where(
+            w.project == project,
+            w.model == model,
+            w.code.in_(OF_THE_ROW),
+            w.minute >= since_minute,
+            w.minute < until_minute,
+        )
+        .order_by(w.minute, w.code, w.drainer_id)
+    )
+    return [
+        Refused(int(minute), int(n), msgspec.json.decode(fields, type=dict[str, int]))
+        for minute, n, fields in rows
+    ]
 
 
 def read_unit_sizes(

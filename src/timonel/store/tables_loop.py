@@ -264,3 +264,16 @@ normal_times = Table(
     Column("marked_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("project", "model", "start_at", "end_at"),
 )
+
+refusal_windows = Table(
+    "refusal_windows",
+    metadata,
+    _project(),  # rows that were not answered, a minute; a row belongs to one drainer
+    Column("model", NAME, nullable=False),
+    Column("code", String(32), nullable=False),  # of the problem document
+    Column("minute", BigInteger, nullable=False),  # epoch minutes, UTC
+    Column("drainer_id", String(64), nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("fields", Text, nullable=False),  # JSON: rows at fault by field
+    PrimaryKeyConstraint("project", "model", "code", "minute", "drainer_id"),
+)

@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from timonel.clock import AffineClock
-from timonel.events.frames import Frame
+from timonel.events.frames import Frame, RefusalFrame
 from timonel.events.spool import SpoolWriter
 from timonel.monitoring.checks import Checks
 from timonel.project.model import Watch
@@ -169,6 +169,24 @@ class City:
         self._write(frames)
         return asked
 
+    def refuse(self, n: int, fields: Sequence[str], code: str = "invalid_row") -> None:
+        """Refuse n rows within the present hour, each for all these fields."""
+        at = self.bench.clock.now_us()
+        step = HOUR_S * 1_000_000 // max(n, 1)
+        self._write(
+            [
+                RefusalFrame(
+                    id=self.events.id(),
+                    at=at + i * step,
+                    model=self.model,
+                    code=code,
+                    fields=list(fields),
+                    rows=[1] * len(fields),
+                )
+                for i in range(n)
+            ]
+        )
+
     def tell(self, asked: Sequence[Asked], accuracy: float) -> None:
         """Send the truths of some answers now; so many of them agree."""
         now = self.bench.clock.now_us()
@@ -224,6 +242,7 @@ def watch_plan_of(watch: Watch) -> WatchPlan:
         error_rise=watch.error_rise,
         min_labels=watch.min_labels,
         fallback_rate=watch.fallback_rate,
+        refused_rate=watch.refused_rate,
         rule=watch.rule,
         rules=dict(watch.rules),
         detector=watch.detector,

@@ -176,6 +176,7 @@ def watch_plan(model: Model) -> WatchPlan:
         error_rise=watch.error_rise,
         min_labels=watch.min_labels,
         fallback_rate=watch.fallback_rate,
+        refused_rate=watch.refused_rate,
         rule=watch.rule,
         rules=dict(watch.rules),
         detector=watch.detector,

@@ -4,6 +4,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,15 +20,43 @@ from timonel.store.errors import StoreUnavailable
 from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan, uuid_of
 
 
+def refusal(events: Events, at: int = START_US, **changes: Any) -> RefusalFrame:
+    values: dict[str, Any] = {"model": "churn", "code": "invalid_row", "fields": ["age"]}
+    return RefusalFrame(id=events.id(), at=at, **(values | changes))
+
+
+def test_refused_rows_are_counted_once_by_minute_reason_and_field(bench: Bench) -> None:
+    events = Events()
+    bench.write(
+        refusal(events),  # as an older release wrote it: rows are not counted
+        refusal(events, fields=["age", "@unknown"], n=3, rows=[2, 1]),
+        refusal(events, START_US + 60_000_000, code="overloaded", fields=[]),
+    )
+    drainer = bench.drainer()
+    drainer.drain_once()
+    first = START_US // 60_000_000
+    columns = ("model", "code", "minute", "n", "fields")
+    late = ("churn", "overloaded", first + 1, 1, "{}")
+    assert bench.rows("refusal_windows", *columns) == [
+        ("churn", "invalid_row", first, 4, '{"@unknown":1,"age":3}'),
+        late,
+    ]
+    bench.write(refusal(events, code="x" * 33), refusal(events, rows=[1]))
+    report = drainer.drain_once()
+    assert (report.n_refusals, report.n_dead) == (1, 1)
+    bench.drainer().drain_once()  # another one finds nothing left to count
+    assert bench.rows("refusal_windows", *columns) == [
+        ("churn", "invalid_row", first, 5, '{"@unknown":1,"age":4}'),
+        late,
+    ]
+
+
 def test_predictions_become_rows_windows_and_nothing_is_left(bench: Bench) -> None:
     events = Events()
     frames = [
         events.prediction(at=START_US + n * 10_000_000, latency_us=100 + n) for n in range(2500)
     ]
-    refusal = RefusalFrame(
-        id=events.id(), at=START_US, model="churn", code="invalid_row", fields=["age"]
-    )
-    bench.write(*frames, refusal, segment_bytes=50_000)
+    bench.write(*frames, refusal(events), segment_bytes=50_000)
     report = bench.drainer().drain_once()
     assert report == DrainReport(n_frames=2501, n_inserted=2500, n_refusals=1)
     rows = bench.rows("predictions", "prediction_id", "at", "features", "score", "probabilities")

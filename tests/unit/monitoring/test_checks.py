@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select, update
 
+from timonel.alerts.alert import News, State
+from timonel.alerts.lifecycle import Step, hear, rule_of
 from timonel.monitoring import checks as checks_module
 from timonel.monitoring.history import Monitor, drift_windows, recent_verdicts
 from timonel.monitoring.watched import Watched
@@ -290,6 +292,52 @@ def test_rules_that_answer_too_often_and_silence(quick_city: Make) -> None:
     assert found(silent, Kind.NO_DATA, Condition.HOLDS) == [""]
     one.ask(400)
     assert found(one.end_hour(), Kind.NO_DATA, Condition.CLEAR) == [""]
+
+
+def test_refused_rows_raise_an_alert_by_field_and_it_ends(city: Make) -> None:
+    one = city(seed=17)
+    for _ in range(2):
+        one.ask(400)
+        one.refuse(8, ["plan"])
+        one.refuse(300, [], code="overloaded")  # not the data's fault
+        assert found(one.end_hour(), Kind.DATA_QUALITY, Condition.HOLDS) == []
+    raised = []
+    for _ in range(2):
+        one.ask(400)
+        one.refuse(100, ["plan", "age"])
+        raised += [s for s in one.end_hour() if s.kind is Kind.DATA_QUALITY]
+    assert [s.condition for s in raised] == [Condition.HOLDS] * 2
+    facts = raised[-1].facts
+    assert facts["rate"] == pytest.approx(0.2, abs=0.02)
+    assert facts["fields"] == {"age": facts["n_refused"], "plan": facts["n_refused"]}
+    steps: list[Step] = [Step(None)]
+    for signal in raised:
+        steps.append(hear(steps[-1].alert, signal, rule_of(signal)))
+    assert [step.news for step in steps] == [None, None, News.FIRING]
+    for _ in range(2):
+        one.ask(400)
+        (calm,) = [s for s in one.end_hour() if s.kind is Kind.DATA_QUALITY]
+        steps.append(hear(steps[-1].alert, calm, rule_of(calm)))
+    assert [step.alert and step.alert.state for step in steps[-2:]] == [
+        State.FIRING,
+        State.RESOLVED,
+    ]
+    (verdict, *_) = recent_verdicts(
+        one.engine, PROJECT, "churn", monitor=Monitor.DATA_QUALITY, limit=1
+    )
+    assert (str(verdict.state), verdict.facts["n_refused"]) == ("ok", 0)
+
+
+def test_callers_whose_every_row_is_refused_are_not_called_silent(quick_city: Make) -> None:
+    one = quick_city(seed=18)
+    for _ in range(3):
+        one.ask(400)
+        one.end_hour()
+    for _ in range(2):
+        one.refuse(400, ["age"])
+        signals = one.end_hour()
+        assert found(signals, Kind.NO_DATA, Condition.HOLDS) == []
+        assert found(signals, Kind.DATA_QUALITY, Condition.HOLDS) == [""]
 
 
 @pytest.mark.parametrize("broken", ["check_drift", "check_performance", "check_quality"])

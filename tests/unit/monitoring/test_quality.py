@@ -2,9 +2,14 @@
 
 import pytest
 
-from timonel.monitoring.quality_check import judge_confidence, judge_fallback, judge_silence
+from timonel.monitoring.quality_check import (
+    judge_confidence,
+    judge_fallback,
+    judge_refused,
+    judge_silence,
+)
 from timonel.monitoring.verdicts import VerdictState
-from timonel.store.reads_series import Minute
+from timonel.store.reads_series import Minute, Refused
 
 
 def minutes(first: int, last: int, n: int, reason: str = "assigned") -> list[Minute]:
@@ -50,6 +55,26 @@ def test_low_confidence_says_what_was_asked_for() -> None:
     found = judge_confidence(rows, 60, 0.05, 0.7)
     assert found.state is VerdictState.ALERT
     assert found.facts["threshold"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("n_refused", "state"), [(0, "ok"), (3, "ok"), (5, "warning"), (20, "alert")]
+)
+def test_refused_rows_alert_when_chance_does_not_explain_them(n_refused: int, state: str) -> None:
+    bad = [Refused(minute, n_refused, {"age": n_refused}) for minute in range(100) if n_refused]
+    found = judge_refused(minutes(0, 100, 100 - n_refused), bad, 100, 0.05)
+    assert found.state == state
+    assert found.facts["n"] == 500
+    assert found.facts["rate"] == n_refused / 100
+    assert found.facts["fields"] == ({"age": 5 * n_refused} if n_refused else {})
+
+
+def test_a_caller_whose_every_row_is_refused_is_judged_and_few_rows_are_not() -> None:
+    bad = [Refused(minute, 60, {}) for minute in range(60)]
+    found = judge_refused([], bad, 60, 0.05)
+    assert (found.state, found.facts["rate"]) == (VerdictState.ALERT, 1.0)
+    few = judge_refused(minutes(0, 40, 1), [Refused(39, 9, {"age": 9})], 40, 0.05)
+    assert few.state is VerdictState.NOT_ENOUGH
 
 
 def test_silence_is_measured_by_the_nights_before() -> None:

@@ -131,12 +131,15 @@ PHRASES: dict[Kind, Phrases] = {
         ),
         seen=(
             "{rate:%} of {n} rows break a rule of {column}: {reason}.",
-            "{rate:%} of {n} rows break a rule of the schema.",
+            "{n_refused} of {n} rows were refused ({rate:%}), by field: {fields}.",
+            "{n_refused} of {n} rows were refused ({rate:%}).",
             "{reason}.",
             "Rows break the rules of the schema.",
         ),
         expected=("At most {threshold:%}.", "Rows that keep to the declared schema."),
         steps=(
+            "See what is wrong with them: the errors of the refused requests name field, value and "
+            "what was expected; `timonel drift {model}` counts them by field.",
             "Ask whoever delivers {column} what changed.",
             "If the new values are right, correct the schema in model.py and train again.",
         ),

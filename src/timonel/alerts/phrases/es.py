@@ -138,12 +138,15 @@ PHRASES: dict[Kind, Phrases] = {
         ),
         seen=(
             "{rate:%} de {n} filas no cumplen una regla de {column}: {reason}.",
-            "{rate:%} de {n} filas no cumplen una regla del esquema.",
+            "Se rechazaron {n_refused} de {n} filas ({rate:%}), por campo: {fields}.",
+            "Se rechazaron {n_refused} de {n} filas ({rate:%}).",
             "{reason}.",
             "Hay filas que no cumplen las reglas del esquema.",
         ),
         expected=("A lo más {threshold:%}.", "Filas que respetan el esquema declarado."),
         steps=(
+            "Vea qué tienen de malo: los errores de las peticiones rechazadas nombran el campo, el "
+            "valor y lo esperado; `timonel drift {model}` las cuenta por campo.",
             "Pregunte a quien entrega {column} qué cambió.",
             "Si los valores nuevos son correctos, corrija el esquema en model.py y reentrene.",
         ),

@@ -86,6 +86,7 @@ def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: 
         say("drift_quiet", n=len(window.columns))
     _print_explained(whole.facts.get("explained") or [])
     _print_quality(whole.facts.get("quality"))
+    _print_refused(whole.facts.get("refused"))
     out()
 
 
@@ -110,6 +111,14 @@ def _print_quality(quality: dict[str, Any] | None) -> None:
         share, usual = (100 * quality[name] for name in ("sound", "sound_reference"))
         level = text(f"quality_{quality['level']}")
         say("drift_quality", level=level, share=_number(share, ".3g"), usual=_number(usual, ".3g"))
+
+
+def _print_refused(refused: dict[str, Any] | None) -> None:
+    if refused is not None and refused["n"]:
+        share = _number(100 * refused["share"], ".3g")
+        by = [f"{name} {n}" for name, n in list(refused["fields"].items())[:_MOST_RANKED]]
+        key = "drift_refused_by" if by else "drift_refused"
+        say(key, n=refused["n"], share=share, fields=", ".join(by))
 
 
 def _row(column: "Verdict") -> list[Any]:

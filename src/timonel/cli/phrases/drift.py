@@ -29,6 +29,14 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  Input values: {level}, {share} % sound ({usual} % in the reference)",
         "es": "  Valores de entrada: {level}, {share} % sanos ({usual} % en la referencia)",
     },
+    "drift_refused": {
+        "en": "  Refused rows: {n} ({share} %)",
+        "es": "  Filas rechazadas: {n} ({share} %)",
+    },
+    "drift_refused_by": {
+        "en": "  Refused rows: {n} ({share} %), by field: {fields}",
+        "es": "  Filas rechazadas: {n} ({share} %), por campo: {fields}",
+    },
     "quality_EXCELLENT": {"en": "excellent", "es": "excelentes"},
     "quality_GOOD": {"en": "good", "es": "buenos"},
     "quality_ACCEPTABLE": {"en": "acceptable", "es": "aceptables"},

@@ -1,10 +1,12 @@
 """How sound the values of a window are, from its counts: missing, never seen, far outside.
 
 Values are counted column by column, so how many *rows* are sound is not known. What the schema
-refuses never gets here. The figures of the reference stand beside those of the window: a column
-that is often empty by nature lowers both.
+refuses is not among them: how many rows that were stands by itself. The figures of the reference
+stand beside those of the window: a column that is often empty by nature lowers both.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +16,7 @@ from timonel.stats.profiles.cells import Ends, NumberCells, ValueCells, WordCell
 from timonel.stats.profiles.profile import ColumnProfile, Profile
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.stats.profiles.units import Curve
+from timonel.store.reads_series import Refused
 
 FENCE_IQR = 1.5
 """Values so many interquartile ranges beyond the quartiles are outliers: Tukey, 1977."""
@@ -81,6 +84,21 @@ def batch_quality(reference: Profile, current: Profile) -> dict[str, Any] | None
         "n_values": int(total),
         "columns": columns,
     }
+
+
+def refused_rows(refused: Iterable[Refused]) -> tuple[int, dict[str, int]]:
+    """Add up the rows that broke the schema: in all, and by field at fault, the worst first.
+
+    Examples
+    --------
+    >>> refused_rows([Refused(0, 2, {"age": 2, "plan": 1}), Refused(1, 3, {"plan": 3})])
+    (5, {'plan': 4, 'age': 2})
+    """
+    n, fields = 0, Counter[str]()
+    for minute in refused:
+        n += minute.n
+        fields.update(minute.fields)
+    return n, dict(sorted(fields.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _shares(there: ColumnProfile, now: ColumnProfile) -> dict[str, float | None]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from timonel.errors import TimonelError, TooLarge, Unavailable
-from timonel.events.frames import Frame, PredictionFrame, RefusalFrame
+from timonel.events.frames import UNKNOWN_FIELDS, Frame, PredictionFrame, RefusalFrame
 from timonel.events.spool import SpoolWriter
 from timonel.serving.metrics import Family, MetricsSlot
 from timonel.wire.ids import IdSource
@@ -86,14 +86,15 @@ class Journal:
     def refusal(self, model: str, at: int, error: TimonelError) -> None:
         """Note a request for a known model that was not answered."""
         self.slot.count(Family.REFUSALS, model, error.code)
-        listed = error.context.get("errors")
-        fields = [str(one["field"]) for one in listed[:50]] if isinstance(listed, list) else []
+        n, by_field = _at_fault(error.context.get("errors"))
         frame = RefusalFrame(
             id=self.ids.next(),
             at=at,
             model=model,
             code=error.code,
-            fields=list(dict.fromkeys(fields)),
+            fields=list(by_field),
+            n=n,
+            rows=list(by_field.values()),
         )
         try:
             self._append(frame)
@@ -112,3 +113,14 @@ class Journal:
         if not self._troubled:
             _log.error("%s", error)
         self._troubled = True
+
+
+def _at_fault(errors: object) -> tuple[int, dict[str, int]]:
+    """Count the rows at fault, in all and by field."""
+    if not isinstance(errors, list) or not errors:
+        return 1, {}
+    rows: dict[str, set[int]] = {}
+    for one in errors:
+        known = one["code"] != "unknown_field"
+        rows.setdefault(str(one["field"]) if known else UNKNOWN_FIELDS, set()).add(one["row"])
+    return len(set().union(*rows.values())), {name: len(found) for name, found in rows.items()}
