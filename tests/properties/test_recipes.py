@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import skops.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
@@ -25,8 +27,8 @@ from timonel.registry.manifest import ServingManifest
 from timonel.runtime.compile import compile_estimator, estimator_outputs
 from timonel.runtime.explain.explain import Explainer
 from timonel.runtime.featuriser import Featuriser
-from timonel.runtime.linear import sigmoid
-from timonel.runtime.native import NativePredictor
+from timonel.runtime.linear import ClusterForm, sigmoid
+from timonel.runtime.native import SKOPS_ARTIFACT, NativePredictor, dump
 from timonel.runtime.parity import Rows
 from timonel.runtime.predictors import Predictor, load_predictor
 from timonel.schema.errors import InvalidDeclaration
@@ -53,6 +55,7 @@ KINDS = ("binary", "multiclass", "regression")
 RECIPES: dict[str, tuple[Recipe, tuple[str, ...], str]] = {
     "logistic": (recipes.logistic(), KINDS[:2], "linear"),
     "ridge": (recipes.ridge(), KINDS[2:], "linear"),
+    "k-means": (recipes.kmeans(n_clusters=5), KINDS, "clusters"),
     "random forest": (recipes.random_forest(**SMALL), KINDS, "trees"),
     "boosting": (recipes.gradient_boosting(**SMALL), KINDS, "trees"),
     "histogram": (recipes.hist_gradient_boosting(max_iter=12), KINDS, "trees"),
@@ -83,6 +86,7 @@ RECIPES: dict[str, tuple[Recipe, tuple[str, ...], str]] = {
         "native",
     ),
     "text": (recipes.logistic(), KINDS[:2], "linear"),
+    "text, k-means": (recipes.kmeans(n_clusters=4), KINDS[:2], "clusters"),
 }
 CASES = [(name, kind) for name, (_, kinds, _) in RECIPES.items() for kind in kinds]
 
@@ -144,8 +148,8 @@ class Served:
 def served(name: str, kind: str) -> Served:
     """What training makes of a recipe, loaded as a server loads it."""
     recipe = RECIPES[name][0]
-    features = (Number("tenure"), Text("story")) if name == "text" else TABULAR
-    rows, targets = table(text=name == "text")
+    features = (Number("tenure"), Text("story")) if "text" in name else TABULAR
+    rows, targets = table(text="text" in name)
     model = Model(
         name="m", task=kind, target="t", schema=Schema(*features), source=list, recipe=recipe
     )
@@ -255,7 +259,7 @@ def test_a_recipe_answers_as_its_estimator(name: str, kind: str) -> None:
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-    @given(rows_of(case, text=name == "text"))
+    @given(rows_of(case, text="text" in name))
     def any_rows(rows: list[list[Any]]) -> None:
         truth, said = case.truth(rows), case.said(rows)
         spread = 1e5 if kind == "regression" else 1.0
@@ -271,9 +275,44 @@ def test_a_recipe_answers_as_its_estimator(name: str, kind: str) -> None:
     any_rows()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_clusters_have_their_borders_where_scikit_learn_has_them(kind: str) -> None:
+    case = served("k-means", kind)
+    centers = case.estimator.clusters.cluster_centers_
+    form = ClusterForm(centers, case.estimator.values)
+    beside = np.array(
+        [
+            (one + other) / 2 + step * (other - one)
+            for one, other in combinations(centers, 2)
+            for step in (-1e-7, 1e-7)
+        ]
+    )
+    found = form.outputs(beside)
+    truth = estimator_outputs(case.estimator, beside, classifier=kind != "regression")
+    assert np.array_equal(found, truth)
+    assert len(np.unique(found, axis=0)) > 1
+    beyond = ClusterForm(1e10 * centers, case.estimator.values)
+    assert np.isnan(beyond.row(case.featuriser, [1.0, 1e300, None, None])).all()
+
+
+def test_a_row_exactly_between_two_clusters_is_the_firsts_as_in_scikit_learn() -> None:
+    model = Model(name="m", task="binary", target="t", schema=Schema(*TABULAR), source=list)
+    estimator = build(recipes.kmeans(n_clusters=2), model, 0)
+    estimator.fit(np.array([[-1.0], [1.0]] * 5), np.array([0, 1] * 5))
+    form = ClusterForm(estimator.clusters.cluster_centers_, estimator.values)
+    rows = np.array([[0.0], [-1e-300], [1e-12], [-1e-12]])
+    assert np.array_equal(form.outputs(rows), estimator.predict_proba(rows))
+    assert (form.outputs(rows) > 0).all()  # no class is impossible
+    data = dump(estimator, model="m", allow_pickle=False)[SKOPS_ARTIFACT]
+    again = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+    assert np.array_equal(again.predict_proba(rows), estimator.predict_proba(rows))
+
+
 def test_what_a_recipe_cannot_be_made_of_is_refused() -> None:
     with pytest.raises(InvalidDeclaration, match=r"recipes\.xgboost"):
         recipes.calibrated(recipes.automatic())
+    with pytest.raises(InvalidDeclaration, match="kmeans"):
+        recipes.calibrated(recipes.kmeans())
     model = Model(name="m", task="regression", target="t", schema=Schema(*TABULAR), source=list)
     with pytest.raises(RecipeFailed, match="no probabilities"):
         build(recipes.calibrated(recipes.xgboost()), model, 0)

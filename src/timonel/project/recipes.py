@@ -52,6 +52,22 @@ def ridge(**parameters: Any) -> Recipe:
     return Recipe(name="ridge", parameters=parameters, encoding="scaled")
 
 
+def kmeans(*, n_clusters: int = 8, **parameters: Any) -> Recipe:
+    """Clusters of the inputs (k-means); each answers what the training rows in it were.
+
+    The clusters are found without looking at the target; the answer is the share of each class
+    among a cluster's rows, or their mean, and is measured as that of any other recipe.
+
+    Parameters
+    ----------
+    n_clusters : int
+        At most as many as there are training rows.
+    """
+    return Recipe(
+        name="kmeans", parameters={"n_clusters": n_clusters, **parameters}, encoding="scaled"
+    )
+
+
 def random_forest(**parameters: Any) -> Recipe:
     """Random forest (scikit-learn)."""
     return Recipe(name="random_forest", parameters=parameters)
@@ -111,7 +127,7 @@ def calibrated(
         Isotonic steps are too steep for compiled scores: such a model stays native.
     folds : int
     """
-    if of.build is not None or of.name in {"automatic", "calibrated"}:
+    if of.build is not None or of.name in {"automatic", "calibrated", "kmeans"}:
         raise InvalidDeclaration(
             object="recipes.calibrated(of)",
             found=of.name,

@@ -89,9 +89,9 @@ class SelfTest(msgspec.Struct, frozen=True):
 class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one version (or one declaration) that serving reads.
 
-    ``predictor`` is "linear" (closed form, all of it in ``plan``), "onnx", "native", "http" (a
-    service; ``plan["http"]`` says where) or "none"; ``plan`` is the featuriser plan
-    (``timonel.runtime.featuriser``) or None.
+    ``predictor`` is "linear" or "clusters" (closed forms, all of it in ``plan``), "onnx",
+    "native", "http" (a service; ``plan["http"]`` says where) or "none"; ``plan`` is the
+    featuriser plan (``timonel.runtime.featuriser``) or None.
     """
 
     format: int = FORMAT

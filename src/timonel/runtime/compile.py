@@ -1,9 +1,9 @@
 """From a fitted estimator to a form that serves without its library.
 
-The ways, in order: a linear closed form; trees read by us into ONNX (also several of them, mixed
-by a vote, by sigmoid calibration or by a linear model on top); the public converter on whatever
-else; native. A way counts only if it passes the parity gate (`timonel.runtime.parity`); what was
-refused, and why, is kept with the version.
+The ways, in order: a closed form (linear, or clusters); trees read by us into ONNX (also several of
+them, mixed by a vote, by sigmoid calibration or by a linear model on top); the public converter on
+whatever else; native. A way counts only if it passes the parity gate
+(`timonel.runtime.parity`); what was refused, and why, is kept with the version.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from timonel.runtime.explain.stored import ARTIFACT as EXPLANATION
 from timonel.runtime.explain.stored import Stored, of_linear, of_rows, of_trees
 from timonel.runtime.featuriser import Featuriser, FloatMatrix, Value
 from timonel.runtime.graphs import OnnxScores
-from timonel.runtime.linear import LinearForm
+from timonel.runtime.linear import ClusterForm, LinearForm
 from timonel.runtime.parity import Rows, Verdict, judge
 from timonel.runtime.predictors import Scores
 from timonel.runtime.trees import OPSET, OPSET_ML, Ensemble, graph, linear_graph
@@ -30,6 +30,7 @@ _LOGISTIC = frozenset({"LogisticRegression", "LogisticRegressionCV"})
 _LEAST_SQUARES = frozenset(
     {"Ridge", "RidgeCV", "LinearRegression", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV"}
 )
+_CLUSTERS = "timonel.training.estimators.ClusterMeans"
 _MIXED = frozenset({"VotingClassifier", "VotingRegressor", "CalibratedClassifierCV"})
 _STACKS = frozenset({"StackingClassifier", "StackingRegressor"})
 _MAX_GRAPH_BYTES = 256 << 20
@@ -41,7 +42,7 @@ class Compiled:
 
     Parameters
     ----------
-    kind : {"linear", "onnx", "native"}
+    kind : {"linear", "clusters", "onnx", "native"}
     plan : dict
         The featuriser plan, with the form's own entries.
     artifacts : dict of str to bytes
@@ -172,6 +173,9 @@ def _batch_way(
 def _ways(
     estimator: Any, plan: dict[str, Any], featuriser: Featuriser, rows: Rows, *, classifier: bool
 ) -> Iterator[tuple[str, Callable[[], _Candidate]]]:
+    if full_name(estimator) == _CLUSTERS:
+        yield "clusters", lambda: _clusters(estimator, plan)
+        return
     yield "linear", lambda: _linear(estimator, plan, rows)
     if any(step["kind"] == "tfidf" for step in plan["steps"]) and featuriser.n_columns > 5000:
         return  # a dense row of that width is slower than the native estimator
@@ -202,6 +206,13 @@ def _linear_form(estimator: Any) -> dict[str, Any]:
     if name in _LOGISTIC:
         link = "sigmoid" if len(coef) == 1 else "softmax"
     return {"coef": coef.tolist(), "intercept": intercept.tolist(), "link": link}
+
+
+def _clusters(estimator: Any, plan: dict[str, Any]) -> _Candidate:
+    centers = np.asarray(estimator.clusters.cluster_centers_, dtype=np.float64)
+    form = {"centers": centers.tolist(), "values": estimator.values.tolist()}
+    full = {**plan, "precision": "float64", "clusters": form}
+    return _Candidate("clusters", "clusters", full, {}, ClusterForm.from_plan(form))
 
 
 def _trees(estimator: Any, plan: dict[str, Any], n_columns: int) -> _Candidate:

@@ -1,10 +1,10 @@
-"""Linear models in closed form, float64: logistic (two or more classes) and least squares.
+"""Closed forms in float64: logistic (two or more classes), least squares, and k-means.
 
 One row and many rows add the same numbers in the same order, so they agree to the last bit.
 """
 
 from collections.abc import Sequence
-from math import exp, inf
+from math import exp, inf, isfinite, nan
 from typing import Any, Literal
 
 import numpy as np
@@ -103,3 +103,48 @@ class LinearForm:
             for output, coefficient in enumerate(self._by_column[column]):
                 margins[output] += coefficient * weight
         return apply_link(self._link, margins)
+
+
+class ClusterForm:
+    """The nearest of some centres, and what is answered there.
+
+    The nearest centre ``c`` of ``x`` is that of the greatest ``2 c . x - |c|^2``, as the ``|x|^2``
+    of the distance is the same for all of them; of equal ones it is the first.
+
+    Parameters
+    ----------
+    centers : sequence, shape (n_clusters, n_columns)
+    values : sequence, shape (n_clusters, n_outputs)
+    """
+
+    __slots__ = ("_nearness", "_values")
+
+    def __init__(
+        self, centers: Sequence[Sequence[float]], values: Sequence[Sequence[float]]
+    ) -> None:
+        points = np.array(centers, dtype=np.float64)
+        lengths = -np.sum(points * points, axis=1)
+        self._nearness = LinearForm((2.0 * points).tolist(), lengths.tolist(), "identity")
+        self._values = [[float(value) for value in outputs] for outputs in values]
+
+    @classmethod
+    def from_plan(cls, form: dict[str, Any]) -> "ClusterForm":
+        """Read the ``clusters`` entry of a plan."""
+        return cls(form["centers"], form["values"])
+
+    def row(self, featuriser: Featuriser, values: Sequence[Value]) -> list[float]:
+        """Give the outputs of one row."""
+        return self._answer(self._nearness.row(featuriser, values))
+
+    def rows(self, featuriser: Featuriser, table: Sequence[Sequence[Value]]) -> list[list[float]]:
+        """Give the outputs of many rows."""
+        return [self._answer(nearness) for nearness in self._nearness.rows(featuriser, table)]
+
+    def outputs(self, matrix: FloatMatrix) -> FloatMatrix:
+        """Give the outputs of rows that are featurised already, shape (n_rows, n_outputs)."""
+        return np.array([self._answer(near) for near in self._nearness.outputs(matrix).tolist()])
+
+    def _answer(self, nearness: list[float]) -> list[float]:
+        if not isfinite(sum(nearness)):  # an input beyond all bounds is near nothing
+            return [nan] * len(self._values[0])
+        return list(self._values[nearness.index(max(nearness))])

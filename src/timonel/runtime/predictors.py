@@ -1,8 +1,8 @@
 """Compiled models in service: from validated values to an `Answer`, without training libraries.
 
-``linear`` is a closed form in float64, ``onnx`` one or several estimator-only graphs in float32;
-onnxruntime is imported only where a graph is loaded. A row alone and the same row among many
-give the same answer.
+``linear`` and ``clusters`` are closed forms in float64, ``onnx`` one or several estimator-only
+graphs in float32; onnxruntime is imported only where a graph is loaded. A row alone and the same
+row among many give the same answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from timonel.runtime.errors import (
     UnreadablePlan,
 )
 from timonel.runtime.featuriser import Featuriser, Value
-from timonel.runtime.linear import LinearForm
+from timonel.runtime.linear import ClusterForm, LinearForm
 from timonel.runtime.outputs import AnswerMaker
 from timonel.wire.answer import Answer
 
@@ -124,7 +124,7 @@ def load_predictor(manifest: ServingManifest, artifact: ArtifactGetter) -> Predi
     Parameters
     ----------
     manifest : ServingManifest
-        Of kind ``linear`` or ``onnx``.
+        Of kind ``linear``, ``clusters`` or ``onnx``.
     artifact : callable
         From sha256 (hex) to bytes, as ``ArtifactStore.get``.
 
@@ -140,6 +140,8 @@ def load_predictor(manifest: ServingManifest, artifact: ArtifactGetter) -> Predi
     plan = read_plan(manifest, artifact)
     if manifest.predictor == "linear":
         return compiled_predictor(manifest, plan, LinearForm.from_plan(plan["linear"]))
+    if manifest.predictor == "clusters":
+        return compiled_predictor(manifest, plan, ClusterForm.from_plan(plan["clusters"]))
     if manifest.predictor == "onnx":
         from timonel.runtime.graphs import FedGraph, OnnxScores
 
@@ -153,7 +155,7 @@ def load_predictor(manifest: ServingManifest, artifact: ArtifactGetter) -> Predi
         object="manifest",
         model=manifest.model,
         found=f"predictor {manifest.predictor!r}",
-        expected="linear, onnx or native",
+        expected="linear, clusters, onnx or native",
     )
 
 

@@ -7,7 +7,9 @@ recipe go over them.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
 
 from timonel.errors import closest
 from timonel.project.model import Model, Task
@@ -76,6 +78,52 @@ def _ridge(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
         message = "it is for numbers; classes are served by recipes.logistic()"
         raise ValueError(message)
     return Ridge(**{"alpha": 1.0, "random_state": seed, **parameters})
+
+
+def _kmeans(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
+    from sklearn.cluster import KMeans
+
+    fixed = {"n_init": 10, "random_state": seed}
+    return ClusterMeans(KMeans(**{**fixed, **parameters}), of_classes=_of_classes(model))
+
+
+class ClusterMeans:
+    """What the training rows of each cluster were: shares of the classes, or the mean.
+
+    One row of the overall shares is added to each cluster, so that no class is impossible there.
+
+    Parameters
+    ----------
+    clusters : sklearn.cluster.KMeans
+        Unfitted.
+    of_classes : bool
+        The target is the index of a class, counted from 0.
+    """
+
+    def __init__(self, clusters: Any, *, of_classes: bool) -> None:
+        self.clusters = clusters
+        self.of_classes = of_classes
+        self.values = np.zeros((0, 1))
+
+    def fit(self, matrix: Any, y: Any) -> Self:
+        """Find the clusters, then look at the target; ``values`` has shape (n_clusters, n)."""
+        at = self.clusters.fit(matrix).labels_
+        truth = np.eye(int(y.max()) + 1)[y] if self.of_classes else y.reshape(-1, 1)
+        overall = truth.mean(axis=0)
+        n, prior = len(self.clusters.cluster_centers_), int(self.of_classes)
+        inside = [truth[at == cluster] for cluster in range(n)]
+        self.values = np.array(
+            [(rows.sum(axis=0) + prior * overall) / (len(rows) + prior) for rows in inside]
+        )
+        return self
+
+    def predict_proba(self, matrix: Any) -> Any:
+        """Give the shares of the classes, shape (n_rows, n_classes)."""
+        return self.values[self.clusters.predict(matrix)]
+
+    def predict(self, matrix: Any) -> Any:
+        """Give the means, shape (n_rows,)."""
+        return self.values[self.clusters.predict(matrix), 0]
 
 
 def _random_forest(model: Model, seed: int, parameters: dict[str, Any]) -> Any:
@@ -205,6 +253,7 @@ def _of_classes(model: Model) -> bool:
 _BUILDERS: dict[str, Build] = {
     "logistic": _logistic,
     "ridge": _ridge,
+    "kmeans": _kmeans,
     "random_forest": _random_forest,
     "gradient_boosting": _gradient_boosting,
     "xgboost": _xgboost,

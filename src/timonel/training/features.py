@@ -18,7 +18,7 @@ from timonel.schema.features import Category, Feature, Flag, Number, Text
 from timonel.schema.schema import Schema
 
 WIDEST_LINEAR, WIDEST_TREES = 20_000, 300
-LINEAR = frozenset({"logistic", "ridge"})
+LINEAR = frozenset({"logistic", "ridge", "kmeans"})  # k-means decides by linear functions
 _WIDEST_DENSE = 2_000
 Rows = Sequence[Sequence[Value]]
 

@@ -335,7 +335,7 @@ def test_unreadable_manifests_are_refused(served: tuple[ServingManifest, Any]) -
     replace = msgspec.structs.replace
     with pytest.raises(NotInThisProcess):
         load_predictor(replace(manifest, predictor="native"), artifact)
-    with pytest.raises(UnreadablePlan, match="linear, onnx or native"):
+    with pytest.raises(UnreadablePlan, match="linear, clusters, onnx or native"):
         load_predictor(replace(manifest, predictor="magic"), artifact)
     with pytest.raises(UnreadablePlan, match="format 99"):
         load_predictor(replace(manifest, plan={**(manifest.plan or {}), "format": 99}), artifact)

@@ -144,6 +144,18 @@ def test_a_declared_range_of_the_target_leaves_rows_out_and_is_told_of() -> None
     assert free.version_hash != bounded.version_hash
 
 
+def test_clusters_are_trained_measured_and_served_in_closed_form() -> None:
+    trained = run(model(recipe=recipes.kmeans(n_clusters=12)))
+    assert trained.manifest.predictor == "clusters"
+    assert set(trained.manifest.artifacts) == {"explain.msgpack"}
+    assert trained.report.main.value is not None
+    assert trained.report.main.value > (trained.report.baseline or 0)
+    predictor = load_predictor(trained.manifest, blobs(trained))
+    self_test(trained.manifest, predictor)
+    with pytest.raises(RecipeFailed, match="n_clusters"):
+        run(model(recipe=recipes.kmeans(n_clusters=10_000)))
+
+
 def test_the_same_data_and_seed_give_the_same_bytes() -> None:
     first, second, other = run(model()), run(model()), run(model(), seed=7)
     assert first.manifest.encode() == second.manifest.encode()
