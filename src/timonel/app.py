@@ -42,6 +42,7 @@ from timonel.wire.ids import parse_uuid
 
 if TYPE_CHECKING:
     # scipy and the trainers take a second: parts that need them are imported when they are made
+    from timonel.experiments.planning.service import Planning
     from timonel.experiments.service import Experiments
     from timonel.monitoring.checks import Checks
     from timonel.monitoring.drift.simulation import DriftSimulation
@@ -105,6 +106,13 @@ class App(Host):
 
         hear = self.alerts.hear
         return Experiments(self.engine, self.name, self.clock, self.registry, hear)
+
+    @cached_property
+    def planning(self) -> "Planning":
+        """Sizes and durations of experiments to come, by the log."""
+        from timonel.experiments.planning.service import Planning
+
+        return Planning(self.engine, self.name, self.clock, self.registry)
 
     @cached_property
     def outside_units(self) -> OutsideUnits:

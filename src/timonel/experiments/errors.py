@@ -43,6 +43,23 @@ class InvalidDesign(InvalidInput):
     }
 
 
+class InvalidPlan(InvalidInput):
+    """A number for a plan that no experiment can have."""
+
+    code = "invalid_plan"
+    texts = {
+        "en": Text(
+            "Cannot plan an experiment on {model}: {field} is {found}, expected {expected}.",
+            "Correct {field}; `timonel experiment plan --help` explains it.",
+        ),
+        "es": Text(
+            "No se puede planear un experimento de {model}: {field} es {found}, se esperaba "
+            "{expected}.",
+            "Corrija {field}; `timonel experiment plan --help` lo explica.",
+        ),
+    }
+
+
 class ExperimentExists(Conflict):
     """A second experiment of one name."""
 

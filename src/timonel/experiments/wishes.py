@@ -88,7 +88,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
             "el nombre de lo que se registra de las unidades: revenue",
         )
         raise InvalidDesign(experiment=wish.name[:64], field="metric", found="-", expected=expected)
-    metric = wish.metric or _GOALS.get(task, "correct")
+    metric = wish.metric or usual_goal(task)
     lower = metric in _LESS_IS_BETTER if wish.lower_is_better is None else wish.lower_is_better
     by_half = wish.share == 0.5 and mode is Mode.SPLIT
     strategy = Strategy.RANDOM_50_50 if by_half else Strategy.WEIGHT_BASED
@@ -121,6 +121,11 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         steps=tuple(Step(s, round(wish.step_hours * 3600), wish.step_units) for s in shares),
         depends_on_action=depends_on_action,
     )
+
+
+def usual_goal(task: str) -> str:
+    """Name the goal of experiments on a model of this task."""
+    return _GOALS.get(task, "correct")
 
 
 def _usual_unit(mode: Mode, strategy: Strategy) -> str:

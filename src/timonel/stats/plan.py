@@ -1,9 +1,9 @@
 """How many units an experiment needs."""
 
 from enum import StrEnum
-from math import ceil, inf
+from math import ceil, inf, sqrt
 
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 
 class Engine(StrEnum):
@@ -78,3 +78,59 @@ def sample_size_per_arm(
     z = float(ndtri(1.0 - alpha / 2.0) + ndtri(power))
     factor = ENGINE_FACTOR[Engine(engine)]
     return ceil(factor * z * z * (variance_a + variance_b) / mde**2)
+
+
+def power(
+    variance_a: float,
+    variance_b: float,
+    effect: float,
+    n_a: float,
+    n_b: float,
+    *,
+    alpha: float = 0.05,
+    engine: Engine | str = Engine.SINGLE_LOOK,
+) -> float:
+    """Give the chance that so many units find an effect.
+
+    Parameters
+    ----------
+    variance_a, variance_b : float
+        Of one unit in control and treatment.
+    effect : float
+        Absolute; its sign does not matter.
+    n_a, n_b : float
+        Units, > 0.
+    alpha : float
+        Two-sided.
+    engine : Engine
+        ``ENGINE_FACTOR`` is taken as it is also away from a power of .8, where it was measured.
+
+    Returns
+    -------
+    float
+        In (0, 1]; the inverse of :func:`sample_size_per_arm` at equal arms.
+
+    Raises
+    ------
+    ValueError
+        If a variance is negative, a number of units is not positive, or ``alpha`` outside (0, 1).
+
+    Notes
+    -----
+    ``Phi(|effect| / se - z_{a/2})``; the chance of finding it on the wrong side is left out.
+
+    Examples
+    --------
+    >>> round(power(0.09, 0.0979, 0.01, 14749, 14749), 4)
+    0.8
+    """
+    if not 0.0 < alpha < 1.0 or not n_a > 0.0 or not n_b > 0.0:
+        message = f"alpha {alpha}, units {n_a} and {n_b}"
+        raise ValueError(message)
+    if not 0.0 <= variance_a < inf or not 0.0 <= variance_b < inf:
+        message = f"variances {variance_a} and {variance_b}"
+        raise ValueError(message)
+    se = sqrt(ENGINE_FACTOR[Engine(engine)] * (variance_a / n_a + variance_b / n_b))
+    if se == 0.0:
+        return 1.0
+    return float(ndtr(abs(effect) / se - ndtri(1.0 - alpha / 2.0)))

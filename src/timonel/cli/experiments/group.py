@@ -3,6 +3,7 @@
 import typer
 
 from timonel.cli.experiments import commands
+from timonel.cli.experiments.plan import plan
 from timonel.cli.experiments.replay import replay
 
 
@@ -13,6 +14,7 @@ def register(app: typer.Typer) -> None:
         help="Experiments: two versions (or a version and the rules) compared on real traffic.",
     )
     group.command("list")(commands.list_experiments)
+    group.command()(plan)
     life = (commands.create, commands.start, commands.pause, commands.resume, commands.stop)
     for command in (*life, commands.share, commands.show, commands.look, replay):
         group.command()(command)

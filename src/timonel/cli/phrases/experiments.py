@@ -125,4 +125,47 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  {arm}, phase {phase}, {metric}: stored of {stored}, counted of {counted}",
         "es": "  {arm}, fase {phase}, {metric}: guardada de {stored}, contada de {counted}",
     },
+    "plan_title": {
+        "en": "{model}: {metric} by {unit}, {share} to the treatment; {engine}, alpha {alpha}, "
+        "power {power}",
+        "es": "{model}: {metric} por {unit}, {share} al tratamiento; {engine}, alfa {alpha}, "
+        "potencia {power}",
+    },
+    "plan_rate": {
+        "en": "  a day      {value}  ({note})",
+        "es": "  al día     {value}  ({note})",
+    },
+    "plan_baseline": {
+        "en": "  baseline   {value}  ({note})",
+        "es": "  línea base {value}  ({note})",
+    },
+    "plan_sd": {
+        "en": "  deviation  {value}  ({note})",
+        "es": "  desviación {value}  ({note})",
+    },
+    "plan_delay": {
+        "en": "  label delay in days  {value}  ({note})",
+        "es": "  demora de resultados en días  {value}  ({note})",
+    },
+    "plan_unknown": {"en": "unknown", "es": "desconocido"},
+    "plan_measured": {"en": "measured", "es": "medido"},
+    "plan_headings": {
+        "en": "effect|control|treatment|in all|days of traffic|days to a decision|",
+        "es": "efecto|control|tratamiento|en total|días de tráfico|días hasta decidir|",
+    },
+    "plan_extrapolated": {
+        "en": "  ~ beyond the days that the log has: if new units go on coming as last week",
+        "es": "  ~ más allá de los días del registro: si llegan unidades nuevas como la última "
+        "semana",
+    },
+    "plan_power": {
+        "en": "Chance of finding an effect with {n} in all:",
+        "es": "Probabilidad de encontrar un efecto con {n} en total:",
+    },
+    "plan_next": {
+        "en": "Next: timonel experiment create NAME --model {model} --control {control} "
+        "--treatment VERSION --planned {n}",
+        "es": "Siguiente: timonel experiment create NOMBRE --model {model} --control {control} "
+        "--treatment VERSION --planned {n}",
+    },
 }

@@ -76,4 +76,24 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     ),
     "Only so many of the newest looks.": "Solo tantas de las miradas más nuevas.",
     "Count the sums again from the log, too.": "Cuenta también las sumas de nuevo, del registro.",
+    "Say how many units an experiment needs, and how many days by this log's own traffic.": (
+        "Dice cuántas unidades necesita un experimento, y cuántos días con el tráfico del registro."
+    ),
+    "A version or rules; default: what answers now.": (
+        "Una versión o rules; por omisión, lo que responde hoy."
+    ),
+    "Improvement to find, absolute: 0.02 is 2 points. May be repeated.": (
+        "Mejora que se quiere encontrar, absoluta: 0.02 son 2 puntos. Puede repetirse."
+    ),
+    "unit (unit_id or key of the request), or request.": (
+        "unit (unit_id o clave de la petición), o request."
+    ),
+    "Chance of finding the effect.": "Probabilidad de encontrar el efecto.",
+    "The control's metric, in the place of the log's.": (
+        "La métrica del control, en lugar de la del registro."
+    ),
+    "Standard deviation of one unit, likewise.": "Desviación estándar de una unidad, igualmente.",
+    "Units a day, likewise.": "Unidades al día, igualmente.",
+    "Label delay, likewise.": "Demora de los resultados, igualmente.",
+    "Also draw the power as SVG here.": "Dibuja además la potencia como SVG aquí.",
 }

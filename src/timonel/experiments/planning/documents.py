@@ -1,0 +1,69 @@
+"""A plan as a JSON document and as a drawing."""
+
+from typing import TYPE_CHECKING, Any
+
+from timonel.charts.bars import Bar, horizontal_bars
+from timonel.errors import Phrase, in_language
+
+if TYPE_CHECKING:
+    from timonel.experiments.planning.plan import ExperimentPlan, Figure
+
+
+def plan_document(plan: "ExperimentPlan", lang: str = "en") -> dict[str, Any]:
+    """Describe a plan; null is unknown, and a note or reason stands beside it."""
+    asked = plan.asked
+    return {
+        "model": asked.model,
+        "control": asked.control,
+        "metric": asked.metric,
+        "unit": "unit" if asked.by_unit else "request",
+        "share": asked.share,
+        "engine": str(asked.engine),
+        "alpha": asked.alpha,
+        "power": asked.power,
+        "days": asked.days,
+        "per_day": _figure(plan.rate, lang),
+        "baseline": _figure(plan.baseline, lang),
+        "sd": _figure(plan.sd, lang),
+        "delay_days": _figure(plan.delay, lang),
+        "sizes": [
+            {
+                "effect": size.effect,
+                "n": size.n,
+                "n_control": size.n_control,
+                "n_treatment": size.n_treatment,
+                "days_of_traffic": size.days,
+                "extrapolated": size.extrapolated,
+                "days_until_decided": size.until_decided,
+                "reason": None if size.reason is None else in_language(size.reason, lang),
+            }
+            for size in plan.sizes
+        ],
+        "power_curve": {
+            "n": plan.power_n,
+            "points": [{"effect": effect, "power": power} for effect, power in plan.power],
+        },
+    }
+
+
+def power_chart(plan: "ExperimentPlan", lang: str = "en") -> str:
+    """Draw the chance of finding each effect, as SVG."""
+    title = Phrase("Power over effects", "Potencia según el efecto")
+    description = Phrase(
+        "chance of finding an improvement of {metric} with {n} units in all",
+        "probabilidad de encontrar una mejora de {metric} con {n} unidades en total",
+        metric=plan.asked.metric,
+        n=plan.power_n or 0,
+    )
+    bars = [Bar(f"{effect:+.4g}", power, f"{power:.0%}") for effect, power in plan.power]
+    return horizontal_bars(
+        bars,
+        title=in_language(title, lang),
+        description=in_language(description, lang),
+        most=1.0,
+    )
+
+
+def _figure(figure: "Figure", lang: str) -> dict[str, Any]:
+    note = in_language(figure.note, lang)
+    return {"value": figure.value, "basis": str(figure.basis), "note": note}
