@@ -28,6 +28,7 @@ async def test_model_says_all_that_a_client_needs(busy: httpx.AsyncClient) -> No
     assert found["n_versions"] == {"archived": 1, "production": 1, "validation": 1}
     assert found["outcome"]["key"] == "call_id"
     assert found["fallback"] == "rules:nearest"
+    assert found["target_range"] is None
     assert [feature["name"] for feature in found["schema"]] == list(world.SCHEMA.names)
     assert found["example"]["inputs"] == {
         "distance_km": 40,

@@ -42,6 +42,7 @@ def declaration_document(
         "name": manifest.model,
         "task": manifest.task,
         "target": manifest.target,
+        "target_range": manifest.target_range,
         "declared_at": iso(declared.declared_at),
         "digest": declared.digest,
         "schema": manifest.schema,

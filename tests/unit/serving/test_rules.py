@@ -126,3 +126,10 @@ def test_one_source_is_run_once_and_dataclasses_work_in_it() -> None:
     second = Rules(make_rules(source, "rule"), model="m", outputs=NUMBER)
     assert first.answer({}) == Answer(5)
     assert second.answer({}) == Answer(6)
+
+
+def test_a_record_outside_the_declared_range_is_named_by_its_field() -> None:
+    fault = AGE.fault(Answer(130.0))
+    assert fault is not None
+    assert (fault[0], str(fault[2])) == ("prediction", "0 to 120")
+    assert NO_DEBT.fault(Answer(130.0)) is None
