@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from timonel.errors import TimonelError
+    from timonel.logs import get_logger
     from timonel.notebook import open_project as open
     from timonel.project import recipes
     from timonel.project.model import Batching, Model, Outcome, Policy, Watch
@@ -35,6 +36,7 @@ _HOMES = {
     "TimonelError": "timonel.errors",
     "Watch": "timonel.project.model",
     "asgi": "timonel.serving.embedding.mount",
+    "get_logger": "timonel.logs",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "TimonelError",
     "Watch",
     "asgi",
+    "get_logger",
     "open",
     "recipes",
 ]

@@ -1,5 +1,6 @@
 """Commands that run or check processes: up, serve, worker, db, doctor."""
 
+import logging
 import shutil
 import signal
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timonel import logs
 from timonel.cli.lifecycle import print_training
 from timonel.cli.options import HERE, Folder, Json
 from timonel.cli.output import explained, language, out, out_json, print_error, say, text
@@ -19,6 +21,8 @@ from timonel.errors import TimonelError
 if TYPE_CHECKING:
     from timonel.host import Host as ServingHost
     from timonel.jobs.job import Job
+
+_log = logging.getLogger("timonel.processes")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default 8000, 0: any free one.")]
@@ -42,6 +46,7 @@ def up(
         from timonel.app import open_app
 
         app = open_app(folder, host=host, port=port, workers=workers)
+        _log_as_asked(app, "supervisor")
         app.project.check()
         app.prepare()
         changed = app.declare()
@@ -67,6 +72,7 @@ def serve(
 
         chosen = {"host": host, "port": port, "workers": workers, "role": role}
         server: ServingHost = open_host(folder, **chosen)
+        _log_as_asked(server, "supervisor")
         server.require_prepared()
         if server.settings.role != "predict":
             from timonel.app import open_app
@@ -77,14 +83,25 @@ def serve(
         run_server(server, with_worker=False)
 
 
+def _log_as_asked(host: "ServingHost", process: str) -> None:
+    """Log as JSON where that is set, before the project's code has anything to say."""
+    if host.settings.log_format == "json":
+        logs.configure("json", host.settings.log_level, process)
+
+
 def run_server(app: "ServingHost", *, with_worker: bool) -> None:
     """Run the supervisor until a signal; print where it serves once it is ready."""
     from timonel.host import host_name
 
+    as_json = app.settings.log_format == "json"
+
     def on_notice(kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "ready":
             announce(app, facts["url"])
-        report_notice(kind, facts)
+        if as_json:
+            log_notice(kind, facts)
+        else:
+            report_notice(kind, facts)
 
     secret = app.make_first_key(who=host_name())
     if secret is not None:
@@ -123,6 +140,20 @@ def report_notice(kind: str, facts: Mapping[str, Any], *, quiet: bool = False) -
     sys.stderr.flush()
 
 
+def log_notice(kind: str, facts: Mapping[str, Any]) -> None:
+    """Log what the supervisor tells, as JSON; what a child logs goes on as it is."""
+    from timonel.serving.processes.notices import Notice, text_of
+
+    if kind == Notice.LOG:
+        sys.stderr.write(logs.relayed(facts["process"], facts["line"]) + "\n")
+        sys.stderr.flush()
+        return
+    usual = (Notice.LISTENING, Notice.READY, Notice.STOPPING, Notice.STOPPED)
+    level = logging.INFO if kind in usual else logging.ERROR
+    child = {"child": facts["process"]} if "process" in facts else {}
+    _log.log(level, "%s", text_of(kind, facts), extra={"event": kind, **child})
+
+
 def worker(
     folder: Folder = HERE,
     attached: Annotated[
@@ -138,12 +169,17 @@ def worker(
         if attached:
             end_with_parent()
         app = open_app(folder)
+        _log_as_asked(app, "worker")
         app.require_prepared()
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         say("worker_started", project=app.name)
-        Worker(app, _report_work).run(stop)
+        if app.settings.log_format == "json":
+            _log.info("the worker has started")
+            Worker(app, _log_work).run(stop)
+        else:
+            Worker(app, _report_work).run(stop)
 
 
 def _report_work(kind: str, facts: dict[str, Any]) -> None:
@@ -159,6 +195,15 @@ def _report_work(kind: str, facts: dict[str, Any]) -> None:
         if kind == "training_failed":
             say("training_failed", model=facts["model"])
         print_error(facts["error"])
+
+
+def _log_work(kind: str, facts: dict[str, Any]) -> None:
+    job, error = facts.get("job"), facts.get("error")
+    known = {"model": job.model, "job": str(job.job_id)} if job is not None else {}
+    known |= {"model": facts["model"]} if facts.get("model") else {}
+    level = logging.INFO if error is None else logging.ERROR
+    said = kind if error is None else f"{kind}: {error}"
+    _log.log(level, "%s", said, extra={"event": kind, **known})
 
 
 def _report_job(kind: str, job: "Job", facts: dict[str, Any]) -> None:

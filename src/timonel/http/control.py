@@ -1,6 +1,5 @@
 """``python -m timonel.http.control '<ControlConfig>'``: the control process of a server."""
 
-import logging
 import os
 import socket
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import uvicorn
 
+from timonel import logs
 from timonel.app import open_app
 from timonel.http.api import create_api
 from timonel.serving.config import ControlConfig, decode
@@ -22,9 +22,7 @@ def main(argument: str) -> None:
     config = decode(argument, ControlConfig)
     end_with_parent()
     app = open_app(config.folder, **config.settings)
-    level = app.settings.log_level.upper()
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the supervisor says when it starts
+    logs.configure(app.settings.log_format, app.settings.log_level, "control")
     server = uvicorn.Server(
         uvicorn.Config(
             create_api(app, behind_worker=True),

@@ -372,6 +372,7 @@ class ServingApplication:
             exchange.request_id.decode(),
             error,
             exc_info=error,
+            extra={"request_id": exchange.request_id.decode()},
         )
         if exchange.status:
             raise error  # the answer has begun: the server has to cut the connection

@@ -40,6 +40,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     language: str | None = None
     cors_origins: tuple[str, ...] = ()
     root_path: str = ""  # where a proxy shows this server, if it does not take that off
+    log_format: str = "text"
+    log_level: str = "info"
 
 
 class ControlConfig(msgspec.Struct, frozen=True, kw_only=True):

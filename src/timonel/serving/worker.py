@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from timonel import logs
 from timonel.serving import rule_limit
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig, decode
@@ -35,6 +36,8 @@ def main(arguments: list[str]) -> None:
     # list, not an Event: its lock may be held by the very code that a signal interrupts.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stopping.append(number))
+    if config.log_format == "json":
+        logs.configure("json", config.log_level, f"worker-{config.slot_index}")
     rule_limit.install()
     end_with_parent()
     application = build(config)

@@ -36,6 +36,7 @@ OURS = {
     "errors",
     "events",
     "experiments",
+    "logs",
     "registry",
     "runtime",
     "schema",

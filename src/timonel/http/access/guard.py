@@ -112,6 +112,7 @@ class Guard:
                 scope["method"],
                 scope["path"],
                 scope[REQUEST_ID],
+                extra={"request_id": scope[REQUEST_ID]},
             )
             failure = UnexpectedFailure(error_id=error_id)
             failure.__cause__ = error

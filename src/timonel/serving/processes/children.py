@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from timonel.logs import words_of
 from timonel.serving.processes.liveness import Beat, Heartbeat
 from timonel.serving.processes.notices import Notice, OnNotice
 
@@ -167,7 +168,7 @@ class Child:
         for raw in process.stdout:
             line = raw.decode("utf-8", "replace").rstrip()
             if line:
-                self._said.append(line)
+                self._said.append(words_of(line))
                 self._notify(Notice.LOG, {"process": self.command.name, "line": line})
 
     def _beat(self) -> Beat:

@@ -84,6 +84,8 @@ def worker_orders(
         language=settings.language,
         cors_origins=settings.cors_origins,
         root_path=settings.root_path,
+        log_format=settings.log_format,
+        log_level=settings.log_level,
     )
 
 

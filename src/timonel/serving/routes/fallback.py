@@ -217,4 +217,6 @@ def tell(version: ServedVersion, text: str) -> None:
     if len(version.told) >= _MOST_TOLD:
         version.told.clear()
     version.told[text] = now
-    _log.error("%s@%s: %s", version.manifest.model, version.version or "(declared)", text)
+    model, number = version.manifest.model, version.version
+    extra = {"model": model, "version": number}
+    _log.error("%s@%s: %s", model, number or "(declared)", text, extra=extra)

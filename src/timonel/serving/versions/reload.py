@@ -95,7 +95,9 @@ class Reloader:
                     fault.model,
                     fault.version,
                     fault.reason,
+                    extra={"model": fault.model, "version": fault.version},
                 )
+        _log.info("serving generation %d", generation, extra={"generation": generation})
         self._on_change(snapshot)
 
     def _again(self, before: Snapshot) -> bool:
