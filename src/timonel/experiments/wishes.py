@@ -89,7 +89,8 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         )
         raise InvalidDesign(experiment=wish.name[:64], field="metric", found="-", expected=expected)
     metric = wish.metric or usual_goal(task)
-    lower = metric in _LESS_IS_BETTER if wish.lower_is_better is None else wish.lower_is_better
+    told = wish.lower_is_better
+    lower = not more_is_better(metric) if told is None else told
     by_half = wish.share == 0.5 and mode is Mode.SPLIT
     strategy = Strategy.RANDOM_50_50 if by_half else Strategy.WEIGHT_BASED
     if wish.strategy is not None:
@@ -126,6 +127,11 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
 def usual_goal(task: str) -> str:
     """Name the goal of experiments on a model of this task."""
     return _GOALS.get(task, "correct")
+
+
+def more_is_better(metric: str) -> bool:
+    """Say whether more of a metric is better, unless one is told otherwise."""
+    return metric not in _LESS_IS_BETTER
 
 
 def _usual_unit(mode: Mode, strategy: Strategy) -> str:

@@ -148,3 +148,45 @@ def test_the_log_gives_rate_baseline_and_delay(world: World) -> None:
     assert other.baseline.basis is Basis.UNKNOWN
     with pytest.raises(InvalidPlan, match="share"):
         planning.plan("churn", share=1.0)
+
+
+def test_an_a_a_on_the_log_decides_rarely_and_the_same_with_a_seed(world: World) -> None:
+    planning = Planning(world.engine, PROJECT, world.bench.clock, world.registry)
+    options: dict[str, Any] = {"runs": 6, "seed": 3, "rows": 5000, "alpha": 0.05}
+    nothing = planning.run_aa("churn", by_unit=True, **options)
+    assert nothing.wrong is None
+    assert nothing.reason is not None
+    for _ in range(8):
+        frames = [
+            world.events.prediction(
+                at=world.bench.clock.now_us(), prediction=1, unit=f"u{world.random.randrange(60)}"
+            )
+            for _ in range(40)
+        ]
+        world.bench.clock.advance(2 * HOUR_S)
+        # all answers of a unit are right or all wrong: a test by answers takes them for many
+        labels = [
+            world.events.outcome(
+                int(int((frame.unit or "u0")[1:]) % 2),
+                prediction=frame.id,
+                at=world.bench.clock.now_us(),
+            )
+            for frame in frames
+        ]
+        world.bench.write(*frames, *labels)
+        world.bench.clock.advance(22 * HOUR_S)
+        world.drain()
+    found = planning.run_aa("churn", by_unit=True, **options)
+    assert (found.n_rows, found.of_rows, found.n_units) == (320, 320, 59)
+    assert found.wrong is not None
+    assert found.naive is not None
+    assert found.naive.n >= 2 > found.wrong.n
+    assert found.known_from is not None
+    few = options | {"runs": 1}
+    once = planning.run_aa("churn", by_unit=True, **few)
+    assert planning.run_aa("churn", by_unit=True, **few) == once
+    requests = planning.run_aa("churn", by_unit=False, **few)
+    assert requests.n_units == 320
+    part = planning.run_aa("churn", by_unit=True, **(few | {"rows": 160}))
+    assert 100 <= part.n_rows < 250
+    assert part.of_rows == 320

@@ -3,6 +3,7 @@
 import typer
 
 from timonel.cli.experiments import commands
+from timonel.cli.experiments.aa import aa
 from timonel.cli.experiments.plan import plan
 from timonel.cli.experiments.replay import replay
 
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("list")(commands.list_experiments)
     group.command()(plan)
+    group.command()(aa)
     life = (commands.create, commands.start, commands.pause, commands.resume, commands.stop)
     for command in (*life, commands.share, commands.show, commands.look, replay):
         group.command()(command)

@@ -168,4 +168,34 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "es": "Siguiente: timonel experiment create NOMBRE --model {model} --control {control} "
         "--treatment VERSION --planned {n}",
     },
+    "aa_title": {
+        "en": "{model}: {runs} random assignments (seed {seed}) of {rows} of {of} labelled "
+        "answers, {units} units, one look a day for {days} days",
+        "es": "{model}: {runs} asignaciones al azar (semilla {seed}) de {rows} de {of} respuestas "
+        "con resultado, {units} unidades, una mirada al día por {days} días",
+    },
+    "aa_wrong": {
+        "en": "  decided wrongly           {share}  (alpha {alpha})",
+        "es": "  decididas por error       {share}  (alfa {alpha})",
+    },
+    "aa_naive": {
+        "en": "  p < {alpha} at a daily look  {share}  (the usual test, peeked at)",
+        "es": "  p < {alpha} algún día        {share}  (la prueba usual, mirada a diario)",
+    },
+    "aa_invalid": {
+        "en": "  called invalid            {share}  (shares, units in two arms, label delays)",
+        "es": "  declaradas no válidas     {share}  (partes, unidades en dos variantes, demoras)",
+    },
+    "aa_mature": {
+        "en": "  it was known how long labels take from day {day} on; before, nothing is promoted",
+        "es": "  se supo cuánto tardan los resultados desde el día {day}; antes nada se promueve",
+    },
+    "aa_never_mature": {
+        "en": "  it was never known how long labels take: no run could have promoted anything",
+        "es": "  nunca se supo cuánto tardan los resultados: nada se podía promover",
+    },
+    "aa_unsaid": {
+        "en": "{model}: cannot say, {reason}.",
+        "es": "{model}: no se puede decir, {reason}.",
+    },
 }

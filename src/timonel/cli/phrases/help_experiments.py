@@ -96,4 +96,12 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Units a day, likewise.": "Unidades al día, igualmente.",
     "Label delay, likewise.": "Demora de los resultados, igualmente.",
     "Also draw the power as SVG here.": "Dibuja además la potencia como SVG aquí.",
+    "Play experiments without a difference on this log, and count false decisions.": (
+        "Juega experimentos sin diferencia sobre este registro, y cuenta las decisiones erradas."
+    ),
+    "Random assignments.": "Asignaciones al azar.",
+    "About so many labelled answers; of more, some units.": (
+        "Unas tantas respuestas con resultado; si hay más, parte de las unidades."
+    ),
+    "The same seed, the same runs.": "La misma semilla, las mismas corridas.",
 }

@@ -1,4 +1,4 @@
-"""Plans of a project's experiments: one's own log, and what one is told in its place."""
+"""Before an experiment: plans, and an A/A, from one's own log."""
 
 from math import inf
 from typing import Any
@@ -10,7 +10,8 @@ from timonel.experiments.design import Answers
 from timonel.experiments.errors import InvalidPlan
 from timonel.experiments.planning.measuring import measure
 from timonel.experiments.planning.plan import Asked, ExperimentPlan, make_plan
-from timonel.experiments.wishes import usual_goal
+from timonel.experiments.replaying.aa import AaResult, aa_design, run_aa
+from timonel.experiments.wishes import more_is_better, usual_goal
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
 from timonel.store.engine import snapshot
@@ -73,6 +74,30 @@ class Planning:
                 now=self._clock.now_us(),
             )
         return make_plan(asked, measured)
+
+    def run_aa(
+        self, model: str | None, *, by_unit: bool, runs: int, seed: int, rows: int, alpha: float
+    ) -> AaResult:
+        """Play an experiment without a difference on the log, many times.
+
+        Raises
+        ------
+        UnknownModel
+        """
+        declaration = self._registry.declaration(model)
+        metric = usual_goal(decode_manifest(declaration.manifest).task)
+        design = aa_design(
+            declaration.model,
+            metric,
+            higher_is_better=more_is_better(metric),
+            by_unit=by_unit,
+            alpha=alpha,
+        )
+        with snapshot(self._engine) as connection:
+            now = self._clock.now_us()
+            return run_aa(
+                connection, self._project, design, runs=runs, seed=seed, rows=rows, now=now
+            )
 
 
 def _check(asked: Asked) -> None:

@@ -5,15 +5,13 @@ drained, to an accumulator that writes to an empty database of its own; then bot
 compared, exactly. Where someone else acts there is no log but the units' rows: those are counted.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Table, create_engine, insert, select
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Row, Table, insert, select
 
 from timonel.errors import Phrase
 from timonel.events.accumulators import TruthChange
@@ -24,21 +22,14 @@ from timonel.experiments.counting.cells import ExperimentCells
 from timonel.experiments.counting.sums import AGE, ANSWERS, CellKey, PairSums
 from timonel.experiments.counting.units import UnitKey, cells_of_unit
 from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
-from timonel.store.tables import control, outcomes, predictions
-from timonel.store.tables_experiments import (
-    experiment_cells,
-    experiment_phases,
-    experiment_totals,
-    experiment_units,
-    experiments,
-)
+from timonel.experiments.replaying.own import COPIED, own_database
+from timonel.store.tables import outcomes, predictions
+from timonel.store.tables_experiments import experiment_cells, experiment_units
 
 Cells = dict[CellKey, PairSums]
 _COUNTER = "replay"
 _PAGE = 500
 _SHOWN = 20
-_COPIED = (control, experiments, experiment_phases)
-_WRITTEN = (experiment_cells, experiment_units, experiment_totals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,26 +178,19 @@ def _count_units(connection: Connection, project: str, name: str) -> Cells:
 
 
 def _count_log(connection: Connection, project: str, design: Design) -> Cells:
-    # a private file that SQLite deletes: units of a large log need not fit into memory
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(""), poolclass=StaticPool)
-    try:
-        with engine.begin() as own:
-            for table in (*_COPIED, *_WRITTEN):
-                table.create(own)
-            for table in _COPIED:
-                _copy(connection, own, table, project)
-            counter = ExperimentCells(project)
-            for frames in _drained(connection, project, design):
-                counter.add_predictions(frames)
-                counter.write(own, _COUNTER)
-                counter.clear()
-            for changes in _truths(connection, project, design):
-                counter.add_truths(changes)
-                counter.write(own, _COUNTER)
-                counter.clear()
-            return _read_cells(own, project, design.name)
-    finally:
-        engine.dispose()
+    with own_database() as own:
+        for table in COPIED:
+            _copy(connection, own, table, project)
+        counter = ExperimentCells(project)
+        for frames in _drained(connection, project, design):
+            counter.add_predictions(frames)
+            counter.write(own, _COUNTER)
+            counter.clear()
+        for changes in _truths(connection, project, design):
+            counter.add_truths(changes)
+            counter.write(own, _COUNTER)
+            counter.clear()
+        return _read_cells(own, project, design.name)
 
 
 def _copy(connection: Connection, own: Connection, table: Table, project: str) -> None:

@@ -1,0 +1,84 @@
+"""``timonel experiment aa``: the rules on one's own log, where there is nothing to find."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from timonel.cli.experiments.commands import opened
+from timonel.cli.experiments.plan import UnitName
+from timonel.cli.options import HERE, Folder, Json
+from timonel.cli.output import explained, language, out_json, say
+from timonel.errors import in_language
+
+if TYPE_CHECKING:
+    from timonel.experiments.replaying.aa import AaResult, Share
+
+
+def aa(
+    model: Annotated[str | None, typer.Argument(help="Its model; the only one by default.")] = None,
+    runs: Annotated[int, typer.Option(help="Random assignments.", min=1, max=10_000)] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed, the same runs.")] = 0,
+    rows: Annotated[
+        int, typer.Option(help="About so many labelled answers; of more, some units.", min=100)
+    ] = 5000,
+    unit: Annotated[
+        UnitName, typer.Option(help="unit (unit_id or key of the request), or request.")
+    ] = UnitName.UNIT,
+    alpha: Annotated[
+        float, typer.Option(help="For all looks together.", min=0.001, max=0.4)
+    ] = 0.05,
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """Play experiments without a difference on this log, and count false decisions."""
+    with explained(as_json):
+        planning = opened(folder).planning
+        by_unit = unit is UnitName.UNIT
+        found = planning.run_aa(
+            model, by_unit=by_unit, runs=runs, seed=seed, rows=rows, alpha=alpha
+        )
+        if as_json:
+            reason = None if found.reason is None else in_language(found.reason, language())
+            shares = {
+                name: None if share is None else share._asdict()
+                for name, share in (
+                    ("wrong", found.wrong),
+                    ("naive", found.naive),
+                    ("invalid", found.invalid),
+                )
+            }
+            out_json(asdict(found) | shares | {"reason": reason})
+        else:
+            _print(found)
+
+
+def _print(found: "AaResult") -> None:
+    if found.reason is not None:
+        say("aa_unsaid", model=found.model, reason=in_language(found.reason, language()))
+        return
+    say(
+        "aa_title",
+        model=found.model,
+        runs=found.runs,
+        seed=found.seed,
+        rows=found.n_rows,
+        of=found.of_rows,
+        units=found.n_units,
+        days=found.n_days,
+    )
+    for key, share in (
+        ("aa_wrong", found.wrong),
+        ("aa_naive", found.naive),
+        ("aa_invalid", found.invalid),
+    ):
+        if share is not None:
+            say(key, share=_share(share), alpha=f"{found.alpha:.3g}")
+    if found.known_from is None:
+        say("aa_never_mature")
+    else:
+        say("aa_mature", day=found.known_from)
+
+
+def _share(share: "Share") -> str:
+    return f"{share.n} = {share.share:.1%} [{share.low:.1%}, {share.high:.1%}]"

@@ -1,0 +1,363 @@
+"""An A/A on one's own log: the rules where there is nothing to find.
+
+Labelled answers of the log are given at random to two equal arms, again and again, and played with
+their own times and label delays through the drain's counting and the looks' judging. Each decision
+is a false one. Beside it stands what ``p < .05``, looked at once a day, would have decided.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from scipy.special import ndtr
+from sqlalchemy import ColumnElement, Connection, func, insert, select
+
+from timonel.errors import Phrase
+from timonel.events.accumulators import LoggedPrediction, TruthChange
+from timonel.events.frames import PredictionFrame
+from timonel.events.plans import Plan, Plans, Problem
+from timonel.experiments.assignment import assign
+from timonel.experiments.counting.cells import ExperimentCells
+from timonel.experiments.design import Arm, Design, State, variant_of
+from timonel.experiments.judging.judge import judge
+from timonel.experiments.judging.look import Look, Rule, Verdict
+from timonel.experiments.judging.reading import read_evidence
+from timonel.experiments.replaying.own import own_database
+from timonel.stats.intervals import wilson
+from timonel.store.tables import control, predictions, truths
+from timonel.store.tables_experiments import experiment_phases, experiments
+from timonel.wire.answer import Label
+
+DAY_US = 86_400_000_000
+HISTORY_DAYS = 28
+LEAST_ROWS, LEAST_DAYS = 100, 2
+LEAST_EACH = 30  # labels an arm before anybody would look
+NAMES = ("control", "treatment")
+_PROJECT = "aa"
+_DECISIONS = (Verdict.PROMOTE, Verdict.ROLL_BACK)
+_BROKEN = (Rule.SHARES_DIFFER, Rule.UNIT_IN_TWO_ARMS, Rule.DELAYS_DIFFER)
+
+
+class Share(NamedTuple):
+    """How many of the runs, and the 95 % interval (Wilson) of the share."""
+
+    n: int
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AaResult:
+    """What came of the runs.
+
+    Parameters
+    ----------
+    n_rows, n_units, n_days : int
+        Labelled answers that were played, their units, and days, with one look each.
+    of_rows : int
+        Labelled answers in the log's window; where they are more, units were sampled.
+    wrong, naive, invalid : Share or None
+        Runs decided by a look; runs in which the usual test had p < .05 at some look; runs that a
+        look called invalid for good.
+    known_from : int or None
+        The first day on which it was known how long labels take; before it nothing is promoted.
+    reason : Phrase or None
+        Why nothing can be said.
+    """
+
+    model: str
+    runs: int
+    seed: int
+    by_unit: bool
+    alpha: float
+    n_rows: int = 0
+    n_units: int = 0
+    n_days: int = 0
+    of_rows: int = 0
+    wrong: Share | None = None
+    naive: Share | None = None
+    invalid: Share | None = None
+    known_from: int | None = None
+    reason: Phrase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    id: bytes
+    at: int
+    arrived_at: int
+    unit: str
+    prediction: Label
+    truth: Label
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    answers: list[_Answer]
+    plan: Plan
+    start: int
+    n_days: int
+    n_all: int
+
+
+class _Run(NamedTuple):
+    decided: bool
+    invalid: bool
+    naive: bool
+    known_from: int | None
+
+
+def run_aa(
+    connection: Connection,
+    project: str,
+    design: Design,
+    *,
+    runs: int,
+    seed: int,
+    rows: int,
+    now: int,
+) -> AaResult:
+    """Play an experiment without a difference, many times.
+
+    Parameters
+    ----------
+    design : Design
+        A split with two arms; its salt is replaced in each run.
+    rows : int
+        About so many labelled answers are played; of more, a random part of the units.
+    now : int
+        Microseconds of the event clock.
+    """
+    by_unit = design.unit == "unit"
+    log = _read(connection, project, design, seed, rows, now)
+    result = AaResult(
+        model=design.model,
+        runs=runs,
+        seed=seed,
+        by_unit=by_unit,
+        alpha=design.alpha,
+        n_rows=len(log.answers),
+        n_units=len({answer.unit for answer in log.answers}),
+        n_days=log.n_days,
+        of_rows=log.n_all,
+    )
+    if len(log.answers) < LEAST_ROWS or log.n_days < LEAST_DAYS:
+        reason = Phrase(
+            "{n} labelled answers over {days} days; at least {rows} over {least} are needed",
+            "{n} respuestas con resultado en {days} días; hacen falta al menos {rows} en {least}",
+            n=len(log.answers),
+            days=log.n_days,
+            rows=LEAST_ROWS,
+            least=LEAST_DAYS,
+        )
+        return replace(result, reason=reason)
+    played = [_play(log, design, f"aa-{seed}-{run}") for run in range(runs)]
+    return replace(
+        result,
+        wrong=_share(sum(run.decided for run in played), runs),
+        naive=_share(sum(run.naive for run in played), runs),
+        invalid=_share(sum(run.invalid for run in played), runs),
+        known_from=min((r.known_from for r in played if r.known_from is not None), default=None),
+    )
+
+
+def _share(n: int, runs: int) -> Share:
+    found = wilson(n, runs)
+    return Share(n, found.estimate, found.low, found.high)
+
+
+# -- the log ---------------------------------------------------------------------------------
+
+
+def _read(
+    connection: Connection, project: str, design: Design, seed: int, rows: int, now: int
+) -> _Log:
+    p, t = predictions.c, truths.c
+    unit = func.coalesce(p.unit_id, p.key)
+    mine: list[ColumnElement[bool]] = [
+        p.project == project,
+        p.model == design.model,
+        p.at >= now - HISTORY_DAYS * DAY_US,
+        p.at < now,
+    ]
+    if design.unit == "unit":
+        mine.append(unit.is_not(None))
+    joined = (t.project == p.project) & (t.prediction_id == p.prediction_id)
+    query = select(p.prediction_id, p.at, t.arrived_at, unit, p.prediction, t.value)
+    query = query.join(truths, joined).where(*mine).order_by(p.at, p.prediction_id)
+    counted = select(func.count()).select_from(predictions).join(truths, joined).where(*mine)
+    n_all = connection.scalar(counted) or 0
+    kept = min(1.0, rows / max(n_all, 1))
+    plans = Plans(project)
+    plans.refresh(connection)
+    plan = plans.of(design.model)
+    answers = []
+    for row in connection.execution_options(yield_per=1000).execute(query):
+        identifier, at, arrived_at, named, prediction, value = row
+        who = named if design.unit == "unit" else identifier.hex
+        if kept < 1.0 and assign(f"aa-{seed}-sample", who, (1.0 - kept, kept)) == 0:
+            continue
+        truth = plan.read(msgspec.json.decode(value))
+        answer = msgspec.json.decode(prediction)
+        scores = {} if isinstance(truth, Problem) else plan.score(answer, truth)
+        if isinstance(truth, Problem) or design.metric not in scores:
+            continue
+        score = scores[design.metric]
+        answers.append(_Answer(identifier.bytes, at, arrived_at, who, answer, truth, score))
+    start = min((answer.at for answer in answers), default=now) // DAY_US * DAY_US
+    last = max((answer.arrived_at for answer in answers), default=start)
+    return _Log(answers, plan, start, -(-(min(last, now) - start) // DAY_US), n_all)
+
+
+# -- one run ---------------------------------------------------------------------------------
+
+
+def _play(log: _Log, design: Design, salt: str) -> _Run:
+    """Play the log once; a look at the end of each day, until one decides or breaks it off."""
+    design = msgspec.structs.replace(design, salt=salt)
+    arms = {unit: assign(salt, unit, design.weights) for unit in {one.unit for one in log.answers}}
+    naive = _naive(log, [arms[one.unit] for one in log.answers], design.alpha)
+    frames, changes = _by_day(log, design, arms)
+    known_from: int | None = None
+    before: Look | None = None
+    with own_database() as own:
+        _enter(own, design, log.start)
+        counter = ExperimentCells(_PROJECT)
+        for day in range(log.n_days):
+            counter.add_predictions(frames[day])
+            counter.add_truths(changes[day])
+            counter.write(own, "aa")
+            counter.clear()
+            at = log.start + (day + 1) * DAY_US
+            revised = own.scalar(select(experiments.c.revised)) or 0
+            evidence = read_evidence(
+                own, _PROJECT, design, revised=revised, at=at, until_us=at, started_at=log.start
+            )
+            before = judge(design, evidence, before)
+            if known_from is None and before.mature_after_h is not None:
+                known_from = day + 1
+            if before.verdict in _DECISIONS:
+                return _Run(decided=True, invalid=False, naive=naive, known_from=known_from)
+            if before.rule in _BROKEN:
+                return _Run(decided=False, invalid=True, naive=naive, known_from=known_from)
+    return _Run(decided=False, invalid=False, naive=naive, known_from=known_from)
+
+
+def _enter(own: Connection, design: Design, start: int) -> None:
+    own.execute(
+        insert(control).values(
+            project=_PROJECT,
+            generation=1,
+            clock_real_us=0,
+            clock_event_us=0,
+            clock_rate=1.0,
+            timezone="Etc/UTC",
+        )
+    )
+    weights = msgspec.json.encode(design.weights).decode()
+    own.execute(
+        insert(experiments).values(
+            project=_PROJECT,
+            name=design.name,
+            model=design.model,
+            state=str(State.ACTIVE),
+            design=design.encode(),
+            weights=weights,
+            phase=1,
+            revised=0,
+            created_by="aa",
+            created_at=start,
+            revision=0,
+        )
+    )
+    own.execute(
+        insert(experiment_phases).values(
+            project=_PROJECT,
+            experiment=design.name,
+            phase=1,
+            generation=1,
+            weights=weights,
+            at=start,
+        )
+    )
+
+
+def _by_day(
+    log: _Log, design: Design, arms: Mapping[str, int]
+) -> tuple[dict[int, list[PredictionFrame]], dict[int, list[TruthChange]]]:
+    frames: dict[int, list[PredictionFrame]] = defaultdict(list)
+    changes: dict[int, list[TruthChange]] = defaultdict(list)
+    by_unit = design.unit == "unit"
+    for one in log.answers:
+        variant = variant_of(design.name, design.names[arms[one.unit]])
+        unit = one.unit if by_unit else None
+        frame = PredictionFrame(
+            id=one.id,
+            at=one.at,
+            model=design.model,
+            version="",
+            variant=variant,
+            source="model",
+            reason="assigned",
+            key=None,
+            unit=unit,
+            generation=1,
+            prediction=one.prediction,
+            score=None,
+            probabilities=None,
+            explanation=None,
+            latency_us=0,
+            features=b"{}",
+        )
+        logged = LoggedPrediction(
+            one.id, one.at, design.model, "", variant, "model", one.prediction, unit, 1
+        )
+        frames[(one.at - log.start) // DAY_US].append(frame)
+        arrived = max(one.arrived_at, one.at)
+        change = TruthChange(logged, one.truth, arrived, 1, log.plan)
+        changes[(arrived - log.start) // DAY_US].append(change)
+    return frames, changes
+
+
+def _naive(log: _Log, arms: Sequence[int], alpha: float) -> bool:
+    """Say whether the usual z-test on all labels so far was ever below alpha, looked at daily."""
+    of_arm = np.asarray(arms)
+    day = np.array([(max(a.arrived_at, a.at) - log.start) // DAY_US for a in log.answers])
+    score = np.array([a.score for a in log.answers])
+    n, mean, variance = [], [], []
+    for arm in range(len(NAMES)):
+        mine = of_arm == arm
+        counts, sums, squares = (
+            np.cumsum(np.bincount(day[mine], weight, log.n_days)[: log.n_days])
+            for weight in (np.ones(mine.sum()), score[mine], score[mine] ** 2)
+        )
+        some = np.maximum(counts, 1.0)
+        n.append(counts)
+        mean.append(sums / some)
+        variance.append(np.maximum(squares / some - (sums / some) ** 2, 0.0) / some)
+    se = np.sqrt(variance[0] + variance[1])
+    enough = (n[0] >= LEAST_EACH) & (n[1] >= LEAST_EACH) & (se > 0.0)
+    z = np.abs(mean[1] - mean[0]) / np.where(se > 0.0, se, 1.0)
+    return bool(np.any(enough & (2.0 * ndtr(-z) < alpha)))
+
+
+def aa_design(
+    model: str, metric: str, *, higher_is_better: bool, by_unit: bool, alpha: float
+) -> Design:
+    """Give the design that is played: two equal arms of what answered."""
+    return Design(
+        name="aa",
+        model=model,
+        salt="aa",
+        arms=tuple(Arm(name, version="0") for name in NAMES),
+        weights=(0.5, 0.5),
+        unit="unit" if by_unit else "request",
+        metric=metric,
+        higher_is_better=higher_is_better,
+        alpha=alpha,
+    )
