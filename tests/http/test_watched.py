@@ -68,7 +68,8 @@ async def test_windows_of_every_monitor(drifted: world.LocalApp) -> None:
     document = (await ask(drifted, "/v1/models/churn/windows")).json()
     monitors = {row["monitor"] for row in document["windows"]}
     assert monitors == {
-        "feature_drift", "performance", "concept_drift", "fallback", "no_data", "anomaly", "data_quality",
+        "feature_drift", "performance", "concept_drift", "fallback", "no_data", "anomaly",
+        "data_quality",
     }  # fmt: skip
     only = (await ask(drifted, "/v1/models/churn/windows?monitor=performance&limit=2")).json()
     assert [row["monitor"] for row in only["windows"]] == ["performance"] * 2
