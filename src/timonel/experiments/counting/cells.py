@@ -8,7 +8,7 @@ pair less the old one: each unit counts once, however often it came (ADR 0023).
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from timonel.events.accumulators import LoggedPrediction, TruthChange
 from timonel.events.frames import PredictionFrame
@@ -46,6 +46,33 @@ from timonel.wire.answer import Reason
 _ASSIGNED = Reason.ASSIGNED.value
 _N_KEY = 9
 _OUTCOME = {1.0: APART + "right", 0.0: APART + "wrong"}
+
+
+def read_cells(
+    connection: Connection, project: str, name: str, *chosen: ColumnElement[bool]
+) -> dict[CellKey, PairSums]:
+    """Read an experiment's cells, those of several drainers merged; all, or those chosen."""
+    c = experiment_cells.c
+    query = select(
+        c.arrival_slot,
+        c.arrival_span,
+        c.exposure_slot,
+        c.phase,
+        c.arm,
+        c.metric,
+        c.n,
+        c.sum_q,
+        c.sum_q2,
+        c.sum_x,
+        c.sum_x2,
+        c.sum_qx,
+    ).where(c.project == project, c.experiment == name, *chosen)
+    merged: dict[CellKey, PairSums] = {}
+    for *place, n, q, q2, x, x2, qx in connection.execute(query):
+        key, sums = CellKey(name, *place), PairSums(n, int(q), int(q2), int(x), int(x2), int(qx))
+        before = merged.get(key)
+        merged[key] = sums if before is None else before + sums
+    return merged
 
 
 class ExperimentCells:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from timonel.stats.moments import PER_UNIT, BivariateMoments, ExactSums
 
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 DAY = 24
 FINE_H = 48  # labels this young are told apart by the hour, older ones by the day
 OPEN = 1 << 40  # an arrival slot that never closes: counted anew at every look

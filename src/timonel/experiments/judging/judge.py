@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import chdtrc
 
-from timonel.experiments.counting.sums import PairSums
+from timonel.experiments.counting.sums import DAY_US, PairSums
 from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode
 from timonel.experiments.judging.evidence import Contribution, Counted
 from timonel.experiments.judging.look import (
@@ -45,7 +45,6 @@ LEAST_HARMED = 30
 LEAST_BLOCKS = 20
 DEFAULT_N_STAR = 5000.0
 RAMP_N_STAR, RAMP_ALPHA = 2000.0, 0.01
-DAY_US = 86_400_000_000
 _MOST_DAYS = 365.0
 _NEW_FRACTION = 0.02
 

@@ -6,11 +6,12 @@ kept in one row. So a look costs the open cells, however much has been counted b
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, or_, select
 
+from timonel.experiments.counting.cells import read_cells
 from timonel.experiments.counting.sums import (
     AGE,
     AGES,
@@ -102,7 +103,7 @@ def read_evidence(
     """
     until = min(until_us, at) // HOUR_US
     totals, closed_until = _read_totals(connection, project, design.name, revised)
-    cells = _read_cells(connection, project, design.name, closed_until)
+    cells = _cells(connection, project, design.name, closed_until)
     evidence = Evidence(at=at, elapsed_us=0 if started_at is None else max(0, at - started_at))
     evidence.weights = read_weights(connection, project, design.name)
     _count(evidence, design, cells)
@@ -159,11 +160,10 @@ def _read_totals(
     return _totals.decode(row.document), row.closed_until
 
 
-def _read_cells(
+def _cells(
     connection: Connection, project: str, name: str, closed_until: int, slot: int | None = None
 ) -> list[_Cell]:
     c = experiment_cells.c
-    mine = (c.project == project, c.experiment == name)
     chosen: tuple[ColumnElement[bool], ...] = (c.arrival_slot == slot,)
     if slot is None:
         # whole days stay open longer than the hours in them
@@ -172,24 +172,8 @@ def _read_cells(
             c.arrival_slot <= OPEN,
             or_(c.arrival_span != 1, c.arrival_slot >= closed_until),
         )
-    query = select(
-        c.arrival_slot,
-        c.arrival_span,
-        c.exposure_slot,
-        c.phase,
-        c.arm,
-        c.metric,
-        c.n,
-        c.sum_q,
-        c.sum_q2,
-        c.sum_x,
-        c.sum_x2,
-        c.sum_qx,
-    ).where(*mine, *chosen)
-    merged: dict[tuple[Any, ...], PairSums] = defaultdict(PairSums)
-    for *key, n, q, q2, x, x2, qx in connection.execute(query):
-        merged[tuple(key)] += PairSums(n, int(q), int(q2), int(x), int(x2), int(qx))
-    return [_Cell._make((*key, sums)) for key, sums in merged.items()]
+    cells = read_cells(connection, project, name, *chosen)
+    return [_Cell(*key[1:], sums) for key, sums in cells.items()]
 
 
 def _count(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
@@ -310,7 +294,7 @@ def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]
 
 def _maturity(connection: Connection, project: str, design: Design, until: int) -> Maturity:
     """Say how long labels take, what mature exposures say, and whether delays differ by arm."""
-    cells = _read_cells(connection, project, design.name, 0, slot=AGES)
+    cells = _cells(connection, project, design.name, 0, slot=AGES)
     by_class: dict[str, dict[int, dict[int, int]]] = {}
     for cell in cells:
         if cell.metric.startswith(AGE):

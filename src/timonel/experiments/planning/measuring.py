@@ -10,12 +10,11 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from timonel.events.outcomes import complete_until
 from timonel.events.plans import Plan, Plans, Problem
-from timonel.experiments.counting.sums import DAY, HOUR_US, PairSums, age_of, day_of
+from timonel.experiments.counting.sums import DAY, DAY_US, HOUR_US, PairSums, age_of, day_of
 from timonel.experiments.judging.evidence import maturity
 from timonel.stats.moments import quantise
 from timonel.store.tables import predictions, truths
 
-DAY_US = 86_400_000_000
 HISTORY_DAYS = 28
 MOST_LABELLED = 200_000
 LEAST_LABELLED = 50

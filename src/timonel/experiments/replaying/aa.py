@@ -21,6 +21,7 @@ from timonel.events.frames import PredictionFrame
 from timonel.events.plans import Plan, Plans, Problem
 from timonel.experiments.assignment import assign
 from timonel.experiments.counting.cells import ExperimentCells
+from timonel.experiments.counting.sums import DAY_US
 from timonel.experiments.design import Arm, Design, State, variant_of
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Rule, Verdict
@@ -31,7 +32,6 @@ from timonel.store.tables import control, predictions, truths
 from timonel.store.tables_experiments import experiment_phases, experiments
 from timonel.wire.answer import Label
 
-DAY_US = 86_400_000_000
 HISTORY_DAYS = 28
 LEAST_ROWS, LEAST_DAYS = 100, 2
 LEAST_EACH = 30  # labels an arm before anybody would look

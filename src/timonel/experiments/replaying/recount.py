@@ -18,13 +18,13 @@ from timonel.events.accumulators import TruthChange
 from timonel.events.frames import PredictionFrame, ShadowAnswer
 from timonel.events.joining import IDENTICAL, JOINED, read_logged
 from timonel.events.plans import Plan, Plans, Problem
-from timonel.experiments.counting.cells import ExperimentCells
+from timonel.experiments.counting.cells import ExperimentCells, read_cells
 from timonel.experiments.counting.sums import AGE, ANSWERS, CellKey, PairSums
 from timonel.experiments.counting.units import UnitKey, cells_of_unit
 from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
 from timonel.experiments.replaying.own import COPIED, own_database
 from timonel.store.tables import outcomes, predictions
-from timonel.store.tables_experiments import experiment_cells, experiment_units
+from timonel.store.tables_experiments import experiment_units
 
 Cells = dict[CellKey, PairSums]
 _COUNTER = "replay"
@@ -81,7 +81,7 @@ def recount(connection: Connection, project: str, design: Design) -> Recount:
     connection : Connection
         All of its queries see one moment.
     """
-    stored = _read_cells(connection, project, design.name)
+    stored = _stored(connection, project, design.name)
     if design.mode is Mode.OUTSIDE:
         return _compared(stored, _count_units(connection, project, design.name))
     return _compared(stored, _count_log(connection, project, design))
@@ -131,27 +131,8 @@ def _n(cells: Cells, metric: str) -> int:
     return sum(sums.n for key, sums in cells.items() if key.metric.startswith(metric))
 
 
-def _read_cells(connection: Connection, project: str, name: str) -> Cells:
-    c = experiment_cells.c
-    query = select(
-        c.arrival_slot,
-        c.arrival_span,
-        c.exposure_slot,
-        c.phase,
-        c.arm,
-        c.metric,
-        c.n,
-        c.sum_q,
-        c.sum_q2,
-        c.sum_x,
-        c.sum_x2,
-        c.sum_qx,
-    ).where(c.project == project, c.experiment == name)
-    cells: Cells = {}
-    for *place, n, q, q2, x, x2, qx in connection.execute(query):
-        key = CellKey(name, *place)
-        sums = PairSums(n, int(q), int(q2), int(x), int(x2), int(qx))
-        cells[key] = cells.get(key, PairSums()) + sums
+def _stored(connection: Connection, project: str, name: str) -> Cells:
+    cells = read_cells(connection, project, name)
     return {key: sums for key, sums in cells.items() if sums}
 
 
@@ -190,7 +171,7 @@ def _count_log(connection: Connection, project: str, design: Design) -> Cells:
             counter.add_truths(changes)
             counter.write(own, _COUNTER)
             counter.clear()
-        return _read_cells(own, project, design.name)
+        return _stored(own, project, design.name)
 
 
 def _copy(connection: Connection, own: Connection, table: Table, project: str) -> None:
