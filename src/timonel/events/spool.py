@@ -9,7 +9,8 @@ import asyncio
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -139,16 +140,26 @@ class SpoolWriter:
         size = length + 8
         if size > self._left:
             self._make_room(size)
-        head = _heads[length] if length < _N_HEADS else guarded(length)
-        data = _pack(head, crc32(payload, self._seed)) + payload
-        try:
-            written = _write(self._fd, data)
-        except OSError as error:
-            raise self._full(error) from error
-        if written != size:
-            self._complete(data, written)
-        self._left -= size
-        self._dirty = True
+        self._put(self._framed(payload), size)
+
+    def append_many(self, frames: Sequence[Frame]) -> None:
+        """Write frames in order, those of a segment by one write.
+
+        Raises as ``append`` does; some may be written then, of which none was acknowledged.
+        """
+        payloads = deque(map(encode, frames))
+        longest = max(map(len, payloads), default=0)
+        if longest > MAX_PAYLOAD:
+            raise FrameTooLarge(found=longest, expected=MAX_PAYLOAD)
+        while payloads:
+            size = len(payloads[0]) + FRAME.size
+            if size > self._left:
+                self._make_room(size)
+            together = [self._framed(payloads.popleft())]
+            while payloads and size + len(payloads[0]) + FRAME.size <= self._left:
+                size += len(payloads[0]) + FRAME.size
+                together.append(self._framed(payloads.popleft()))
+            self._put(b"".join(together), size)
 
     async def append_synced(self, frame: Frame) -> None:
         """Write one frame and wait until the disk has it, together with all that wait then.
@@ -251,6 +262,21 @@ class SpoolWriter:
         self._left = 0
         if before != -1:
             self._retired.append(before)  # the syncing thread closes it, once it is on disk
+
+    def _framed(self, payload: bytes) -> bytes:
+        length = len(payload)
+        head = _heads[length] if length < _N_HEADS else guarded(length)
+        return _pack(head, crc32(payload, self._seed)) + payload
+
+    def _put(self, data: bytes, size: int) -> None:
+        try:
+            written = _write(self._fd, data)
+        except OSError as error:
+            raise self._full(error) from error
+        if written != size:
+            self._complete(data, written)
+        self._left -= size
+        self._dirty = True
 
     def _complete(self, data: bytes, written: int) -> None:
         """Finish a write that was cut short, or take back the part that was written."""

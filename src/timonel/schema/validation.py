@@ -89,6 +89,7 @@ class RowDecoder:
         self.row_type = self._struct()
         self._quick, self.colons = self._generate()
         self._decoder = msgspec.json.Decoder(self.row_type)
+        self._logged = self._log_type()
 
     # --- the quick way
 
@@ -211,7 +212,7 @@ class RowDecoder:
 
     def log(self, values: Values) -> bytes:
         """Give the row as the log keeps it: JSON that ``decode`` reads back to the same values."""
-        return _encode(self.plain(values))
+        return _encode(self.plain(values) if self._logged is None else self._logged(*values))
 
     def plain(self, values: Sequence[Value]) -> dict[str, Any]:
         """Give the row as a request would send it; moments are ISO 8601 in UTC, aware."""
@@ -272,6 +273,14 @@ class RowDecoder:
         )
         exec(compile(source, "<row decoder>", "exec"), scope)  # noqa: S102 - text made above
         return scope["quick"], scope["colons"]
+
+    def _log_type(self) -> Callable[..., msgspec.Struct] | None:
+        """Give a struct whose JSON is a row's; None where moments or names need more than that."""
+        if self._moments or any(_ESCAPED.search(name) for name in self.names):
+            return None
+        fields: list[Any] = [(f"f{i}", Any) for i in range(len(self.names))]
+        rename = {f"f{i}": name for i, name in enumerate(self.names)}
+        return msgspec.defstruct("LoggedRow", fields, rename=rename, gc=False)
 
     def _struct(self) -> type[msgspec.Struct]:
         fields: list[Any] = []

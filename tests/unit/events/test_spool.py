@@ -59,6 +59,33 @@ def test_what_was_appended_is_read_in_order_over_segments(tmp_path: Path) -> Non
     assert all(segment.path.stat().st_mode & 0o777 == 0o600 for segment in segments)
 
 
+@pytest.mark.parametrize("together", [1, 7, 200])
+def test_what_was_appended_together_is_read_in_order_over_segments(
+    tmp_path: Path, together: int
+) -> None:
+    events = Events()
+    frames = [events.prediction(unit=str(number)) for number in range(200)]
+    writer = SpoolWriter.open(tmp_path, segment_bytes=5000)
+    writer.append_many([])
+    for start in range(0, len(frames), together):
+        writer.append_many(frames[start : start + together])
+    writer.close()
+    assert units(tmp_path) == [str(number) for number in range(200)]
+    assert len(list_segments(tmp_path)) > 5
+    assert max(segment.path.stat().st_size for segment in list_segments(tmp_path)) < 5100
+
+
+def test_of_frames_beyond_the_bound_a_first_part_is_kept_whole(tmp_path: Path) -> None:
+    events = Events()
+    writer = SpoolWriter.open(tmp_path, segment_bytes=5000, max_bytes=20_000)
+    with pytest.raises(SpoolFull):
+        writer.append_many([events.prediction(unit=str(number)) for number in range(400)])
+    writer.close()
+    kept = units(tmp_path)
+    assert 20 < len(kept) < 400
+    assert kept == [str(number) for number in range(len(kept))]
+
+
 def test_each_writer_is_a_spool_of_its_own(tmp_path: Path) -> None:
     for number in range(3):
         writer = SpoolWriter.open(tmp_path)

@@ -61,12 +61,11 @@ class Journal:
 
         When it raises, some may be written: they were never acknowledged.
         """
-        for frame in frames[:-1]:
-            self._append(frame)
         if self._synced:
+            self._spool.append_many(frames[:-1])
             await self._spool.append_synced(frames[-1])
         else:
-            self._append(frames[-1])
+            self._spool.append_many(frames)
 
     async def predictions(self, frames: Sequence[PredictionFrame]) -> bool:
         """Write several predictions; returns and raises as ``prediction`` does."""

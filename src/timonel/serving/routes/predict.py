@@ -39,6 +39,7 @@ from timonel.wire.problem import problem
 from timonel.wire.replies import PredictionReply, PredictionsReply, RowProblem
 
 INLINE_ROWS = 64
+INLINE_BYTES = 256 << 10
 CAREFUL_BYTES = 16 << 10  # saying what is wrong with more than this is left to a thread
 MAX_IN_FLIGHT = 256
 _TURN = 256  # rows of a batch that are worked on before other requests get a turn
@@ -152,9 +153,7 @@ class Predictions:
             if self.in_flight > MAX_IN_FLIGHT:
                 missing = self._overloaded(shown, body)
             if isinstance(body, bytes):
-                request = shown.requests.quick(body, self._max_rows)
-                if request is None:
-                    request = await self._read(shown.requests.careful, body, len(body))
+                request = await self._read_own(shown, body)
             elif isinstance(body, Search):
                 request, missing, age_ms = await body.filled(shown, at)
             else:
@@ -184,6 +183,14 @@ class Predictions:
     def _too_many(self) -> Overloaded:
         return Overloaded(found=self.in_flight - 1, limit=MAX_IN_FLIGHT)
 
+    async def _read_own(self, version: ServedVersion, body: bytes) -> PredictRequest:
+        if len(body) > INLINE_BYTES:
+            return await self._read(version.requests.read, body, len(body))
+        request = version.requests.quick(body, self._max_rows)
+        if request is None:
+            request = await self._read(version.requests.careful, body, len(body))
+        return request
+
     async def _read(
         self, read: Callable[[_Item, int], PredictRequest], what: _Item, size: int
     ) -> PredictRequest:
@@ -202,12 +209,12 @@ class Predictions:
             given = instead(choice.version, row.values, asked.missing)
         elif choice.by_rules:
             given = ruled(choice.version, row.values)
+        elif choice.version.inline:
+            given = by_model(choice.version, row.values)
         elif choice.version.manifest.policy.batch_rows:
             given = await self._batches.one(choice.version, row.values)
-        elif choice.version.elsewhere:
-            given = (await self._elsewhere(choice.version, [row.values]))[0]
         else:
-            given = by_model(choice.version, row.values)
+            given = (await self._ask(choice.version, [row.values]))[0]
         frame = asked.frame(row, choice, given, identifier)
         if choice.shadow is not None and asked.missing is None:
             frame = shadowed(frame, choice, row.values)
@@ -219,9 +226,7 @@ class Predictions:
         rows = self._good_rows(asked)
         ids = asked.request.ids
         identifiers = {place: ids[place] if ids else self._journal.ids.next() for place in rows}
-        choices = {
-            place: self._choice(asked, row, identifiers[place]) for place, row in rows.items()
-        }
+        choices = self._choices(asked, rows, identifiers)
         groups: dict[tuple[int, str], list[int]] = {}
         for place, choice in choices.items():
             groups.setdefault((id(choice.version), choice.variant), []).append(place)
@@ -268,6 +273,14 @@ class Predictions:
             raise asked.invalid(errors[:MOST_ERRORS])
         return good
 
+    def _choices(
+        self, asked: "_Asked", rows: dict[int, Row], identifiers: dict[int, bytes]
+    ) -> dict[int, Choice]:
+        if rows and (asked.pinned is not None or not asked.model.experiments):
+            first = next(iter(rows))  # without an experiment all rows have the same
+            return dict.fromkeys(rows, self._choice(asked, rows[first], identifiers[first]))
+        return {place: self._choice(asked, row, identifiers[place]) for place, row in rows.items()}
+
     def _choice(self, asked: "_Asked", row: Row, identifier: bytes) -> Choice:
         if asked.pinned is not None:
             return Choice(asked.pinned)
@@ -289,8 +302,7 @@ class Predictions:
             return await self._elsewhere(version, table)
         if version.predictor is None:  # rules may be slow: they are asked in the loop, in turns
             return await _instead(version, table, why_no_model(version))
-        # a model that wants batches is a slow one
-        if len(table) <= INLINE_ROWS and not version.manifest.policy.batch_rows:
+        if version.inline and len(table) <= INLINE_ROWS:
             return many_by_model(version, table)
         until = time.monotonic() + _limit_s(version, len(table))
         # half of the time is kept for the compiled form, should the pool fail

@@ -5,6 +5,7 @@ aliases name it; the previous champion stays loaded, so a rollback is the swap o
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
@@ -27,6 +28,8 @@ DECLARATION, CHAMPION = "declaration", "champion"
 CHALLENGER, PREVIOUS = "challenger", "previous"
 ARM = "arm:"
 WARM_ROWS = 32
+INLINE_ROW_MS = 1.0  # a model that takes longer for one row is asked in a thread
+_TIMES = 3
 _Part = TypeVar("_Part")
 
 
@@ -57,6 +60,9 @@ class ServedVersion:
         Answered by the host's pool.
     service : ModelService or None
         Answers over HTTP.
+    inline : bool
+        The event loop itself may ask for a row: nothing has to be waited for, and the slowest
+        stored row took at most 1 ms in this process when the model was loaded.
     rules : Rules or None
     faults : tuple of (code, text)
         What could not be loaded; the rest serves.
@@ -75,6 +81,7 @@ class ServedVersion:
     breaker: Breaker = field(default_factory=Breaker)
     told: dict[str, float] = field(default_factory=dict)  # when what was logged last
     service: ModelService | None = None
+    inline: bool = True
 
     @property
     def version(self) -> str:
@@ -273,12 +280,12 @@ def load_version(row: ServingRow, artifact: ArtifactGetter, *, native: bool) -> 
         timezone=manifest.timezone,
     )
     faults: list[tuple[str, str]] = []
-    predictor, service = None, None
+    predictor, service, slow = None, None, False
     is_native = manifest.predictor == "native"
     if manifest.predictor == "http":
         service = _part(faults, lambda: ModelService(manifest, decoder.plain, os.environ))
     elif not is_native and manifest.predictor != "none":
-        predictor = _part(faults, lambda: _tested(manifest, artifact))
+        predictor, slow = _part(faults, lambda: _tested(manifest, artifact)) or (None, False)
     elif is_native and not native:
         # loading says which setting brings the pool
         _part(faults, lambda: load_predictor(manifest, artifact))
@@ -298,15 +305,32 @@ def load_version(row: ServingRow, artifact: ArtifactGetter, *, native: bool) -> 
         baseline=_baseline(manifest),
         faults=tuple(faults),
         service=service,
+        inline=not (slow or service or (is_native and native)),
     )
 
 
-def _tested(manifest: ServingManifest, artifact: ArtifactGetter) -> Predictor:
+def _tested(manifest: ServingManifest, artifact: ArtifactGetter) -> tuple[Predictor, bool]:
+    """Load a compiled model; say whether it is too slow to be asked in the event loop."""
     predictor = load_predictor(manifest, artifact)
     self_test(manifest, predictor)
+    slow = _slowest_ms(manifest, predictor) > INLINE_ROW_MS
+    return predictor, slow or manifest.policy.batch_rows > 0  # one that wants batches is slow too
+
+
+def _slowest_ms(manifest: ServingManifest, predictor: Predictor) -> float:
+    """Warm the way of a row alone (it is not that of many), and time its slowest stored row.
+
+    Of each row the best of three counts: others of this machine are not the model's doing.
+    """
+    slowest = 0.0
     for values in manifest.self_test.rows[:WARM_ROWS]:
-        predictor.predict_row(values)  # the way of a row alone is not the way of many
-    return predictor
+        took = []
+        for _ in range(_TIMES):
+            began = time.perf_counter()
+            predictor.predict_row(values)
+            took.append(time.perf_counter() - began)
+        slowest = max(slowest, min(took))
+    return slowest * 1000.0
 
 
 def _part(faults: list[tuple[str, str]], load: Callable[[], _Part]) -> _Part | None:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -138,6 +139,47 @@ async def test_a_batch_in_a_thread_ends_at_its_deadline(
     async with predictions(tmp_path) as made:
         replies = await ask(made, snapshot, [ROW] * 4)
     assert told(replies) == [("rules", "timeout")] * 4
+
+
+class Held:
+    """A model that answers when it is let go; a loop that asked it itself would stand still."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def predict_row(self, values: Sequence[Value]) -> Answer:
+        assert self.go_on.wait(20)
+        return Answer(1, 0.75)
+
+    def predict_rows(self, table: Sequence[Sequence[Value]]) -> list[Answer]:
+        return [self.predict_row(values) for values in table]
+
+
+async def test_others_are_answered_while_a_slow_model_works(tmp_path: Path) -> None:
+    quick = snapshot_of(linear_manifest())
+    patient = snapshot_of(linear_manifest(policy=ServingPolicy(deadline_ms=20_000)))
+    champion = patient.models["churn"].champion
+    assert champion is not None
+    held = Held()
+    slow = replace(champion, predictor=held, inline=False)
+    models = {"churn": ServedModel("churn", champion=slow)}
+    async with predictions(tmp_path) as made:
+        waiting = asyncio.create_task(ask(made, replace(quick, models=models)))
+        assert told(await ask(made, quick)) == [("model", "assigned")]
+        assert not waiting.done()
+        held.go_on.set()
+        assert [reply.score for reply in await waiting] == [0.75]
+
+
+async def test_a_large_body_is_read_in_a_thread_and_answered_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [ROW | {"visits": visits} for visits in range(5)]
+    async with predictions(tmp_path) as made:
+        here = await ask(made, snapshot_of(linear_manifest()), rows)
+        monkeypatch.setattr(predict, "INLINE_BYTES", 10)
+        there = await ask(made, snapshot_of(linear_manifest()), rows)
+    assert [reply.score for reply in there] == [reply.score for reply in here]
 
 
 async def test_each_row_is_answered_by_the_version_chosen_for_it(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from timonel.clock import AffineClock
 from timonel.registry.manifest import ArtifactRef, SelfTest, ServingManifest
+from timonel.serving.versions import snapshot
 from timonel.serving.versions.reload import Reloader
 from timonel.serving.versions.snapshot import Loader, Snapshot
 from timonel.store.control import set_clock
@@ -50,6 +51,21 @@ def test_all_aliases_are_loaded_and_a_digest_is_loaded_once() -> None:
     assert back.models["churn"].champion is first.models["churn"].champion
     assert back.models["churn"].previous is second.models["churn"].champion
     assert back.faults == ()
+
+
+def test_a_model_that_takes_long_for_a_row_is_not_asked_in_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = {}
+    for limit_ms in (1e9, -1.0):
+        monkeypatch.setattr(snapshot, "INLINE_ROW_MS", limit_ms)
+        served = build(row(linear_manifest())).models["churn"].champion
+        assert served is not None
+        slow[limit_ms] = not served.inline
+    assert slow == {1e9: False, -1.0: True}
+    declared = build(row(declared_manifest(), "declaration", "")).models["churn"].declaration
+    assert declared is not None
+    assert declared.inline  # rules have a limit of their own
 
 
 EMPTY: dict[str, Any] = {"coef": [], "intercept": [], "link": "sigmoid"}
