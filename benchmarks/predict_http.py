@@ -170,12 +170,13 @@ def bench_worker(folder: Path, scratch: Path, url: str, n: int, durability: str)
 
 def session_run_us(folder: Path) -> float:
     """Give the CPU time of a published graph alone on one row; 0 where there is none."""
-    graphs = list((folder / "artifacts").rglob("*.onnx"))
+    stored = [file.read_bytes() for file in (folder / "artifacts").rglob("*") if file.is_file()]
+    graphs = [data for data in stored if b"TreeEnsemble" in data]  # their names are hashes
     if not graphs:
         return 0.0
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(graphs[0]), options)
+    session = onnxruntime.InferenceSession(graphs[0], options)
     given = session.get_inputs()[0]
     feeds = {given.name: np.zeros((1, given.shape[1]), np.float32)}
     names = [session.get_outputs()[-1].name]
