@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from timonel import metrics
     from timonel.errors import TimonelError
     from timonel.logs import get_logger
     from timonel.notebook import open_project as open
@@ -39,6 +40,8 @@ _HOMES = {
     "get_logger": "timonel.logs",
 }
 
+_MODULES = {"metrics": "timonel.metrics", "recipes": "timonel.project.recipes"}
+
 __all__ = [
     "Answer",
     "Batching",
@@ -59,6 +62,7 @@ __all__ = [
     "Watch",
     "asgi",
     "get_logger",
+    "metrics",
     "open",
     "recipes",
 ]
@@ -66,8 +70,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use, so that ``import timonel`` stays light (PEP 562)."""
-    if name == "recipes":
-        return import_module("timonel.project.recipes")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name == "open":
         return import_module("timonel.notebook").open_project
     if name in _HOMES:

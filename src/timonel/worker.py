@@ -18,6 +18,7 @@ from timonel.app import App, Published, host_name
 from timonel.errors import TimonelError
 from timonel.events.outcomes import adopt_parked, expire_parked, mature_absent
 from timonel.jobs.runner import JobRunner
+from timonel.monitoring.series.recorded import remove_old
 from timonel.registry.manifest import decode_manifest
 from timonel.wire.errors import UnexpectedFailure
 
@@ -154,6 +155,7 @@ class Worker:
 
     def _tidy(self) -> None:
         self._app.retraining.remove_leftovers()
+        remove_old(self._app.engine, self._app.name, self._app.clock.now_us())
 
     def _check(self) -> None:
         self._app.checks.run()  # what failed has said so, as a signal

@@ -121,6 +121,8 @@ ROUTES: dict[str, Need] = {
     "POST /v1/alerts/{id}/resolve": _OPERATES_ALL,
     "POST /v1/alerts/{id}/silence": _OPERATES_ALL,
     "POST /v1/alerts/{id}/mark": _OPERATES_ALL,
+    "GET /v1/metrics": _READS_ALL,
+    "GET /v1/metrics/{name}": _READS_ALL,
     "GET /health": _READS_ALL,
     "GET /metrics": _READS_ALL,
     "GET /ui": _READS_ALL,

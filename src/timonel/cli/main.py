@@ -12,7 +12,7 @@ from timonel.cli.drift import commands as drift
 from timonel.cli.errors import InvalidUsage
 from timonel.cli.experiments import group as experiments
 from timonel.cli.output import speaking_command, tell
-from timonel.cli.watching import performance
+from timonel.cli.watching import metrics, performance
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has no public name for it
 
@@ -33,6 +33,7 @@ for module in (
     alerts,
     drift,
     performance,
+    metrics,
     experiments,
     keys,
     bench,

@@ -6,6 +6,7 @@ from timonel.cli.phrases.drift import DRIFT_TEXTS
 from timonel.cli.phrases.experiments import EXPERIMENT_TEXTS
 from timonel.cli.phrases.explain import EXPLAIN_TEXTS
 from timonel.cli.phrases.keys import KEY_TEXTS
+from timonel.cli.phrases.metrics import METRIC_TEXTS
 from timonel.cli.phrases.performance import PERFORMANCE_TEXTS
 from timonel.cli.phrases.register import REGISTER_TEXTS
 from timonel.cli.phrases.retrain import RETRAIN_TEXTS
@@ -162,6 +163,7 @@ TEXTS: dict[str, dict[str, str]] = {
     **DRIFT_TEXTS,
     **EXPLAIN_TEXTS,
     **PERFORMANCE_TEXTS,
+    **METRIC_TEXTS,
     **EXPERIMENT_TEXTS,
     **KEY_TEXTS,
     **REGISTER_TEXTS,

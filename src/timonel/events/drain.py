@@ -26,6 +26,7 @@ from timonel.events.joining import Joining, Waiting, findable
 from timonel.events.outcome_rows import join_parked, parked_page, store_outcomes
 from timonel.events.outcomes import complete_until, touch
 from timonel.events.plans import Plans
+from timonel.events.recorded.counting import MetricCells
 from timonel.events.rows import (
     TRY_AGAIN,
     DeadLetter,
@@ -143,6 +144,7 @@ class Drainer:
         self._clock = clock
         self._watermarked = watermarked
         self._plans = Plans(project)
+        self._metrics = MetricCells(project)
         self._positions: dict[str, Position] = {}
         self._batch_frames = MAX_FRAMES
         self._known = False  # whether the row of this drainer holds others back
@@ -293,6 +295,7 @@ class Drainer:
             )
         self._accumulate(connection, inserted, stored.joining)
         count_refusals(connection, self._project, self._drainer_id, frames.refusals)
+        self._metrics.write(connection, self._drainer_id, frames.metrics)
         return stored
 
     def _accumulate(

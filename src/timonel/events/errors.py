@@ -87,3 +87,21 @@ class UnknownOutcome(NotFound):
             "petición entonces.",
         ),
     }
+
+
+class UnknownMetric(NotFound):
+    """Nothing was ever recorded under this name."""
+
+    code = "unknown_metric"
+    texts = {
+        "en": Text(
+            "Cannot find the metric {metric}: the project has recorded {known}.",
+            "Use one of those names; what `timonel.metrics.record` takes is stored within seconds "
+            "where a server or `timonel up` runs.",
+        ),
+        "es": Text(
+            "No se encuentra la métrica {metric}: el proyecto ha anotado {known}.",
+            "Use uno de esos nombres; lo que `timonel.metrics.record` toma se guarda en segundos "
+            "donde corre un servidor o `timonel up`.",
+        ),
+    }

@@ -82,8 +82,31 @@ class RefusalFrame(
     rows: list[int] = []  # of them, by field, in the order of `fields`
 
 
-Frame = PredictionFrame | OutcomeFrame | RefusalFrame
+class MetricFrame(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, tag="metric", kw_only=True
+):
+    """What a process recorded of one of the project's own metrics, within one minute.
+
+    A release that does not know this kind sets it aside as a dead letter, and says why.
+    """
+
+    v: int = FORMAT
+    id: bytes
+    at: int  # of the first value
+    name: str
+    labels: dict[str, str]
+    n: int
+    sum_q: str  # steps of 1e-6; sums may have more than 64 bits
+    sum_q2: str
+    low: int
+    high: int
+    counts: dict[int, int]  # by the upper edge of ``timonel.stats.series.sketch``
+
+
+Frame = PredictionFrame | OutcomeFrame | RefusalFrame | MetricFrame
 """Kinds reserved by ADR 0009 and not written: shadow, exposure, unit_outcome (ADR 0032)."""
+
+KINDS = ("prediction", "outcome", "refusal", "metric")
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)

@@ -15,13 +15,16 @@ from sqlalchemy.exc import DBAPIError
 
 from timonel.events.frames import (
     FORMAT,
+    KINDS,
     Frame,
+    MetricFrame,
     OutcomeFrame,
     PredictionFrame,
     RefusalFrame,
     decode,
 )
 from timonel.events.intake import REJECTED, Letter, write_durably
+from timonel.events.recorded.counting import refused_metric
 from timonel.store.errors import StoreUnavailable
 from timonel.store.tables import predictions
 
@@ -79,6 +82,7 @@ class Sorted:
     predictions: list[PredictionFrame] = field(default_factory=list)
     outcomes: list[OutcomeFrame] = field(default_factory=list)
     refusals: list[RefusalFrame] = field(default_factory=list)
+    metrics: list[MetricFrame] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     origins: dict[bytes, Letter] = field(default_factory=dict)  # by the prediction's id
 
@@ -90,7 +94,7 @@ def sort_letters(letters: list[Letter]) -> Sorted:
         try:
             frame = decode(letter.payload)
         except msgspec.DecodeError as error:  # ValidationError is one too
-            result.dead.append(DeadLetter(letter, f"unreadable frame: {error}"))
+            result.dead.append(DeadLetter(letter, _unreadable(letter.payload, error)))
             continue
         reason = _refusal(frame)
         if reason is not None:
@@ -102,7 +106,20 @@ def sort_letters(letters: list[Letter]) -> Sorted:
             result.outcomes.append(frame)
         elif isinstance(frame, RefusalFrame):
             result.refusals.append(frame)
+        elif isinstance(frame, MetricFrame):
+            result.metrics.append(frame)
     return result
+
+
+def _unreadable(payload: bytes, error: msgspec.DecodeError) -> str:
+    """Say why a frame cannot be read: it is damaged, or of a release to come."""
+    try:
+        kind = msgspec.msgpack.decode(payload, type=list[Any])[0]
+    except (msgspec.DecodeError, IndexError):
+        kind = None
+    if isinstance(kind, str) and kind not in KINDS:
+        return f"a frame of the kind {kind[:32]!r}: drain it with the release that wrote it"
+    return f"unreadable frame: {error}"
 
 
 def _refusal(frame: Frame) -> str | None:
@@ -116,6 +133,8 @@ def _refusal(frame: Frame) -> str | None:
         return _refused_prediction(frame)
     if isinstance(frame, OutcomeFrame):
         return _refused_outcome(frame)
+    if isinstance(frame, MetricFrame):
+        return refused_metric(frame)
     return _unfit(("model", frame.model, _NAME), ("code", frame.code, _CODE))
 
 

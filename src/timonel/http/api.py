@@ -18,6 +18,7 @@ from timonel.http.event_routes import create_event_routes
 from timonel.http.experiments.openfeature import create_openfeature_routes
 from timonel.http.experiments.outside import create_outside_routes
 from timonel.http.experiments.routes import create_experiment_routes
+from timonel.http.metric_routes import create_metric_routes
 from timonel.http.model_routes import create_model_routes
 from timonel.http.openapi import complete
 from timonel.http.retraining_routes import create_retraining_routes
@@ -42,6 +43,7 @@ _TAGS = [
     {"name": "experiments", "description": "What is compared, by whom, and what was found."},
     {"name": "jobs", "description": "Work that lasts: retrainings, and what became of them."},
     {"name": "alerts", "description": "What is wrong, who works on it, and what to do."},
+    {"name": "metrics", "description": "What the project itself records."},
     {"name": "keys", "description": "Who may ask, and what."},
     {"name": "server", "description": "Where to begin, and how the server is."},
 ]
@@ -82,6 +84,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_experiment_routes(app),
         create_outside_routes(app),
         create_openfeature_routes(app),
+        create_metric_routes(app),
         create_key_routes(app),
         create_pages(app),
         create_docs(title),

@@ -20,6 +20,7 @@ from timonel.monitoring.health_check import HealthLog
 from timonel.monitoring.performance_check import check_performance
 from timonel.monitoring.quality_check import check_quality, closed_minute
 from timonel.monitoring.series.anomaly_check import AnomalyWatch
+from timonel.monitoring.series.recorded_check import RecordedWatch
 from timonel.monitoring.watched import CheckResult, Watched
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
@@ -81,6 +82,7 @@ class Checks:
         self._estimators: dict[tuple[str, str], Estimator | None] = {}
         self._done: dict[tuple[str, str], tuple[object, ...]] = {}
         self._anomalies = AnomalyWatch()
+        self._recorded = RecordedWatch(engine, project, raise_signal)
         self._failing: set[tuple[str, str]] = set()
 
     def run(self) -> CheckReport:
@@ -101,6 +103,7 @@ class Checks:
         results.append(self._guarded("models", "", now_us, read))
         for one in watched:
             results += self._run_model(one)
+        results.append(self._guarded("recorded", "", now_us, partial(self._recorded.check, now_us)))
         return CheckReport(now_us, tuple(results))
 
     def _run_model(self, one: Watched) -> list[CheckResult]:

@@ -7,6 +7,7 @@ for a database or a disk but the spool's own write.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -16,6 +17,7 @@ from typing import Any
 from timonel.access.gate import Asked, Gate, Keys
 from timonel.access.usage import KeyUsage
 from timonel.errors import TimonelError
+from timonel.events.recorded.place import bind
 from timonel.events.spool import SpoolWriter
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.errors import UnknownModel
@@ -146,6 +148,7 @@ class ServingApplication:
             return
         config = self._config
         self._loop = asyncio.get_running_loop()
+        bind(config.spool.parent, self._event_time)
         self._spool = SpoolWriter.open(
             config.spool, durability=config.durability, max_bytes=config.spool_max_bytes
         )
@@ -354,8 +357,21 @@ class ServingApplication:
 
     async def _metrics(self, exchange: Exchange) -> None:
         self.tell_state()
-        text = await asyncio.to_thread(lambda: exposition(read_slots(self._config.slot)))
+        text = await asyncio.to_thread(self._exposed)
         await exchange.reply(text.encode(), media_type=METRICS_TYPE.encode())
+
+    def _exposed(self) -> str:
+        text = exposition(read_slots(self._config.slot))
+        recorded = self._config.recorded
+        if recorded is not None:
+            with contextlib.suppress(FileNotFoundError):  # nothing was drained here yet
+                text += recorded.read_text("utf-8")
+        return text
+
+    def _event_time(self, real_us: int) -> int:
+        """Give the event time of what the rules record."""
+        snapshot = self._reloader.current
+        return real_us if snapshot is None else snapshot.clock.at(real_us)
 
     _own: dict[str, Callable[["ServingApplication", Exchange], Awaitable[None]]] = {
         "/livez": _live,

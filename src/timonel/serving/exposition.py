@@ -46,30 +46,30 @@ def exposition(readings: list[Reading]) -> str:
 def _lines(readings: list[Reading], totals: Totals) -> Iterator[str]:
     predictions = totals.family(Family.PREDICTIONS)
     name = "timonel_predictions_total"
-    yield from _head(name, "counter", "Answers, by who gave them and why.")
+    yield from head(name, "counter", "Answers, by who gave them and why.")
     for one in predictions:
-        yield f"{name}{_labels(_PREDICTION_LABELS, one.labels)} {one.n}"
+        yield f"{name}{written_labels(_PREDICTION_LABELS, one.labels)} {one.n}"
     yield from _histograms(predictions)
     for family, name, labels, text in _COUNTERS:
-        yield from _head(name, "counter", text)
+        yield from head(name, "counter", text)
         for one in totals.family(family):
-            yield f"{name}{_labels(labels, one.labels)} {one.n}"
+            yield f"{name}{written_labels(labels, one.labels)} {one.n}"
     name = "timonel_version_fault"
-    yield from _head(name, "gauge", "1 while some worker cannot load the version.")
+    yield from head(name, "gauge", "1 while some worker cannot load the version.")
     for one in totals.family(Family.FAULTS):
-        yield f"{name}{_labels(('model', 'version'), one.labels)} {min(one.n, 1)}"
+        yield f"{name}{written_labels(('model', 'version'), one.labels)} {min(one.n, 1)}"
     for gauge, text in _GAUGES.items():
         name = f"timonel_worker_{gauge}"
-        yield from _head(name, "gauge", text)
+        yield from head(name, "gauge", text)
         for reading in readings:
             yield f'{name}{{worker="{reading.slot}"}} {reading.gauges[gauge]}'
 
 
 def _histograms(predictions: list[Series]) -> Iterator[str]:
     name = "timonel_prediction_latency_seconds"
-    yield from _head(name, "histogram", "From the request's arrival to its answer.")
+    yield from head(name, "histogram", "From the request's arrival to its answer.")
     for one in predictions:
-        labels = _labels(_PREDICTION_LABELS, one.labels)
+        labels = written_labels(_PREDICTION_LABELS, one.labels)
         below = 0
         edges = [f"{edge / 1e6:g}" for edge in LATENCY_EDGES_US]
         for edge, n in zip([*edges, "+Inf"], one.buckets, strict=True):
@@ -79,12 +79,14 @@ def _histograms(predictions: list[Series]) -> Iterator[str]:
         yield f"{name}_count{labels} {below}"
 
 
-def _head(name: str, kind: str, text: str) -> Iterator[str]:
+def head(name: str, kind: str, text: str) -> Iterator[str]:
+    """Give the lines before a family."""
     yield f"# HELP {name} {text}"
     yield f"# TYPE {name} {kind}"
 
 
-def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:
+def written_labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:
+    """Write labels in braces; "" for each that has no value."""
     # A series that found no place of its own carries fewer labels than its family has.
     padded = (*values, *("" for _ in range(len(names) - len(values))))
     pairs = (f'{name}="{_escaped(value)}"' for name, value in zip(names, padded, strict=True))

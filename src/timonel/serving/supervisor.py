@@ -163,7 +163,9 @@ class _Run:
         )
         self._engine = make_engine(config.database_url)
         self._usage = KeyUsage(self._places.key_usage)
-        reports = ProcessReports(self._engine, config.project, self._owner, self._usage)
+        reports = ProcessReports(
+            self._engine, config.project, self._owner, self._usage, self._places.exposition
+        )
         self._presence = Presence(reports, notify)
         self._workers = [self._make_worker(index) for index in range(self._n_workers)]
         self._others = list(self._make_others())

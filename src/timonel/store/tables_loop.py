@@ -277,3 +277,34 @@ refusal_windows = Table(
     Column("fields", Text, nullable=False),  # JSON: rows at fault by field
     PrimaryKeyConstraint("project", "model", "code", "minute", "drainer_id"),
 )
+
+metric_cells = Table(
+    "metric_cells",
+    metadata,
+    _project(),  # what the project itself recorded, a minute; a row belongs to one drainer
+    Column("name", NAME, nullable=False),
+    Column("labels", String(768), nullable=False),  # JSON, by name
+    Column("minute", BigInteger, nullable=False),  # epoch minutes of event time, UTC
+    Column("drainer_id", String(64), nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("sum_q", Text, nullable=False),  # exact integers, steps of 1e-6
+    Column("sum_q2", Text, nullable=False),
+    Column("low", BigInteger, nullable=False),
+    Column("high", BigInteger, nullable=False),
+    Column("counts", Text, nullable=False),  # JSON: values by the upper edge of their bucket
+    PrimaryKeyConstraint("project", "name", "labels", "minute", "drainer_id"),
+    Index("ix_metric_cells_minute", "project", "minute"),
+)
+
+metric_totals = Table(
+    "metric_totals",
+    metadata,
+    _project(),  # all that was ever recorded of a series, for scrapers; and which there are
+    Column("name", NAME, nullable=False),
+    Column("labels", String(768), nullable=False),
+    Column("drainer_id", String(64), nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("sum_q", Text, nullable=False),
+    Column("bins", Text, nullable=False),  # JSON list of counts between fixed edges
+    PrimaryKeyConstraint("project", "name", "labels", "drainer_id"),
+)

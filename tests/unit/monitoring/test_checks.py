@@ -358,7 +358,7 @@ def test_one_failing_check_stops_no_other(
     assert [result.check for result in report.failed] == [broken.removeprefix("check_")]
     others = {r.check: r.state for r in report.results if r.state != "failed"}
     assert {"health", "models"} <= others.keys()
-    assert len(others) == 7
+    assert len(others) == 8
     raised = [s for s in one.signals if s.kind is Kind.CHECK_FAILED]
     assert [(s.monitor, s.condition) for s in raised] == [
         (broken.removeprefix("check_"), Condition.HOLDS)

@@ -57,7 +57,7 @@ class FunctionNotifier:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={
-                **{k: v for k, v in os.environ.items() if not k.startswith("TIMONEL_")},
+                **{k: v for k, v in os.environ.items() if not _is_secret(k)},
                 "PYTHONPATH": str(Path(timonel.__file__).parents[1]),
             },
             start_new_session=True,
@@ -83,6 +83,11 @@ class FunctionNotifier:
     def _failed(self, en: str, es: str, **facts: Any) -> DeliveryFailed:
         found = Phrase(en, es, function=self._function, **facts)
         return DeliveryFailed(channel=self._channel, found=found)
+
+
+def _is_secret(variable: str) -> bool:
+    # where the state is, the function may need: what it records belongs there
+    return variable.startswith("TIMONEL_") and variable != "TIMONEL_STATE"
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

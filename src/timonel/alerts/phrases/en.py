@@ -234,6 +234,23 @@ PHRASES: dict[Kind, Phrases] = {
             "Leave it as it is: the next retraining takes its place, and this notice ends.",
         ),
     ),
+    Kind.METRIC_ANOMALY: Phrases(
+        title=(
+            "{series} is unlike what it was at this hour",
+            "A metric of the project is unlike what it was",
+        ),
+        seen=(
+            "Its mean is {observed} a minute, usually {usual} ({z} spreads away, in {minutes_out} "
+            "of the last 5 minutes).",
+            "Its newest minutes are unlike those before.",
+        ),
+        expected=(_UNUSUAL[2], "Values as in the same hours before."),
+        steps=(
+            "See what it is now: `timonel metrics`.",
+            "Ask whoever owns the code that records it what changed.",
+            "If nothing is wrong, resolve the alert and say why.",
+        ),
+    ),
     Kind.CHECK_FAILED: Phrases(
         title=(
             "The check {monitor} of {model} fails",

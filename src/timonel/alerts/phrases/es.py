@@ -250,6 +250,23 @@ PHRASES: dict[Kind, Phrases] = {
             "Déjela como está: el próximo reentrenamiento toma su lugar, y este aviso termina.",
         ),
     ),
+    Kind.METRIC_ANOMALY: Phrases(
+        title=(
+            "{series} no es como era a esta hora",
+            "Una métrica del proyecto no es como era",
+        ),
+        seen=(
+            "Su media es {observed} por minuto, y suele ser {usual} (a {z} desviaciones, en "
+            "{minutes_out} de los últimos 5 minutos).",
+            "Sus minutos más nuevos no son como los anteriores.",
+        ),
+        expected=(_UNUSUAL[2], "Valores como en las mismas horas de antes."),
+        steps=(
+            "Vea cómo está ahora: `timonel metrics`.",
+            "Pregunte qué cambió a quien mantiene el código que la anota.",
+            "Si no hay nada malo, cierre la alerta y diga por qué.",
+        ),
+    ),
     Kind.CHECK_FAILED: Phrases(
         title=(
             "Falla la revisión {monitor} de {model}",

@@ -216,6 +216,10 @@ HELP_ES: dict[str, str] = {
         "Muestra cuánto se alejan entradas y respuestas de aquello de lo que aprendió la versión."
     ),
     "A declared model; default all.": "Un modelo declarado; si falta, todos.",
+    "A recorded metric; default all.": "Una métrica anotada; si falta, todas.",
+    "Show what the project records (timonel.metrics.record): statistics of the last hour.": (
+        "Muestra lo que anota el proyecto (timonel.metrics.record): estadísticas de la última hora."
+    ),
     "How many windows.": "Cuántas ventanas.",
     "Days of figures by class.": "Días de las cifras por clase.",
     "Figures by class of truths that came then.": (

@@ -101,9 +101,12 @@ class Keeper:
             owner = owner_name(self._config.state)
             usage = KeyUsage(self._places.key_usage)
             stack.callback(usage.close)
-            reports = ProcessReports(engine, self._config.project, owner, usage)
+            reports = ProcessReports(
+                engine, self._config.project, owner, usage, self._places.exposition
+            )
             presence = Presence(reports, self._notify)
             slots = [self._places.slot(index) for index in range(MOST_GUESTS)]
+            slots.append(self._places.recorded)
             drainers = DrainerThreads(
                 self._factory, slots, n_workers=1, owner=owner, notify=self._notify
             )

@@ -72,6 +72,7 @@ def worker_orders(
         slot=places.metrics,
         slot_index=index,
         key_usage=places.key_usage,
+        recorded=places.exposition,
         control_socket=control_socket,
         native_socket=native_socket,
         role=settings.role,

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
+from timonel.events.recorded.place import FOLDER
 from timonel.serving.processes.errors import StateInUse, UnsafeFolder
 
 _LONGEST_SOCKET = 100  # bytes; the system's limit is 104 (macOS) or 108 (Linux)
@@ -51,6 +52,16 @@ class StateFolder:
         """The mapped file of what each key has used of its rate; it survives restarts."""
         return self.root / "run" / "keys"
 
+    @property
+    def recorded(self) -> Path:
+        """The spools of what processes record of the project's own metrics."""
+        return self.spool / FOLDER
+
+    @property
+    def exposition(self) -> Path:
+        """The project's own metrics as text to scrape, written again and again."""
+        return self.root / "run" / "recorded.prom"
+
     def slot(self, index: int) -> Path:
         """Give the spool folder of one slot."""
         return self.spool / f"slot-{index}"
@@ -65,14 +76,15 @@ class StateFolder:
         Returns
         -------
         list of Path
-            Every spool slot to drain, by number: those of the workers, and those that an earlier
-            run with more workers left behind.
+            Every folder of spools to drain: those of the workers by number, with those that an
+            earlier run with more workers left behind, and that of the project's own metrics.
         """
         self.artifacts.mkdir(parents=True, exist_ok=True)
-        for folder in (self.spool, self.run, *(self.slot(index) for index in range(n_slots))):
+        slots = [self.slot(index) for index in range(n_slots)]
+        for folder in (self.spool, self.run, self.recorded, *slots):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         slots = [path for path in self.spool.glob("slot-*") if path.name[5:].isdecimal()]
-        return sorted(slots, key=lambda path: int(path.name[5:]))
+        return [*sorted(slots, key=lambda path: int(path.name[5:])), self.recorded]
 
     def socket(self, name: str) -> Path:
         """Give the path of a Unix socket: in ``run``, or in a short folder where that is too long.
