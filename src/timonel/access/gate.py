@@ -7,6 +7,7 @@ forwarded; it may do all. Whoever shows a key may do what the key allows (``rout
 
 from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import time
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ from timonel.wire.errors import MethodNotAllowed
 Keys = Mapping[bytes, Key]
 
 _LOCAL_HOSTS = frozenset((b"localhost", b"127.0.0.1", b"[::1]"))
+_FORWARDED = frozenset((b"forwarded", b"x-forwarded-"))  # a name, and how others begin
 _READING = frozenset(("GET", "HEAD", "OPTIONS"))
 _SHOWN = 200
 
@@ -171,14 +173,14 @@ def require_model(caller: Caller | None, model: str) -> None:
 
 def not_local(peer: str | None, headers: Mapping[bytes, bytes]) -> Phrase | None:
     """Say what makes a request not plainly local; None: it is."""
-    if peer is None or not (peer == "::1" or peer.startswith(("127.", "::ffff:127."))):
+    if not _is_local_peer(peer):
         return Phrase("the peer {peer}", "la conexión desde {peer}", peer=peer or "?")
     host = headers.get(b"host", b"")
-    if _without_port(host) not in _LOCAL_HOSTS:
+    if not _is_local_host(host):
         shown = host.decode("latin-1")[:100] or "-"
         return Phrase("the Host {host}", "el Host {host}", host=shown)
     for name in headers:
-        if name == b"forwarded" or name.startswith(b"x-forwarded-"):
+        if name[:12] in _FORWARDED:
             shown = name.decode("latin-1")[:64]
             return Phrase("the header {name}", "el encabezado {name}", name=shown)
     return None
@@ -207,10 +209,16 @@ def _bearer(header: bytes | None) -> bytes | None:
     return header[7:].strip()
 
 
-def _without_port(host: bytes) -> bytes:
+@lru_cache(256)
+def _is_local_peer(peer: str | None) -> bool:
+    return peer is not None and (peer == "::1" or peer.startswith(("127.", "::ffff:127.")))
+
+
+@lru_cache(256)
+def _is_local_host(host: bytes) -> bool:
     if host.startswith(b"["):
-        return host.partition(b"]")[0].lower() + b"]"
-    return host.partition(b":")[0].lower()
+        return host.partition(b"]")[0].lower() + b"]" in _LOCAL_HOSTS
+    return host.partition(b":")[0].lower() in _LOCAL_HOSTS
 
 
 def _moment(seconds: float) -> str:

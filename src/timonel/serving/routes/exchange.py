@@ -268,10 +268,11 @@ class Exchange:
 
     async def reply_prediction(self, reply: PredictionReply | PredictionsReply) -> None:
         """Send an answer; a header too says that it was not logged."""
-        replies: Sequence[PredictionReply | RowProblem] = (
-            reply.predictions if isinstance(reply, PredictionsReply) else (reply,)
-        )
-        await self.reply(encode_reply(reply), extra=said_of_log(replies))
+        if isinstance(reply, PredictionReply):
+            extra: tuple[tuple[bytes, bytes], ...] = _NOT_LOGGED if reply.logged is False else ()
+        else:
+            extra = said_of_log(reply.predictions)
+        await self.reply(encode_reply(reply), extra=extra)
 
     async def refuse(self, error: TimonelError, form: ErrorForm | None = None) -> None:
         """Send the problem document of an error, in the client's language; or another form of it.
