@@ -36,6 +36,7 @@ bench: .venv/dev ## measure this server and the installed peers side by side (AR
 
 simulate: .venv/installed ## false alarms and power of drift and experiments, some minutes (ARGS=--quick: fewer)
 	$(BIN)/python benchmarks/drift_simulation.py --out benchmarks/results/drift.md $(ARGS)
+	$(BIN)/python benchmarks/text_drift_simulation.py --out benchmarks/results/texts.md $(ARGS)
 	$(BIN)/python benchmarks/experiment_simulation.py --out benchmarks/results/experiments.md $(ARGS)
 
 format: .venv/dev ## let ruff rewrite what it can

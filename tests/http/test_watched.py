@@ -12,9 +12,11 @@ from tests.http.conftest import client_of
 from typer.testing import CliRunner
 
 from timonel.cli.main import app as command
+from timonel.schema.features import Text
+from timonel.schema.schema import Schema
 from timonel.store.migrate import upgrade
 from timonel.testing.events import PROJECT
-from timonel.testing.monitored import City, usual
+from timonel.testing.monitored import SCHEMA, City, usual
 
 
 class Harbour(world.LocalApp):
@@ -42,6 +44,33 @@ def drifted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.LocalApp
         asked = city.ask(1000, draw)
         city.tell(asked, 0.9)
         city.end_hour()
+    yield app
+    app.engine.dispose()
+
+
+NOTED = Schema(*SCHEMA, Text("note"))
+SAID = ["se cortó la luz", "no llega agua", "poste caído", "fuga en la calle", "sin luz hoy"]
+
+
+def noted(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    return {**usual(rng, n), "note": rng.choice(SAID, n)}
+
+
+def in_other_words(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    columns = noted(rng, n)
+    columns["note"] = np.where(rng.random(n) < 0.3, "kein strom in agua", columns["note"])
+    return columns
+
+
+@pytest.fixture(scope="module")
+def reworded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.LocalApp]:
+    """A model whose texts were of other words in the last hour."""
+    folder = tmp_path_factory.mktemp("reworded")
+    app = Harbour(f"sqlite:///{folder / 'timonel.db'}")
+    upgrade(app.engine)
+    city = City(app.engine, folder, seed=1, schema=NOTED, draw=noted)
+    city.ask(1000, in_other_words)
+    city.end_hour()
     yield app
     app.engine.dispose()
 
@@ -110,3 +139,31 @@ def test_the_command_prints_what_moved(
     assert {"en": "% sound (", "es": "% sanos ("}[language] in shown.output
     whole = CliRunner().invoke(command, ["drift", "churn", "--json"])
     assert len(json.loads(whole.output)[0]["windows"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("language", "more", "fewer", "new"),
+    [
+        ("en", "note: in more texts: agua (2", "note: in fewer texts: luz (4", "are new"),
+        ("es", "note: en más textos: agua (2", "note: en menos textos: luz (4", "son nuevas"),
+    ],
+)
+async def test_words_that_came_and_went_are_named(
+    reworded: world.LocalApp,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    more: str,
+    fewer: str,
+    new: str,
+) -> None:
+    monkeypatch.setenv("TIMONEL_LANGUAGE", language)
+    monkeypatch.setattr("timonel.app.open_app", lambda _folder: reworded)
+    shown = CliRunner().invoke(command, ["drift", "churn"])
+    assert shown.exit_code == 0, shown.output
+    for words in (more, fewer, new):
+        assert words in shown.output
+    [window] = (await ask(reworded, "/v1/models/churn/drift")).json()["windows"]
+    facts = next(c["facts"] for c in window["columns"] if c["subject"] == "note")
+    agua = next(one for one in facts["text"]["words"] if one["word"] == "agua")
+    assert agua["share"] == pytest.approx(0.44, abs=0.05)
+    assert agua["share_reference"] == pytest.approx(0.2, abs=0.03)

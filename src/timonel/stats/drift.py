@@ -12,6 +12,7 @@ too small rather than judged.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,14 @@ from timonel.stats.profiles.distances import (
     psi_shares,
     wasserstein_counts,
 )
-from timonel.stats.profiles.findings import ColumnDrift, DriftReport, DriftState, DriftTest, Rule
+from timonel.stats.profiles.findings import (
+    ColumnDrift,
+    DriftReport,
+    DriftState,
+    DriftTest,
+    Rule,
+    TextShift,
+)
 from timonel.stats.profiles.packing import FloatArray, IntArray
 from timonel.stats.profiles.profile import ColumnProfile, Profile, counts_add
 from timonel.stats.profiles.rows import RowCounter
@@ -43,6 +51,8 @@ from timonel.stats.profiles.rules import JUDGES, Counted, Ruled
 from timonel.stats.profiles.seasons import Scale
 from timonel.stats.profiles.two_sample import chi2, jensen_shannon, ks, psi, wasserstein
 from timonel.stats.profiles.units import UnitChange, unit_change
+from timonel.stats.texts.cells import TextCells
+from timonel.stats.texts.shifts import TextPair
 
 __all__ = [
     "ColumnDrift",
@@ -90,7 +100,8 @@ class _Asked:
 class _Pair:
     """One column of both sides in the reference's cells, and what was tested on it.
 
-    Tests that look for the same thing stand in one group: the best of them counts, once.
+    Tests that look for the same thing stand in one group: the best of them counts, once. Texts
+    stand here by their lengths; ``texts`` has the rest of them.
     """
 
     reference: ColumnProfile
@@ -99,20 +110,21 @@ class _Pair:
     groups: tuple[tuple[tuple[str, TwoSample], ...], ...] = ()
     shares: tuple[FloatArray, FloatArray] | None = None
     reason: str | None = None
+    texts: TextPair | None = None
 
     @property
     def effects(self) -> dict[str, float]:
-        """The effect of every test."""
-        return {kind: found.effect or 0.0 for group in self.groups for kind, found in group}
+        """The effect of every test; of those of one kind the largest."""
+        effects: dict[str, float] = {}
+        for kind, found in chain.from_iterable(self.groups):
+            effects[kind] = max(effects.get(kind, 0.0), found.effect or 0.0)
+        return effects
 
     @property
     def dispersion(self) -> float | None:
-        """The chi-square by degree of freedom."""
-        for group in self.groups:
-            for _, found in group:
-                if found.dof:
-                    return (found.statistic or 0.0) / found.dof
-        return None
+        """The chi-square by degree of freedom; of several the largest."""
+        tests = (found for _, found in chain.from_iterable(self.groups))
+        return max(((t.statistic or 0.0) / t.dof for t in tests if t.dof), default=None)
 
 
 def compare(
@@ -166,8 +178,9 @@ def compare(
     Numbers: ``2 min(p_KS, p_chi2)``, the chi-square in about ten value-aware bins. Words and
     numbers of at most 20 values: chi-square with thin cells merged by their pooled count. Unseen
     words, where the reference's list is complete: one-sided, beyond the rate of words seen once.
-    Missing values: Fisher's exact test. Texts are compared by their length; moments only by
-    whether they are there, because they move on by nature.
+    Missing values: Fisher's exact test. Texts: by their length, as numbers are; by the share of
+    unknown words in each; and by the words that documents hold (``timonel.stats.texts.shifts``).
+    Moments: only by whether they are there, because they move on by nature.
     """
     if not isinstance(current, Profile):
         current = reference.empty_like().update(current)
@@ -204,7 +217,14 @@ def _pair(
             both = aligned(column.cells, column.counts, now.cells, now.counts, now.ends)
         except ValueError as kinds:
             return _unknown(column, m, str(kinds))
-    pair = _value_tests(_Pair(column, both, now.ends), clustering)
+    texts = None
+    if isinstance(both.cells, TextCells):
+        texts = TextPair(both.cells, both.counts, both.other)
+        lengths = map(both.cells.lengths_in, both[1:])
+        both = Aligned(both.cells.lengths, *lengths)
+    pair = _value_tests(_Pair(column, both, now.ends, texts=texts), clustering)
+    if texts is not None:
+        pair = replace(pair, groups=(*pair.groups, *texts.groups()))
     if column.n_missing + now.n_missing:
         missing = round(now.n_missing / clustering)
         found = missing_counts(column.n_missing, n, missing, units)
@@ -296,6 +316,7 @@ def _judge(pair: _Pair, asked: _Asked, n_tests: int) -> ColumnDrift:
         dispersion=pair.dispersion,
         effects=pair.effects,
         unit_change=_unit_change(pair) if state is DriftState.DRIFTED else None,
+        text=_text_shift(pair, scale, floor, threshold),
     )
 
 
@@ -303,14 +324,31 @@ def _best(
     group: tuple[tuple[str, TwoSample], ...], scale: Scale, floor: float, threshold: float
 ) -> DriftTest:
     """Take the smallest p-value of tests of the same thing, times how many they are."""
-    p, _, kind, found = min(
-        (scaled_p(kind, found, scale.phi), at, kind, found)
-        for at, (kind, found) in enumerate(group)
-    )
-    p, effect = min(1.0, len(group) * p), found.effect or 0.0
+    tests = [_tested(kind, found, len(group), scale, floor, threshold) for kind, found in group]
+    # of many words the surest may have moved too little to matter, and another far enough
+    drifted = [test for test in tests if test.drifted and test.kind == "words"]
+    return min(drifted or tests, key=lambda test: test.p_value)
+
+
+def _tested(
+    kind: str, found: TwoSample, n_alike: int, scale: Scale, floor: float, threshold: float
+) -> DriftTest:
+    p, effect = min(1.0, n_alike * scaled_p(kind, found, scale.phi)), found.effect or 0.0
     least = scale.floor(kind, RATE_FLOOR if kind in ("missing", "unseen") else floor)
     drifted = p < threshold and effect > least
     return DriftTest(kind, found.statistic or 0.0, p, effect, least, drifted)
+
+
+def _text_shift(pair: _Pair, scale: Scale, floor: float, threshold: float) -> TextShift | None:
+    if pair.texts is None:
+        return None
+    moved = [
+        _tested(kind, found, len(group), scale, floor, threshold).drifted
+        for group in pair.groups
+        for kind, found in group
+        if kind == "words"
+    ]
+    return pair.texts.shift(moved)
 
 
 def _by_rule(pair: _Pair, rule: Rule) -> Ruled | None:

@@ -76,6 +76,8 @@ class City:
         How the model asks to be watched.
     accuracy : float
         What its holdout is said to have given.
+    schema, draw
+        What the model is asked, ``age`` among it, and how its usual rows are drawn.
     """
 
     def __init__(
@@ -87,9 +89,13 @@ class City:
         watch: Watch | None = None,
         accuracy: float = 0.9,
         model: str = "churn",
+        schema: Schema = SCHEMA,
+        draw: Draw = usual,
     ) -> None:
         self.engine = engine
         self.model = model
+        self.schema = schema
+        self.draw = draw
         self.rng = np.random.default_rng(seed)
         self.bench = Bench(engine, folder / "spool")
         self.bench.clock.advance((START_H * HOUR_S) - self.bench.clock.now_us() / 1e6)
@@ -103,21 +109,22 @@ class City:
         self.checks = Checks(engine, PROJECT, self.bench.clock, self.registry, self.signals.append)
         plan = watch_plan_of(watch or Watch(season=False))
         self.registry.declare(
-            make_manifest(model, schema=SCHEMA.to_json(), classes=["no", "yes"], watch=plan)
+            make_manifest(model, schema=self.schema.to_json(), classes=["no", "yes"], watch=plan)
         )
         self.version = self.deploy("1")
 
-    def deploy(self, training: str, n: int = 5_000, draw: Draw = usual) -> str:
+    def deploy(self, training: str, n: int = 5_000, draw: Draw | None = None) -> str:
         """Train (in name) on drawn rows, register and promote; give the version's number."""
+        draw = draw or self.draw
         columns = draw(self.rng, n)
-        rows = list(zip(*(np.asarray(columns[f.name]).tolist() for f in SCHEMA), strict=True))
+        rows = list(zip(*(np.asarray(columns[f.name]).tolist() for f in self.schema), strict=True))
         held = draw(self.rng, n // 4)
         answers = [Answer(said(p), p, None) for p in score_of(held)]
-        profile = profile_of(SCHEMA, rows, answers, classifier=True)
+        profile = profile_of(self.schema, rows, answers, classifier=True)
         self.registry.keep_profile(self.model, profile)
         manifest = make_manifest(
             self.model,
-            schema=SCHEMA.to_json(),
+            schema=self.schema.to_json(),
             classes=["no", "yes"],
             positive="yes",
             profile=profile.digest(),
@@ -125,7 +132,7 @@ class City:
         accuracy = self.accuracy
         version = self.registry.register(
             manifest,
-            schema_digest=SCHEMA.digest(),
+            schema_digest=self.schema.digest(),
             recipe_digest=digest("r"),
             data_digest=digest(training),
             version_hash=digest(training),
@@ -145,9 +152,10 @@ class City:
         self.version = version.version
         return self.version
 
-    def ask(self, n: int, draw: Draw = usual, **changes: Any) -> list[Asked]:
+    def ask(self, n: int, draw: Draw | None = None, **changes: Any) -> list[Asked]:
         """Answer n rows within the present hour and leave them in the spool."""
-        columns = {name: np.asarray(v).tolist() for name, v in draw(self.rng, n).items()}
+        drawn = (draw or self.draw)(self.rng, n)
+        columns = {name: np.asarray(v).tolist() for name, v in drawn.items()}
         scores = score_of(columns)
         start = self.bench.clock.now_us()
         frames: list[Frame] = []

@@ -186,10 +186,13 @@ def test_a_profile_with_cells_of_its_own_is_read_closely(reference: Profile) -> 
     window["income"] = window["income"] * 1.1
     fitted = Profile.fit(window, schema=SCHEMA)
     exact, close = compare(reference, window), compare(reference, fitted)
-    assert exact.n_tests == close.n_tests
+    # another vocabulary's unknown words and named ones say nothing
+    assert close.n_tests == exact.n_tests - 1
+    assert {test.kind for test in close.columns["note"].tests} <= {"ks", "chi2"}
     for name, column in exact.columns.items():
         if column.effect is not None:
-            assert close.columns[name].effect == pytest.approx(column.effect, abs=0.01)
+            near = 0.02 if name == "note" else 0.01  # lengths are cut more coarsely
+            assert close.columns[name].effect == pytest.approx(column.effect, abs=near)
 
 
 def test_words_in_cells_and_words_in_buckets_can_be_compared() -> None:

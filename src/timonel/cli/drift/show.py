@@ -82,12 +82,36 @@ def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: 
     shown = [column for column in window.columns if every or column.found]
     if shown:
         table(text("drift_headings").split("|"), [_row(column) for column in shown])
+        for column in shown:
+            _print_text(column.subject, column.facts.get("text"))
     elif whole.state == "ok":
         say("drift_quiet", n=len(window.columns))
     _print_explained(whole.facts.get("explained") or [])
     _print_quality(whole.facts.get("quality"))
     _print_refused(whole.facts.get("refused"))
     out()
+
+
+def _print_text(column: str, shift: dict[str, Any] | None) -> None:
+    """Say in what texts moved: how much in them is new, and which words came and went."""
+    if shift is None:
+        return
+    before, now = shift["unknown_reference"], shift["unknown"]
+    if before is not None and now is not None:
+        say("drift_unknown_words", column=column, before=_percent(before), now=_percent(now))
+    words = [(one["word"], one["share_reference"], one["share"]) for one in shift["words"]]
+    told = {
+        "drift_words_more": [word for word in words if word[2] > word[1]],
+        "drift_words_fewer": [word for word in words if word[2] < word[1]],
+    }
+    for key, moved in told.items():
+        if moved:
+            said = [f"{word} ({_percent(a)} → {_percent(b)} %)" for word, a, b in moved]
+            say(key, column=column, words=", ".join(said))
+
+
+def _percent(share: float) -> str:
+    return _number(100 * share, ".2g" if share < 0.1 else ".3g")
 
 
 def _print_explained(ranked: list[dict[str, Any]]) -> None:

@@ -20,6 +20,19 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "column|state|effect|p|test|note",
         "es": "columna|estado|efecto|p|prueba|nota",
     },
+    "drift_unknown_words": {
+        "en": "  {column}: of a text's words {before} → {now} % are new to the reference",
+        "es": "  {column}: de las palabras de un texto, {before} → {now} % son nuevas para la "
+        "referencia",
+    },
+    "drift_words_more": {
+        "en": "  {column}: in more texts: {words}",
+        "es": "  {column}: en más textos: {words}",
+    },
+    "drift_words_fewer": {
+        "en": "  {column}: in fewer texts: {words}",
+        "es": "  {column}: en menos textos: {words}",
+    },
     "drift_explained": {
         "en": "  What may matter most (drift x importance): {columns}",
         "es": "  Lo que más puede importar (deriva x importancia): {columns}",

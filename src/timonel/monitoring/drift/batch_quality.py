@@ -104,6 +104,7 @@ def refused_rows(refused: Iterable[Refused]) -> tuple[int, dict[str, int]]:
 def _shares(there: ColumnProfile, now: ColumnProfile) -> dict[str, float | None]:
     unseen: float | None = 0.0
     outliers: float | None = 0.0
+    there, now = there.by_length(), now.by_length()
     if isinstance(there.cells, WordCells | ValueCells):
         complete = there.cells.complete
         unseen = int(now.counts[-2]) / now.n if complete else None

@@ -313,7 +313,7 @@ def shares_of(
     column: ColumnProfile, current: Profile
 ) -> tuple[list[str], list[list[float]]] | None:
     """Give a column's shares in the reference and now, in a few bins; missing values last."""
-    now = current.columns[column.name]
+    column, now = column.by_length(), current.columns[column.name].by_length()
     r, c = column.counts[:-1], now.counts[:-1]
     names: list[str]
     if isinstance(column.cells, NumberCells):

@@ -74,6 +74,8 @@ def of_column(
     if column.unit_change is not None and monitor_of(column.name) == FEATURES:
         facts["unit_change"] = asdict(column.unit_change)
         facts["looks_like"] = looks_like(column.unit_change)
+    if column.text is not None and column.drifted:
+        facts["text"] = asdict(column.text)
     if column.phi > 1.0:
         facts["phi"] = round(column.phi, 3)
     if confirmed:

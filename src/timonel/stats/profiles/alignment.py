@@ -13,6 +13,7 @@ from timonel.stats.profiles.cells import (
     WordCells,
 )
 from timonel.stats.profiles.packing import FloatArray, IntArray
+from timonel.stats.texts.cells import TextCells
 
 
 class Aligned(NamedTuple):
@@ -38,7 +39,8 @@ def aligned(
     Returns
     -------
     Aligned
-        In ``cells``, or in buckets of words where ``other`` has only these.
+        In ``cells``; in buckets of words, or by the lengths of texts, where ``other`` has only
+        these.
 
     Raises
     ------
@@ -47,13 +49,38 @@ def aligned(
     """
     if isinstance(cells, MomentCells) and isinstance(other, MomentCells):
         return Aligned(cells, counts, other_counts)
+    if isinstance(cells, TextCells) or isinstance(other, TextCells):
+        return _texts(cells, counts, other, other_counts, other_ends)
     if isinstance(cells, WordCells) and isinstance(other, WordCells):
         return _words(cells, counts, other, other_counts)
     if isinstance(cells, NumberCells | ValueCells) and isinstance(other, NumberCells | ValueCells):
         moved = _numbers(cells, other, other_counts, other_ends or Ends())
         return Aligned(cells, counts, moved)
-    message = f"one profile counts {cells.kind}, the other {other.kind}"
-    raise ValueError(message)
+    raise _unlike(cells, other)
+
+
+def _unlike(cells: Cells, other: Cells) -> ValueError:
+    return ValueError(f"one profile counts {cells.kind}, the other {other.kind}")
+
+
+def _texts(
+    cells: Cells, counts: IntArray, other: Cells, other_counts: IntArray, ends: Ends | None
+) -> Aligned:
+    """Read texts in the same cells; those of another vocabulary by their length alone."""
+    if cells.kind != "text" or other.kind != "text":
+        raise _unlike(cells, other)
+    lengths = other
+    if isinstance(other, TextCells):
+        lengths, found = other.lengths, other.lengths_in(other_counts)
+    else:
+        found = other_counts
+    if not isinstance(cells, TextCells):
+        return aligned(cells, counts, lengths, found, ends)
+    by_length = aligned(cells.lengths, cells.lengths_in(counts), lengths, found, ends).other
+    vector = cells.with_lengths(by_length)
+    if isinstance(other, TextCells) and other.vocabulary.to_json() == cells.vocabulary.to_json():
+        vector[cells.lengths.size - 1 : -1] = other_counts[other.lengths.size - 1 : -1]
+    return Aligned(cells, counts, vector)
 
 
 def _numbers(

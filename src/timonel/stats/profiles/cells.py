@@ -8,6 +8,8 @@ lays its counts out in one vector whose last entry is the missing values:
 - ``WordCells``: a cell for each word; where there are too many, buckets for the rest; unseen,
   missing;
 - ``MomentCells``: present, missing.
+
+Texts have cells of their own (``timonel.stats.texts.cells``), in which lengths are cut like these.
 """
 
 from collections import Counter
@@ -140,20 +142,30 @@ class NumberCells:
         return float(np.ldexp(1.0, self.exponent)) / STEPS
 
     @classmethod
-    def fit(cls, ordered: FloatArray, kind: Kind = "number") -> "NumberCells":
+    def fit(
+        cls,
+        ordered: FloatArray,
+        kind: Kind = "number",
+        *,
+        n_quantiles: int = N_QUANTILES,
+        own: float = ATOM_SHARE,
+    ) -> "NumberCells":
         """Choose cut points.
 
         Parameters
         ----------
         ordered : ndarray
             Finite values, ascending.
+        n_quantiles : int
+        own : float
+            The share from which a value has a cell of its own.
         """
         n = len(ordered)
         if n == 0:
             return cls(kind, 0.0, 0, np.empty(0), np.empty(0))
         values, counts = np.unique(ordered, return_counts=True)
-        atoms = values[(counts >= ATOM_SHARE * n) & (counts > 1)]
-        ranks = -(-np.arange(1, N_QUANTILES) * n // N_QUANTILES) - 1
+        atoms = values[(counts >= own * n) & (counts > 1)]
+        ranks = -(-np.arange(1, n_quantiles) * n // n_quantiles) - 1
         cuts = np.setdiff1d(ordered[ranks], atoms)
         offset = float(ordered[(n - 1) // 2])
         with np.errstate(over="ignore"):
@@ -166,7 +178,11 @@ class NumberCells:
 
     def tally(self, values: Column) -> Tally:
         """Count values; infinities fall into the outer cells."""
-        ordered = np.sort(lengths(values) if self.kind == "text" else floats(values))
+        return self.tally_of(lengths(values) if self.kind == "text" else floats(values))
+
+    def tally_of(self, numbers: FloatArray) -> Tally:
+        """Count numbers, NaN for the missing."""
+        ordered = np.sort(numbers)
         n_values = int(np.searchsorted(ordered, np.nan))
         upto = np.searchsorted(ordered[:n_values], self.edges, side="right")
         bounds = np.concatenate([[0], upto, [n_values, len(ordered)]])
@@ -222,16 +238,19 @@ class ValueCells:
 
     def tally(self, values: Column) -> Tally:
         """Count values; a number that is not listed is unseen."""
-        found = lengths(values) if self.kind == "text" else floats(values)
+        return self.tally_of(lengths(values) if self.kind == "text" else floats(values))
+
+    def tally_of(self, numbers: FloatArray) -> Tally:
+        """Count numbers, NaN for the missing."""
         counts = np.zeros(self.size, np.int64)
-        present = found[~np.isnan(found)]
+        present = numbers[~np.isnan(numbers)]
         each, n_each = np.unique(present, return_counts=True)
         if len(self.values):
             place = np.minimum(np.searchsorted(self.values, each), len(self.values) - 1)
             known = self.values[place] == each
             counts[place[known]] = n_each[known]
         counts[-2] = len(present) - counts.sum()
-        counts[-1] = len(found) - len(present)
+        counts[-1] = len(numbers) - len(present)
         return Tally(counts)
 
     def to_json(self) -> dict[str, Any]:
@@ -342,7 +361,7 @@ class MomentCells:
 
 
 def fit_cells(values: Column, kind: Kind | None) -> Cells:
-    """Choose the cells of a column from its values in the reference.
+    """Choose the cells of a column that is not of texts from its values in the reference.
 
     Parameters
     ----------
@@ -354,7 +373,7 @@ def fit_cells(values: Column, kind: Kind | None) -> Cells:
         return WordCells.fit(values)
     if kind == "timestamp":
         return MomentCells()
-    found = lengths(values) if kind == "text" else floats(values)
+    found = floats(values)
     ordered = np.sort(found[np.isfinite(found)])
     distinct = ordered[np.concatenate([[True], np.diff(ordered) > 0])] if len(ordered) else ordered
     if kind == "flag" or 0 < len(distinct) <= MOST_VALUES:
@@ -418,4 +437,22 @@ def count_words(values: Column) -> tuple[Counter[str], int]:
         n_missing += sum(n for key, n in counts.items() if is_missing(key))
         present = (value for value in listed if not is_missing(value))
         counts = Counter(str(value) for value in present)
+    return counts, n_missing
+
+
+def count_texts(values: Column) -> tuple[dict[str, int], int]:
+    """Count distinct texts, and what is missing.
+
+    Raises
+    ------
+    TypeError
+        If a value is neither a text nor missing.
+    """
+    counts = Counter[Any](values.tolist() if isinstance(values, np.ndarray) else values)
+    n_missing = counts.pop(None, 0)
+    for value in [value for value in counts if not isinstance(value, str)]:
+        if not is_missing(value):
+            message = f"{value!r} is no text"
+            raise TypeError(message)
+        n_missing += counts.pop(value)
     return counts, n_missing

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from scipy.special import bdtrc, chdtrc, gammaln, kolmogorov, log_ndtr
+from scipy.special import bdtrc, chdtrc, gammaln, kolmogorov, log_ndtr, ndtr, ndtri
 
 from timonel.stats.profiles.cells import NumberCells
 from timonel.stats.profiles.packing import IntArray
@@ -122,14 +122,17 @@ def scaled_p(kind: str, found: TwoSample, phi: float) -> float:
     Parameters
     ----------
     kind : str
-        "chi2" or "ks"; the p-value of any other test is as it is.
+        A chi-square ("chi2", "vocabulary"), a KS distance ("ks", "vocabulary_ks") or the exact
+        tests of "words", whose p-values are read as those of a normal; others stay as they are.
     found : TwoSample
     phi : float
         At least 1.
     """
-    if phi > 1.0 and kind == "chi2" and found.dof:
+    if phi > 1.0 and kind in ("chi2", "vocabulary") and found.dof:
         return float(chdtrc(found.dof, (found.statistic or 0.0) / phi))
-    if phi > 1.0 and kind == "ks":
+    if phi > 1.0 and kind == "words":
+        return float(2.0 * ndtr(ndtri((found.p_value or 0.0) / 2.0) / sqrt(phi)))
+    if phi > 1.0 and kind in ("ks", "vocabulary_ks"):
         root = sqrt(found.n * found.m / (found.n + found.m) / phi)
         return float(kolmogorov(root * (found.statistic or 0.0)))
     return found.p_value or 0.0

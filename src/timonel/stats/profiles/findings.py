@@ -26,13 +26,40 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class WordShift:
+    """A word that more, or fewer, documents hold than in the reference."""
+
+    word: str
+    share_reference: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextShift:
+    """What moved within texts, for a person to read.
+
+    Parameters
+    ----------
+    unknown_reference, unknown : float or None
+        Mean share of a document's words that the reference's vocabulary does not know.
+    words : tuple of WordShift
+        Of the vocabulary's named words those that moved, the farthest first.
+    """
+
+    unknown_reference: float | None
+    unknown: float | None
+    words: tuple[WordShift, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DriftTest:
     """One test of one column.
 
     Parameters
     ----------
     kind : str
-        "ks", "chi2", "missing" or "unseen"; or the name of another rule.
+        "ks", "chi2", "missing" or "unseen"; of texts also "vocabulary_ks", "vocabulary" and
+        "words" (``timonel.stats.texts.shifts``); or the name of another rule.
     statistic, p_value, effect : float
         The p-value as tested against the column's ``threshold``: calibrated, and of the better of
         KS and chi-square doubled. It is 1 for a rule that knows none.
@@ -78,6 +105,8 @@ class ColumnDrift:
         By test; what later windows of the same slot are calibrated on.
     unit_change : UnitChange or None
         Of numbers that drifted: the conversion that explains it, if one does.
+    text : TextShift or None
+        Of texts: how much in them is new, and which words moved.
     """
 
     name: str
@@ -99,6 +128,7 @@ class ColumnDrift:
     dispersion: float | None = None
     effects: dict[str, float] = field(default_factory=dict)
     unit_change: UnitChange | None = None
+    text: TextShift | None = None
 
     @property
     def drifted(self) -> bool:

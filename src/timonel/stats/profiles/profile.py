@@ -26,6 +26,7 @@ from timonel.stats.profiles.cells import (
     fit_cells,
 )
 from timonel.stats.profiles.packing import IntArray, pack_counts, unpack_counts
+from timonel.stats.texts.cells import TextCells
 
 _KINDS: tuple[tuple[type[Feature], Kind], ...] = (
     (Number, "number"),
@@ -55,12 +56,21 @@ class ColumnProfile:
     @property
     def n(self) -> int:
         """Rows, the missing included."""
-        return int(self.counts.sum())
+        cells = self.cells
+        rows = cells.lengths_in(self.counts) if isinstance(cells, TextCells) else self.counts
+        return int(rows.sum())
 
     @property
     def n_missing(self) -> int:
         """Rows without a value."""
         return int(self.counts[-1])
+
+    def by_length(self) -> "ColumnProfile":
+        """Give a column of texts as one of their lengths, any other as it is: every row once."""
+        if not isinstance(self.cells, TextCells):
+            return self
+        lengths = self.cells.lengths_in(self.counts)
+        return replace(self, cells=self.cells.lengths, counts=lengths)
 
     def same_cells(self, other: "ColumnProfile") -> bool:
         """Say whether both count in the same cells."""
@@ -87,7 +97,8 @@ class ColumnProfile:
     def from_json(cls, document: Mapping[str, Any]) -> "ColumnProfile":
         """Read what ``to_json`` made."""
         ends = Ends(*document["ends"]) if "ends" in document else None
-        cells = cells_from_json(dict(document))
+        is_text = "lengths" in document
+        cells = (TextCells.from_json if is_text else cells_from_json)(dict(document))
         return cls(document["name"], cells, unpack_counts(document["counts"]), ends)
 
 
@@ -131,8 +142,7 @@ class Profile:
         for name in dict.fromkeys(chain(kinds, columns)):
             values = columns.get(name, ())
             with _naming(name):
-                cells = fit_cells(values, kinds.get(name))
-                fitted.append(ColumnProfile(name, cells, *cells.tally(values)))
+                fitted.append(_fit(name, values, kinds.get(name)))
         return cls(fitted, n)
 
     @property
@@ -239,6 +249,14 @@ class Profile:
 
     def _cells(self) -> list[Any]:
         return [column.cells.to_json() for column in self.columns.values()]
+
+
+def _fit(name: str, values: Column, kind: Kind | None) -> ColumnProfile:
+    if kind == "text":
+        texts, tally = TextCells.fit(values)
+        return ColumnProfile(name, texts, *tally)
+    cells = fit_cells(values, kind)
+    return ColumnProfile(name, cells, *cells.tally(values))
 
 
 def counts_json(n: int, tallies: Mapping[str, Tally]) -> CountsJson:

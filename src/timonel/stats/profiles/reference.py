@@ -18,6 +18,7 @@ from timonel.schema.features import Category, Feature, Number
 from timonel.schema.schema import Schema
 from timonel.stats.profiles.cells import NumberCells
 from timonel.stats.profiles.profile import ColumnProfile, Profile
+from timonel.stats.texts.cells import TextCells
 from timonel.wire.answer import Answer
 
 SCORE, PREDICTION = "@score", "@prediction"
@@ -25,6 +26,9 @@ SCORE, PREDICTION = "@score", "@prediction"
 MOST_ROWS = 200_000
 CROWDED = 0.05
 """A cell that holds more of a reference than this tells too little of it."""
+_CROWDED_LENGTHS = 0.2
+_KEPT_WORDS = 0.5
+"""A vocabulary of which fewer of the named words are still frequent is one of other texts."""
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -91,12 +95,22 @@ def _fit(columns: Columns, schema: Sequence[Feature], champion: Profile | None) 
 def _kept(fitted: ColumnProfile, recounted: ColumnProfile) -> ColumnProfile:
     """Choose the champion's cells unless they are of another kind, or one of them is crowded."""
     same = type(fitted.cells) is type(recounted.cells) and fitted.kind == recounted.kind
-    if not same or _crowded(recounted) or recounted.n == 0:
+    if not same or _crowded(recounted) or recounted.n == 0 or _other_words(fitted, recounted):
         return fitted
     return recounted
 
 
+def _other_words(fitted: ColumnProfile, recounted: ColumnProfile) -> bool:
+    if not isinstance(fitted.cells, TextCells) or not isinstance(recounted.cells, TextCells):
+        return False
+    words, known = fitted.cells.vocabulary.words, recounted.cells.vocabulary.words
+    return len(set(words) & set(known)) < _KEPT_WORDS * len(words)
+
+
 def _crowded(column: ColumnProfile) -> bool:
+    # the cells of a text's lengths are few, and wide by design
+    most = _CROWDED_LENGTHS if isinstance(column.cells, TextCells) else CROWDED
+    column = column.by_length()
     present = int(column.counts[:-1].sum())
     if present == 0:
         return False
@@ -104,5 +118,5 @@ def _crowded(column: ColumnProfile) -> bool:
         edges, atoms = column.cells.edges, np.array(column.cells.atoms)
         wide = np.ones(len(column.counts) - 1, dtype=bool)
         wide[np.searchsorted(edges, atoms)] = False  # a value of its own may hold any share
-        return bool((column.counts[:-1][wide] > CROWDED * present).any())
-    return bool(column.counts[-3:-1].sum() > CROWDED * present)  # other and unseen
+        return bool((column.counts[:-1][wide] > most * present).any())
+    return bool(column.counts[-3:-1].sum() > most * present)  # other and unseen
