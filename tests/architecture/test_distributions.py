@@ -33,7 +33,8 @@ def test_both_are_of_one_version() -> None:
 
 def test_the_serving_one_asks_for_nothing_else_than_the_full_one() -> None:
     assert set(SERVE["dependencies"]) < set(FULL["dependencies"])
-    assert SERVE["optional-dependencies"] == {"postgres": FULL["optional-dependencies"]["postgres"]}
+    extras = {name: FULL["optional-dependencies"][name] for name in ("postgres", "otel")}
+    assert SERVE["optional-dependencies"] == extras
 
 
 def test_the_code_knows_what_only_the_full_one_brings() -> None:

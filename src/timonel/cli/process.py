@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timonel import logs
+from timonel import logs, tracing
 from timonel.cli.lifecycle import print_training
 from timonel.cli.options import HERE, Folder, Json
 from timonel.cli.output import explained, language, out, out_json, print_error, say, text
@@ -175,11 +175,15 @@ def worker(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         say("worker_started", project=app.name)
-        if app.settings.log_format == "json":
-            _log.info("the worker has started")
-            Worker(app, _log_work).run(stop)
-        else:
-            Worker(app, _report_work).run(stop)
+        tracing.configure("worker", app.name)
+        try:
+            if app.settings.log_format == "json":
+                _log.info("the worker has started")
+                Worker(app, _log_work).run(stop)
+            else:
+                Worker(app, _report_work).run(stop)
+        finally:
+            tracing.close()
 
 
 def _report_work(kind: str, facts: dict[str, Any]) -> None:

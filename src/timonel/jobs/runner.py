@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from timonel import tracing
 from timonel.errors import TimonelError, Unavailable
 from timonel.jobs.errors import (
     JobCancelled,
@@ -119,15 +120,20 @@ class _Work:
         self._leash = Leash()
         self._settled = False
         self._step = ""
+        self._span: tracing.Span | None = None
 
     def do(self, stop: threading.Event | None) -> None:
         """Run the steps that are left and write how it ended."""
         with LeaseKeeper(self._queue, self._claim, self._leash, stop, self._fail) as keeper:
-            try:
-                self._attempt(keeper)
-            except LeaseLost as error:
-                if not self._settled:
-                    self._say("lease_lost", error=error)
+            job = self._claim.job
+            with tracing.working(
+                f"job {job.kind}", job=str(job.job_id), model=job.model, attempt=job.attempts
+            ) as self._span:
+                try:
+                    self._attempt(keeper)
+                except LeaseLost as error:
+                    if not self._settled:
+                        self._say("lease_lost", error=error)
 
     def _attempt(self, keeper: LeaseKeeper) -> None:
         try:
@@ -161,7 +167,8 @@ class _Work:
                 self._step = step.name
                 self._queue.begin_step(self._claim, position, step.name)
                 keeper.watch(step)
-                outputs[step.name] = self._run_step(position, step, outputs)
+                with tracing.working(f"step {step.name}", job=str(self._claim.job.job_id)):
+                    outputs[step.name] = self._run_step(position, step, outputs)
                 keeper.watch(None)
                 self._say("step_finished", output=outputs[step.name])
             result = outputs[step.name]
@@ -238,4 +245,7 @@ class _Work:
         return StepFailed(step=self._step or "-", job_id=job_id, detail=detail.rstrip("."))
 
     def _say(self, kind: str, **facts: Any) -> None:
+        if self._span is not None and kind != "step_finished":
+            error = facts.get("error")
+            self._span.ended(kind, None if error is None else error.code)
         self._report(kind, {"job": self._claim.job, "step": self._step, **facts})

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from timonel import tracing
 from timonel.access.gate import Asked, Gate, Keys
 from timonel.access.usage import KeyUsage
 from timonel.errors import TimonelError
@@ -49,6 +50,7 @@ from timonel.serving.versions.reload import Reloader
 from timonel.serving.versions.snapshot import Loader, ServedModel, Snapshot
 from timonel.store.lean import LeanStore
 from timonel.wire.errors import UnexpectedFailure
+from timonel.wire.problem import status_of
 
 FIRST_S = 5.0  # how long a start waits for the database before it answers "not ready"
 _ROUTES = (
@@ -63,6 +65,7 @@ _ROUTES = (
     "GET /v2",
 )
 _MODELS = "/v1/models/"
+_PREDICT = f"{_MODELS}{{model}}/predict"
 _log = logging.getLogger("timonel.serving")
 
 Forward = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -231,10 +234,14 @@ class ServingApplication:
         if answers and path.startswith(_MODELS):
             name, _, action = path[len(_MODELS) :].partition("/")
             if action == "predict":
-                await self._predict(exchange, name, started_ns)
+                predicting = self._predict(exchange, name, started_ns)
+                if tracing.active is not None:
+                    predicting = self._traced(exchange, _PREDICT, predicting)
+                await predicting
                 return
             if action[:8] == "predict/" and len(action) > 8:
-                await self._predict_entity(exchange, name, action[8:], started_ns)
+                finding = self._predict_entity(exchange, name, action[8:], started_ns)
+                await self._traced(exchange, f"{_PREDICT}/{{entity}}", finding)
                 return
             if action == "outcomes":
                 exchange.require("POST")
@@ -249,11 +256,31 @@ class ServingApplication:
             exchange.require("GET", "HEAD")
             await answer(self, exchange)
         elif answers and (protocol := self._protocols.get(_root_of(path))) is not None:
-            await protocol(exchange, started_ns)
+            await self._traced(exchange, _root_of(path), protocol(exchange, started_ns))
         elif self._forward is not None:
             await exchange.forward(self._forward)
         else:
             raise RouteNotHere(path=path[:200], answered=", ".join(_ROUTES))
+
+    async def _traced(self, exchange: Exchange, route: str, answering: Awaitable[None]) -> None:
+        """Answer, in a span where this process traces."""
+        traces = tracing.active
+        if traces is None:
+            await answering
+            return
+        with traces.request(exchange.method, route, exchange.headers) as span:
+            try:
+                await answering
+            except TimonelError as error:
+                span.responded(status_of(error), error.code)
+                raise
+            except Disconnected:
+                span.responded(CLIENT_LEFT)
+                raise
+            except Exception:
+                span.responded(500, UnexpectedFailure.code)
+                raise
+            span.responded(exchange.status)
 
     async def _predict(self, exchange: Exchange, name: str, started_ns: int) -> None:
         exchange.route = "predict"

@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from timonel import logs
+from timonel import logs, tracing
 from timonel.serving import rule_limit
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig, decode
@@ -38,12 +38,16 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, lambda number, _: stopping.append(number))
     if config.log_format == "json":
         logs.configure("json", config.log_level, f"worker-{config.slot_index}")
+    tracing.configure(f"worker-{config.slot_index}", config.project)
     rule_limit.install()
     end_with_parent()
     application = build(config)
     beat = Heartbeat(Path(heartbeat))
     with socket.socket(fileno=int(listener)) as sock:
-        uvloop.run(_serve(application, sock, beat, stopping))
+        try:
+            uvloop.run(_serve(application, sock, beat, stopping))
+        finally:
+            tracing.close()
 
 
 async def _serve(

@@ -42,6 +42,7 @@ OURS = {
     "schema",
     "serving",
     "store",
+    "tracing",
     "wire",
 }
 CHILD = """

@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 import msgspec
 
+from timonel import tracing
 from timonel.errors import TimonelError
 from timonel.events.errors import SpoolFull
 from timonel.events.frames import PredictionFrame
@@ -220,6 +221,8 @@ class Predictions:
             frame = shadowed(frame, choice, row.values)
         logged = await self._journal.prediction(frame)
         self._journal.answered(frame)
+        if tracing.active is not None:
+            tracing.active.answered((frame,))
         return reply_of(frame, logged=logged)
 
     async def _many(self, asked: "_Asked", language: str) -> PredictionsReply:
@@ -249,6 +252,8 @@ class Predictions:
             logged = await self._journal.predictions(made) and logged
             frames.update(zip(turn, made, strict=True))
             await asyncio.sleep(0)
+        if tracing.active is not None:
+            tracing.active.answered(list(frames.values()))
         replies: list[PredictionReply | RowProblem] = []
         for place, sent in enumerate(asked.request.rows):
             if isinstance(sent, Row):
