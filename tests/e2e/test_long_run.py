@@ -8,17 +8,12 @@ drain's, and the log of what the system did is held against what should have hap
 import asyncio
 import json
 import os
-import random
-import signal
-import subprocess
-import sys
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,7 +24,6 @@ from sqlalchemy import select
 from timonel.app import App, open_app
 from timonel.clock import AffineClock
 from timonel.events.accumulators import LATENCY_EDGES_US
-from timonel.serving.processes.ports import next_free
 from timonel.simulate.city import City, Drift
 from timonel.simulate.demo import ONCE_BEGINS_US
 from timonel.simulate.examples import copy_for_demo
@@ -41,6 +35,7 @@ from timonel.stats.profiles.profile import Profile
 from timonel.store.engine import reading
 from timonel.store.tables import minute_windows, performance_cells, predictions, truths
 from timonel.store.tables_loop import column_windows
+from timonel.testing.server import Up, free_port
 
 pytestmark = pytest.mark.interop
 
@@ -54,71 +49,6 @@ BROKEN, WORKS, KILLED, MILES = 4, 9, 24, 30
 
 REPAIRED_WITHIN = 12
 """Days that the loop may take from a drift to a version that is right again."""
-
-
-class Up:
-    """``timonel up`` in processes of its own, which can all be killed at once."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder = folder
-        self._argv = [
-            *(sys.executable, "-m", "timonel.cli.main", "up", "-C", str(folder)),
-            *("--port", str(port), "--workers", "2"),
-        ]
-        self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"http://127.0.0.1:{port}"
-
-    def start(self) -> None:
-        with (self._folder / "up.log").open("ab") as log:
-            self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)
-        deadline = time.monotonic() + 240
-        while time.monotonic() < deadline:
-            assert self._process.poll() is None, self.log()
-            try:
-                if httpx.get(f"{self.url}/v1", timeout=2.0, trust_env=False).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        raise AssertionError(self.log())
-
-    def kill_all(self) -> int:
-        """SIGKILL the server and all that it started, the worker too; give how many."""
-        assert self._process is not None
-        pids = [self._process.pid, *descendants(self._process.pid)]
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        self._process.wait(30)
-        return len(pids)
-
-    def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            assert self._process.wait(90) == 0, self.log()
-
-    def log(self) -> str:
-        return (self._folder / "up.log").read_text("utf-8")[-4000:]
-
-
-def descendants(pid: int) -> list[int]:
-    """List the processes that a process started, and those that these started."""
-    children = defaultdict(list)
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        children[parent].append(int(status.parent.name))
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        mine = children[waiting.pop()]
-        found += mine
-        waiting += mine
-    return found
 
 
 @dataclass
@@ -211,16 +141,6 @@ class Weeks:
 
 def firing(app: App) -> set[str]:
     return {str(alert.kind) for alert in look(app, "dispatch").alerts if alert.fired_at}
-
-
-def free_port() -> int:
-    """Choose a port below those that the system gives to clients.
-
-    While the killed server is away its city asks again and again, each time from a port that the
-    system chose: were that the server's own, the client would be connected to itself, and hold the
-    port against the server's return.
-    """
-    return next_free("127.0.0.1", random.randrange(15_000, 30_000))
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
 import msgspec
 
 from timonel.serving.config import decode, encode
@@ -58,8 +60,7 @@ class Server:
         if not self._plan.settings["port"]:
             # Below the ports that the system gives to clients: one that asks for a server that is
             # away could be given the server's own port, and then talks to itself and holds it.
-            port = next_free("127.0.0.1", random.randrange(15_000, 30_000))
-            settings = self._plan.settings | {"port": port}
+            settings = self._plan.settings | {"port": free_port()}
             self._plan = msgspec.structs.replace(self._plan, settings=settings)
         n_heard = len(self.notices)
         self._silent = False
@@ -174,6 +175,84 @@ def _runs(pid: int) -> bool:
         return status.read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return not Path("/proc/self").exists()
+
+
+class Up:
+    """``timonel up`` in processes of its own, which can all be killed at once."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._argv = [
+            *(sys.executable, "-m", "timonel.cli.main", "up", "-C", str(folder)),
+            *("--port", str(port), "--workers", "2"),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with (self._folder / "up.log").open("ab") as log:
+            self._process = subprocess.Popen(self._argv, stdout=log, stderr=log)  # noqa: S603 - our own
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, self.log()
+            try:
+                if httpx.get(f"{self.url}/v1", timeout=2.0, trust_env=False).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(self.log())
+
+    def kill_all(self) -> int:
+        """SIGKILL the server and all that it started, the worker too; give how many."""
+        assert self._process is not None
+        pids = [self._process.pid, *descendants(self._process.pid)]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._process.wait(30)
+        return len(pids)
+
+    def stop(self) -> None:
+        """Let it end as Ctrl-C does; nothing where it runs no more."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            assert self._process.wait(90) == 0, self.log()
+
+    def log(self) -> str:
+        """Give the end of what it printed."""
+        return (self._folder / "up.log").read_text("utf-8")[-4000:]
+
+
+def descendants(pid: int) -> list[int]:
+    """List the processes that a process started, and those that these started."""
+    children = defaultdict(list)
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        children[parent].append(int(status.parent.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        mine = children[waiting.pop()]
+        found += mine
+        waiting += mine
+    return found
+
+
+def free_port() -> int:
+    """Choose a port below those that the system gives to clients.
+
+    While the killed server is away its city asks again and again, each time from a port that the
+    system chose: were that the server's own, the client would be connected to itself, and hold the
+    port against the server's return.
+    """
+    return next_free("127.0.0.1", random.randrange(15_000, 30_000))
 
 
 def main(argument: str) -> None:
