@@ -1,10 +1,16 @@
 """What a monitoring tick costs over a month of hourly windows of 50 columns, calibrated.
 
-Run: ``python benchmarks/drift_tick.py`` (a minute or two: the month is judged first). Each tick is
-timed alone: one new window is due, all else is judged already.
+Run: ``python benchmarks/drift_tick.py`` (a minute or two: the month is judged first; ``--profile
+NAME`` shows where one check spends its time). Each tick is timed alone, in processor time too: a
+new hour is due for every check, all else is judged already. A month of minutes with answers of
+three reasons and a month of labels are there as well.
 """
 
+import argparse
+import cProfile
+import pstats
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -15,24 +21,38 @@ import numpy as np
 from sqlalchemy import Engine, insert, update
 
 from timonel.events.column_windows import counts_text
+from timonel.monitoring.concept_check import check_concept
 from timonel.monitoring.drift_check import check_drift
-from timonel.monitoring.watched import Watched
+from timonel.monitoring.estimate_check import check_estimate
+from timonel.monitoring.performance_check import check_performance
+from timonel.monitoring.quality_check import check_quality
+from timonel.monitoring.series.anomaly_check import AnomalyWatch
+from timonel.monitoring.watched import CheckResult, Watched
 from timonel.registry.manifest import WatchPlan
+from timonel.stats.calibration.reference import Estimator, labelled_reference
 from timonel.stats.drift import Profile
+from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.control import ensure_project
 from timonel.store.engine import make_engine
-from timonel.store.tables import drainers, metadata
+from timonel.store.tables import drainers, metadata, minute_windows, performance_cells
 from timonel.store.tables_loop import column_windows
+from timonel.wire.answer import Answer
 
 N_COLUMNS, N_ROWS, DAYS, TICKS = 50, 1_000, 31, 9
 MONDAY = 489_984
 HOUR_US = 3_600_000_000
+UNIT = 1_000_000
+
+Check = Callable[[int], CheckResult]
 
 
 class Champion(msgspec.Struct):
-    """What the check asks of a version."""
+    """What the checks ask of a version."""
 
+    metrics: dict[str, Any]
     version: str = "1.0.0"
+    deployed_at: int = MONDAY * HOUR_US
+    created_at: int = MONDAY * HOUR_US
 
 
 def drawn(rng: np.random.Generator, n: int) -> dict[str, Any]:
@@ -40,22 +60,92 @@ def drawn(rng: np.random.Generator, n: int) -> dict[str, Any]:
     for at in range(N_COLUMNS):
         numbers = rng.normal(size=n)
         columns[f"x{at}"] = numbers if at % 2 else [f"w{int(abs(k) * 4)}" for k in numbers]
-    return columns
+    scores = rng.beta(2, 2, n)
+    return {**columns, SCORE: scores, PREDICTION: np.where(scores > 0.5, "yes", "no")}
 
 
 def fill(engine: Engine, profile: Profile, rng: np.random.Generator, hours: range) -> None:
-    """Write hours of counted traffic, as drains do."""
+    """Write hours of counted traffic, minutes and labels, as drains do."""
     with engine.begin() as connection:
         for hour in hours:
             counts = profile.empty_like().update(drawn(rng, N_ROWS)).counts()
             row = ("p", "m", "f" * 64, "1.0.0", "", hour, "d", N_ROWS, counts_text(counts), 0)
-            names = [column.name for column in column_windows.c]
-            connection.execute(insert(column_windows), dict(zip(names, row, strict=True)))
+            put(connection, column_windows, [row])
+            put(connection, minute_windows, minutes(rng, hour))
+            right = int(rng.binomial(N_ROWS, 0.75)) * UNIT
+            cell = ("p", "m", "1.0.0", "", "model", "correct", hour, hour, "d")
+            sums = (N_ROWS, str(right), str(right * UNIT))
+            put(connection, performance_cells, [(*cell, *sums)])
         until = hours.stop * HOUR_US
         connection.execute(update(drainers).values(watermark=until))
 
 
+def minutes(rng: np.random.Generator, hour: int) -> list[tuple[Any, ...]]:
+    rows = []
+    for minute in range(hour * 60, hour * 60 + 60):
+        for reason, n in zip(
+            ("assigned", "low_confidence", "timeout"), rng.poisson((15, 1.5, 0.2)), strict=True
+        ):
+            if not n:
+                continue
+            source = "rules" if reason == "timeout" else "model"
+            latency, sure = int(rng.gamma(4.0 * n, 5_000.0)), int(0.8 * n * UNIT)
+            key = ("p", "m", "1.0.0", "", source, reason, minute, "d")
+            rows.append((*key, int(n), latency, "[]", int(n), str(sure), str(sure * UNIT)))
+    return rows
+
+
+def put(connection: Any, table: Any, rows: list[tuple[Any, ...]]) -> None:
+    names = [column.name for column in table.c]
+    connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+def estimator(profile: Profile, rng: np.random.Generator) -> Estimator:
+    scores = rng.beta(2, 2, 5_000)
+    answers = [Answer("yes" if s > 0.5 else "no", float(s), None) for s in scores]
+    truths = np.where(rng.random(5_000) < scores, "yes", "no").tolist()
+    document = labelled_reference(profile, answers, truths, classes=["no", "yes"], positive="yes")
+    assert document is not None
+    return Estimator.of(document)
+
+
+def watch(engine: Engine, profile: Profile, estimates: Estimator) -> Watched:
+    main = {"name": "accuracy", "value": 0.75, "lower": 0.74, "upper": 0.76, "n": 5_000}
+    return Watched(
+        engine=engine,
+        project="p",
+        model="m",
+        task="binary",
+        plan=WatchPlan(window_h=1),
+        champion=Champion({"main": main}),  # type: ignore[arg-type]
+        profile_of=lambda _: ("f" * 64, profile),
+        estimator_of=lambda _: estimates,
+        raise_signal=lambda _: None,
+        now_us=0,
+        low_confidence=0.6,
+        timezone="America/Santiago",
+        versions=("1.0.0",),
+    )
+
+
+def checks(watched: Watched) -> dict[str, Check]:
+    """Give every check of a model, by name, asked with the hour that has begun."""
+    anomalies = AnomalyWatch()
+    return {
+        "drift": lambda _: check_drift(watched),
+        "performance": lambda _: check_performance(watched),
+        "estimate": lambda _: check_estimate(watched),
+        "concept": lambda _: check_concept(watched),
+        "quality": lambda hour: check_quality(watched, hour * 60),
+        "anomaly": lambda hour: anomalies.check(watched, hour * 60),
+    }
+
+
 def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--profile", help="Show where a check spends its time.")
+    options.add_argument("--days", type=int, default=DAYS)
+    chosen = options.parse_args()
     rng = np.random.default_rng(1)
     profile = Profile.fit(drawn(rng, 10_000))
     with tempfile.TemporaryDirectory() as folder:
@@ -65,37 +155,36 @@ def main() -> None:
         alive = {"project": "p", "drainer_id": "d", "watermark": 0, "seen_at": 2**62}
         with engine.begin() as connection:
             connection.execute(insert(drainers), alive)
-        watched = Watched(
-            engine=engine,
-            project="p",
-            model="m",
-            task="binary",
-            plan=WatchPlan(window_h=1),
-            champion=Champion(),  # type: ignore[arg-type]
-            profile_of=lambda _: ("f" * 64, profile),
-            raise_signal=lambda _: None,
-            now_us=0,
-            timezone="America/Santiago",
-            versions=("1.0.0",),
-        )
-        end = MONDAY + DAYS * 24
+        each = checks(watch(engine, profile, estimator(profile, rng)))
+        end = MONDAY + chosen.days * 24
         fill(engine, profile, rng, range(MONDAY, end))
-        while check_drift(watched).n_judged:
-            pass
-        seconds, busy = [], []
+        for name in ("drift", "performance", "estimate", "concept"):
+            while each[name](end).n_judged:
+                pass
+        cost: dict[str, list[tuple[float, float]]] = {name: [] for name in each}
+        profiler = cProfile.Profile()
         for hour in range(end, end + TICKS):
             fill(engine, profile, rng, range(hour, hour + 1))
-            start, began = perf_counter(), process_time()
-            result = check_drift(watched)
-            seconds.append(perf_counter() - start)
-            busy.append(process_time() - began)
-            assert result.n_judged == 1, result
+            for name, check in each.items():
+                start, began = perf_counter(), process_time()
+                if name == chosen.profile:
+                    result = profiler.runcall(check, hour + 1)
+                else:
+                    result = check(hour + 1)
+                cost[name].append((process_time() - began, perf_counter() - start))
+                assert result.n_judged >= 1, result
         engine.dispose()
-    print(
-        f"a tick after {DAYS} days of hours, {N_COLUMNS} columns: median "
-        f"{1e3 * median(seconds):.0f} ms ({1e3 * median(busy):.0f} ms of processor), least "
-        f"{1e3 * min(seconds):.0f} ms ({1e3 * min(busy):.0f} ms), of {TICKS}"
-    )
+    print(f"an hour's tick after {chosen.days} days, {N_COLUMNS} columns: milliseconds of")
+    print(f"processor (of clock), median and least of {TICKS}")
+    totals = [[sum(c[at][k] for c in cost.values()) for at in range(TICKS)] for k in (0, 1)]
+    for name, spent in {**cost, "all": list(zip(*totals, strict=True))}.items():
+        busy, clock = ([1e3 * one[k] for one in spent] for k in (0, 1))
+        print(
+            f"{name:12} {median(busy):7.1f} ({median(clock):7.1f}) {min(busy):7.1f} "
+            f"({min(clock):7.1f})"
+        )
+    if chosen.profile:
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
 
 
 if __name__ == "__main__":

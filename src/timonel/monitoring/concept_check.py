@@ -6,18 +6,23 @@ not explain. *Stream*: a detector of change over the errors in the order their t
 knows of no window; it goes on from where it stood, kept in its last verdict.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from statistics import NormalDist
 from typing import Any
 
+import msgspec
+
 from timonel.monitoring.estimate_check import ESTIMATED
 from timonel.monitoring.performance import metric_of
 from timonel.monitoring.performance_check import Baseline, baseline_of
 from timonel.monitoring.verdicts import (
+    JudgedWindow,
     Verdict,
     VerdictState,
     read_ever_alerted,
+    read_judged,
     read_verdicts,
     write_verdicts,
 )
@@ -40,6 +45,15 @@ LARGEST_ERROR = 8.0
 
 _STEP = 1_000_000
 _CLEARED_WITHIN_US = 14 * 24 * HOUR_US
+
+
+class _Known(msgspec.Struct):
+    """Of a verdict's facts what it knew: labels, their sum, and when they were estimated."""
+
+    known: tuple[int, float, int]
+
+
+_known_of = msgspec.json.Decoder(_Known).decode
 
 
 def check_concept(watched: Watched) -> CheckResult:
@@ -74,9 +88,9 @@ class _Look:
     baseline: Baseline
     closed_h: int
 
-    def _past(self, monitor: str, subject: str) -> list[Verdict]:
+    def _past(self, monitor: str, subject: str) -> list[JudgedWindow]:
         with reading(self.watched.engine) as connection:
-            return read_verdicts(
+            return read_judged(
                 connection,
                 self.watched.project,
                 self.watched.model,
@@ -84,7 +98,23 @@ class _Look:
                 since_us=first_hour(self.closed_h) * HOUR_US,
                 versions=[self.version.version],
                 subject=subject,
+                facts=True,
             )
+
+    def _newest(self, look: str, without: Sequence[VerdictState] = ()) -> Verdict | None:
+        with reading(self.watched.engine) as connection:
+            found = read_verdicts(
+                connection,
+                self.watched.project,
+                self.watched.model,
+                CONCEPT,
+                since_us=first_hour(self.closed_h) * HOUR_US,
+                versions=[self.version.version],
+                subject=self._subject(look),
+                without=without,
+                limit=1,
+            )
+        return found[0] if found else None
 
     def _subject(self, look: str) -> str:
         return f"{self.baseline.metric}:{look}"
@@ -111,7 +141,10 @@ class _Look:
     def windows(self) -> list[Verdict]:
         """Judge the estimated windows whose truths came or changed."""
         estimated = self._past(ESTIMATED, self.baseline.metric)
-        before = {v.start_us: v for v in self._past(CONCEPT, self._subject(WINDOW))}
+        before: dict[int, JudgedWindow | Verdict] = {}
+        known = {}
+        for kept in self._past(CONCEPT, self._subject(WINDOW)):
+            before[kept.start_us], known[kept.start_us] = kept, _known_of(kept.text).known
         if not estimated:
             return []
         with reading(self.watched.engine) as connection:
@@ -126,16 +159,17 @@ class _Look:
         found = []
         for one in sorted(estimated, key=lambda v: v.start_us):
             labels = _within(hours, one)
-            last = before.get(one.start_us)
-            known = (labels.n, labels.total, one.judged_at)
-            if labels.n <= 0 or (last is not None and tuple(last.facts["known"]) == known):
+            now = (labels.n, labels.total, one.judged_at)
+            if labels.n <= 0 or known.get(one.start_us) == now:
                 continue
             verdict = self._judge(one, labels, list(before.values()))
             before[one.start_us] = verdict
             found.append(verdict)
         return found
 
-    def _judge(self, estimated: Verdict, labels: Labelled, past: list[Verdict]) -> Verdict:
+    def _judge(
+        self, estimated: JudgedWindow, labels: Labelled, past: list[JudgedWindow | Verdict]
+    ) -> Verdict:
         promised = estimated.facts["estimates"][self.baseline.metric]
         realised = labels.total / _STEP / labels.n
         facts: dict[str, Any] = {
@@ -188,8 +222,7 @@ class _Look:
 
     def stream(self) -> list[Verdict]:
         """Let the detector see the truths that came since it last did."""
-        past = self._past(CONCEPT, self._subject(STREAM))
-        last = max(past, key=lambda v: v.end_us) if past else None
+        last = self._newest(STREAM)
         deployed_h = (self.version.deployed_at or self.version.created_at) // HOUR_US
         start_h = max(deployed_h, first_hour(self.closed_h))
         if last is not None:
@@ -276,14 +309,8 @@ class _Look:
 
     def tell(self) -> str:
         """Raise a drift that either look shows, or clear one that neither does."""
-        latest = []
-        for look in (WINDOW, STREAM):
-            sayable = [
-                v
-                for v in self._past(CONCEPT, self._subject(look))
-                if v.state not in (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)
-            ]
-            latest += sorted(sayable, key=lambda v: -v.end_us)[:1]
+        unsaid = (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)
+        latest = [v for look in (WINDOW, STREAM) if (v := self._newest(look, unsaid)) is not None]
         alerts = [v for v in latest if v.state is VerdictState.ALERT]
         if alerts:
             self._raise(Condition.HOLDS, alerts[0])
@@ -335,9 +362,9 @@ class _Look:
             )
 
 
-def _within(hours: dict[int, Labelled], window: Verdict) -> Labelled:
+def _within(hours: dict[int, Labelled], window: JudgedWindow) -> Labelled:
     start_h, end_h = window.start_us // HOUR_US, window.end_us // HOUR_US
-    mine = [one for hour, one in hours.items() if start_h <= hour < end_h]
+    mine = [hours[hour] for hour in range(start_h, end_h) if hour in hours]
     return Labelled(sum(one.n for one in mine), sum(one.total for one in mine))
 
 

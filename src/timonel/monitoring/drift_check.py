@@ -26,9 +26,11 @@ from timonel.monitoring.drift.telling import (
     tell,
 )
 from timonel.monitoring.verdicts import (
+    JudgedWindow,
     Verdict,
     VerdictState,
     judged,
+    read_judged,
     read_verdicts,
     write_verdicts,
 )
@@ -67,7 +69,7 @@ def check_drift(watched: Watched) -> CheckResult:
         counts = HourlyCounts(
             read_counted_hours(connection, watched.project, watched.model, since_h)
         )
-        past = read_verdicts(
+        past = read_judged(
             connection,
             watched.project,
             watched.model,
@@ -75,7 +77,6 @@ def check_drift(watched: Watched) -> CheckResult:
             since_us=since_h * HOUR_US,
             versions=watched.versions,
             subject="",
-            facts=False,
         )
     if watched.champion is None:
         return CheckResult("drift", watched.model, "unknown", "no_version")
@@ -101,7 +102,9 @@ def check_drift(watched: Watched) -> CheckResult:
     return CheckResult("drift", watched.model, state, "", len(states) + n_learned)
 
 
-def _learn(watched: Watched, calibration: Calibration, past: Sequence[Verdict], most: int) -> int:
+def _learn(
+    watched: Watched, calibration: Calibration, past: Sequence[JudgedWindow], most: int
+) -> int:
     """Test windows of before a promotion against the new champion's reference; give how many.
 
     They raise nothing: without them every new version would begin to learn its season anew.
@@ -112,14 +115,14 @@ def _learn(watched: Watched, calibration: Calibration, past: Sequence[Verdict], 
         return 0
     profile_id, profile = reference
     said = (VerdictState.OK, VerdictState.WARNING, VerdictState.ALERT)
+    known = calibration.known(profile_id, profile.names)
     unknown = [
-        (window, verdict)
-        for verdict in reversed(past)
-        if verdict.state in said
-        for window in [Window(*judged([verdict])[0])]
-        if not calibration.knows(window, profile_id, profile.names)
+        window
+        for window in reversed(past)
+        if window.state in said and not known(window.start_us // HOUR_US, window.end_us // HOUR_US)
     ]
-    for window, verdict in unknown[:most]:
+    for verdict in unknown[:most]:
+        window = Window(*judged([verdict])[0])
         with reading(watched.engine) as connection:
             rows = read_counted(
                 connection, watched.project, watched.model, window.start_h, window.end_h

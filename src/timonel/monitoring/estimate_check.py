@@ -13,11 +13,12 @@ import msgspec
 from timonel.monitoring.drift_check import MOST_A_RUN
 from timonel.monitoring.performance_check import Baseline, baseline_of
 from timonel.monitoring.verdicts import (
+    JudgedWindow,
     Verdict,
     VerdictState,
     judged,
     read_ever_alerted,
-    read_verdicts,
+    read_judged,
     write_verdicts,
 )
 from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
@@ -27,11 +28,13 @@ from timonel.signals import Condition, Kind, Severity
 from timonel.stats.calibration.reference import Estimator
 from timonel.stats.estimation import Estimate
 from timonel.stats.profiles.profile import Profile, counts_add
+from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.engine import reading
 from timonel.store.reads_series import read_counted, read_version_hours
 
 ESTIMATED = "estimated"
 FEWEST_ROWS = 200
+ANSWERS = (SCORE, PREDICTION)
 _CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 
 
@@ -68,7 +71,17 @@ def _look(watched: Watched) -> "_Look | str":
     estimator = watched.estimator_of(version.version)
     if profile is None or estimator is None:
         return "no_labelled_reference"
-    return _Look(watched, version, baseline, closed_h, *profile, estimator)
+    with reading(watched.engine) as connection:
+        past = read_judged(
+            connection,
+            watched.project,
+            watched.model,
+            ESTIMATED,
+            since_us=first_hour(closed_h) * HOUR_US,
+            versions=[version.version],
+            subject=baseline.metric,
+        )
+    return _Look(watched, version, baseline, closed_h, *profile, estimator, past)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +95,18 @@ class _Look:
     profile_id: str
     profile: Profile
     estimator: Estimator
+    past: list[JudgedWindow]
 
     @property
     def newest_us(self) -> int:
         """Where the newest window that was judged before ends; 0 where there is none."""
-        return max((verdict.end_us for verdict in self.past()), default=0)
+        return max((window.end_us for window in self.past), default=0)
 
-    def past(self) -> list[Verdict]:
-        """Give what was said of this version's windows."""
-        with reading(self.watched.engine) as connection:
-            return read_verdicts(
-                connection,
-                self.watched.project,
-                self.watched.model,
-                ESTIMATED,
-                since_us=first_hour(self.closed_h) * HOUR_US,
-                versions=[self.version.version],
-                subject=self.baseline.metric,
-            )
+    @property
+    def answers(self) -> Profile:
+        """The cells of the answer's own columns, which is all that an estimate reads."""
+        columns = self.profile.columns
+        return Profile((columns[name].empty() for name in ANSWERS if name in columns), 0)
 
     def verdicts(self) -> list[Verdict]:
         """Estimate the windows that are due."""
@@ -114,7 +121,7 @@ class _Look:
             )
         windows = due(
             HourlyCounts(hours),
-            judged(self.past()),
+            judged(self.past),
             self.closed_h,
             window_h=self.watched.plan.window_h,
         )
@@ -128,8 +135,8 @@ class _Look:
             )
         for row in rows:
             if (row.profile_id, row.version) == (self.profile_id, self.version.version):
-                counts = counts_add(counts, {"n": row.n, **msgspec.json.decode(row.counts)})
-        counted = self.profile.empty_like().with_counts(counts)
+                counts = counts_add(counts, {"n": row.n, **_of_answers(row.counts)})
+        counted = self.answers.with_counts(counts)
         found = self.estimator.estimates(counted)
         main = found[self.baseline.metric]
         state, reason = self._state(main, window.n)
@@ -219,6 +226,14 @@ class _Look:
                     column=metric,
                     facts={"metric": metric, "reason": "superseded"},
                 )
+
+
+def _of_answers(counts: str) -> dict[str, Any]:
+    read = msgspec.json.decode(counts)
+    return {
+        part: {name: found for name, found in read[part].items() if name in ANSWERS}
+        for part in ("cells", "ends")
+    }
 
 
 def _document(found: Estimate) -> dict[str, Any]:

@@ -9,16 +9,21 @@ less the loss that is allowed, and outside the baseline's own interval; only for
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from timonel.monitoring.performance import metric_of, quality
 from timonel.monitoring.verdicts import (
+    JudgedWindow,
     Verdict,
     VerdictState,
+    judged,
     read_ever_alerted,
+    read_judged,
     read_verdicts,
     write_verdicts,
 )
 from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
-from timonel.monitoring.windows import HOUR_US, HourlyCounts, Judged, Window, due
+from timonel.monitoring.windows import HOUR_US, HourlyCounts, Window, due
 from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.intervals import Interval
@@ -35,6 +40,15 @@ PERFORMANCE = "performance"
 BY_PREDICTION, BY_ARRIVAL, SINCE_DEPLOY = "prediction", "arrival", "since_deploy"
 _CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 _ENOUGH_FOLD = 2.5  # windows are expected to hold so many times the labels that are needed
+
+
+class _Sum(msgspec.Struct):
+    """Of a verdict's facts the sum of the labels that it saw."""
+
+    sum: float | None = None
+
+
+_kept_sum = msgspec.json.Decoder(_Sum).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +181,7 @@ class _Look:
         needed = self._watched.plan.min_labels
         windows = due(
             counts,
-            [Judged(v.start_us // HOUR_US, v.end_us // HOUR_US, v.n) for v in past],
+            judged(past),
             self._closed_h,
             window_h=None,
             # who asks for windows of a length gets the shortest that holds enough labels
@@ -177,14 +191,15 @@ class _Look:
         # a revised truth changes the sum and leaves the number as it was
         for v in past:
             start_h, end_h = v.start_us // HOUR_US, v.end_us // HOUR_US
-            total = sum(one.total for hour, one in hours.items() if start_h <= hour < end_h)
-            if start_h not in listed and abs(total - v.facts.get("sum", total)) > 0.5:
+            total = sum(hours[hour].total for hour in range(start_h, end_h) if hour in hours)
+            kept = _kept_sum(v.text).sum
+            if start_h not in listed and kept is not None and abs(total - kept) > 0.5:
                 windows.append(Window(start_h, end_h, v.n, revised=True))
         return windows
 
-    def _past(self, view: str) -> list[Verdict]:
+    def _past(self, view: str) -> list[JudgedWindow]:
         with reading(self._watched.engine) as connection:
-            return read_verdicts(
+            return read_judged(
                 connection,
                 self._watched.project,
                 self._watched.model,
@@ -192,6 +207,7 @@ class _Look:
                 since_us=self._since_h * HOUR_US,
                 versions=[self._version.version],
                 subject=self._subject(view),
+                facts=True,
             )
 
     def _subject(self, view: str) -> str:
@@ -269,12 +285,19 @@ class _Look:
 
     def _latest(self, view: str) -> list[Verdict]:
         """Give the newest window of a look that holds enough labels."""
-        enough = [v for v in self._past(view) if v.state is not VerdictState.NOT_ENOUGH]
-        if enough and enough[0].state is VerdictState.UNKNOWN:
-            return []
-        if view == SINCE_DEPLOY and not enough:
-            return []
-        return enough[:1]
+        with reading(self._watched.engine) as connection:
+            newest = read_verdicts(
+                connection,
+                self._watched.project,
+                self._watched.model,
+                PERFORMANCE,
+                since_us=self._since_h * HOUR_US,
+                versions=[self._version.version],
+                subject=self._subject(view),
+                without=[VerdictState.NOT_ENOUGH],
+                limit=1,
+            )
+        return [verdict for verdict in newest if verdict.state is not VerdictState.UNKNOWN]
 
     def _raise(self, condition: Condition, verdict: Verdict) -> None:
         facts = {

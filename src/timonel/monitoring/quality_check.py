@@ -7,8 +7,9 @@ judged by the silences of the week before, on the event clock.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
+
+from sqlalchemy import Connection
 
 from timonel.events.outcomes import complete_until
 from timonel.monitoring.drift.batch_quality import refused_rows
@@ -18,7 +19,14 @@ from timonel.monitoring.watched import CheckResult, Watched
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.intervals import wilson
 from timonel.store.engine import reading
-from timonel.store.reads_series import Minute, Refused, read_reasons, read_refused
+from timonel.store.reads_series import (
+    Minute,
+    Presence,
+    Refused,
+    read_presence,
+    read_reasons,
+    read_refused,
+)
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -61,13 +69,13 @@ def check_quality(watched: Watched, closed_min: int | None) -> CheckResult:
     """Judge fallback, confidence, silence and refused rows up to a complete minute."""
     if closed_min is None:
         return CheckResult("quality", watched.model, "unknown", "no_live_drainer")
-    since = closed_min - WEEK_MIN
     with reading(watched.engine) as connection:
-        minutes = read_reasons(connection, watched.project, watched.model, since, closed_min)
-        refused = read_refused(connection, watched.project, watched.model, since, closed_min)
-    if not minutes and not refused:
-        return CheckResult("quality", watched.model, "unknown", "no_predictions")
-    asked = [*minutes, *(Minute(row.minute, _REFUSED, row.n) for row in refused)]
+        mine = connection, watched.project, watched.model
+        asked = read_presence(*mine, closed_min - WEEK_MIN, closed_min)
+        if asked is None:
+            return CheckResult("quality", watched.model, "unknown", "no_predictions")
+        span, minutes = _read_newest(*mine, closed_min)
+        refused = read_refused(*mine, closed_min - span, closed_min)
     found = {
         ("fallback", Kind.HIGH_FALLBACK_RATE, Severity.HIGH): judge_fallback(
             minutes, closed_min, watched.plan.fallback_rate
@@ -120,6 +128,17 @@ def check_quality(watched: Watched, closed_min: int | None) -> CheckResult:
     )
 
 
+def _read_newest(
+    connection: Connection, project: str, model: str, closed_min: int
+) -> tuple[int, list[Minute]]:
+    """Read the newest hour; the newest day where that has too few answers for a judgement."""
+    for span in (SPANS_MIN[-1], RARE_SPANS_MIN[-1]):
+        minutes = read_reasons(connection, project, model, closed_min - span, closed_min)
+        if sum(row.n for row in _by_the_model(minutes)) >= ANSWERS_NEEDED:
+            break  # then no judgement looks further back
+    return span, minutes
+
+
 def judge_fallback(minutes: Sequence[Minute], closed_min: int, threshold: float) -> Finding:
     """Judge the share of answers that rules or the baseline gave in the model's place.
 
@@ -140,8 +159,7 @@ def judge_confidence(
     minutes: Sequence[Minute], closed_min: int, threshold: float, limit: float
 ) -> Finding:
     """Judge the share of answers that were less sure than the policy asks for."""
-    counted = [row for row in minutes if row.reason in ("assigned", "low_confidence")]
-    newest, span = _newest(counted, closed_min)
+    newest, span = _newest(_by_the_model(minutes), closed_min)
     unsure = sum(row.n for row in newest if row.reason == "low_confidence")
     # `threshold` is the least confidence: what alerts show as expected
     found = _judge_share(newest, span, unsure, threshold, {"n_fallback": unsure})
@@ -159,13 +177,10 @@ def judge_refused(
     return _judge_share(newest, span, n_refused, threshold, facts)
 
 
-def judge_silence(minutes: Sequence[Minute], closed_min: int) -> Finding:
+def judge_silence(asked: Presence, closed_min: int) -> Finding:
     """Judge the present silence by the longest one of the week before it."""
-    present = sorted({row.minute for row in minutes})
-    total = sum(row.n for row in minutes)
-    first, last = present[0], present[-1]
-    silent = closed_min - 1 - last
-    elapsed = last - first + 1
+    total, silent = asked.n, closed_min - 1 - asked.last
+    elapsed = asked.last - asked.first + 1
     facts: dict[str, Any] = {
         "minutes": silent,
         "usual_per_minute": round(total / elapsed, 2),
@@ -173,12 +188,15 @@ def judge_silence(minutes: Sequence[Minute], closed_min: int) -> Finding:
     if elapsed < 60 or total < ANSWERS_WANTED:
         facts["reason"] = f"not enough: {total} answers in {elapsed} minutes"
         return Finding(VerdictState.NOT_ENOUGH, total, silent, facts)
-    longest = max((b - a - 1 for a, b in pairwise(present)), default=0)
-    allowed = max(SILENCE_MIN, SILENCE_FOLD * longest)
-    facts["longest_silence"] = longest
+    allowed = max(SILENCE_MIN, SILENCE_FOLD * asked.longest_silence)
+    facts["longest_silence"] = asked.longest_silence
     facts["allowed"] = allowed
     state = VerdictState.ALERT if silent > allowed else VerdictState.OK
     return Finding(state, total, silent, facts)
+
+
+def _by_the_model(minutes: Sequence[Minute]) -> list[Minute]:
+    return [row for row in minutes if row.reason in ("assigned", "low_confidence")]
 
 
 def _newest(minutes: Sequence[Minute], closed_min: int) -> tuple[list[Minute], int]:

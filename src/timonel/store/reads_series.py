@@ -4,7 +4,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Float, case, cast, func, select
+from sqlalchemy import Connection, Float, case, cast, func, select, union_all
 
 from timonel.store.tables import minute_windows, performance_cells, predictions, truths
 from timonel.store.tables_loop import column_windows, refusal_windows
@@ -56,6 +56,15 @@ class Refused(NamedTuple):
     minute: int
     n: int
     fields: dict[str, int]
+
+
+class Presence(NamedTuple):
+    """When a model was asked: rows in all, the first and the last minute, the longest silence."""
+
+    n: int
+    first: int
+    last: int
+    longest_silence: int
 
 
 class MinuteSums(NamedTuple):
@@ -267,6 +276,36 @@ def read_refused(
     ]
 
 
+def read_presence(
+    connection: Connection, project: str, model: str, since_minute: int, until_minute: int
+) -> Presence | None:
+    """Say when a model was asked in ``[since, until)``, rows that broke the schema included.
+
+    One row comes back, however many minutes there are. None where it was not asked.
+    """
+    parts = []
+    for table in (minute_windows, refusal_windows):
+        w = table.c
+        asked = select(w.minute, w.n).where(
+            w.project == project,
+            w.model == model,
+            w.minute >= since_minute,
+            w.minute < until_minute,
+        )
+        parts.append(asked if table is minute_windows else asked.where(w.code.in_(OF_THE_ROW)))
+    rows = union_all(*parts).subquery()
+    minutes = (
+        select(rows.c.minute, func.sum(rows.c.n).label("n")).group_by(rows.c.minute).subquery()
+    )
+    m = minutes.c
+    gap = (m.minute - func.lag(m.minute).over(order_by=m.minute)).label("gap")
+    g = select(m.minute, m.n, gap).subquery().c
+    n, first, last, longest = connection.execute(
+        select(func.sum(g.n), func.min(g.minute), func.max(g.minute), func.max(g.gap))
+    ).one()
+    return None if first is None else Presence(int(n), first, last, (longest or 1) - 1)
+
+
 def read_unit_sizes(
     connection: Connection, project: str, model: str, since_us: int, until_us: int
 ) -> list[int]:
@@ -319,3 +358,47 @@ def read_minute_sums(
         MinuteSums(int(m), int(n), int(us), int(f), int(e), int(c), float(total) / 1e6)
         for m, n, us, f, e, c, total in rows
     ]
+
+
+def read_known_minutes(
+    connection: Connection,
+    project: str,
+    model: str,
+    since_minute: int,
+    until_minute: int,
+    *,
+    least: int,
+    confident: bool = False,
+) -> tuple[int, int] | None:
+    """Give the first and the last minute of ``[since, until)`` with so many answers.
+
+    Parameters
+    ----------
+    least : int
+        At least 1.
+    confident : bool
+        Count only answers that gave a confidence.
+
+    Returns
+    -------
+    (int, int) or None
+        None where there is no such minute.
+    """
+    w = minute_windows.c
+    counted = w.confidence_n if confident else w.n
+    known = (
+        select(w.minute)
+        .where(
+            w.project == project,
+            w.model == model,
+            w.minute >= since_minute,
+            w.minute < until_minute,
+            counted > 0,
+        )
+        .group_by(w.minute)
+        .having(func.sum(counted) >= least)
+        .limit(1)
+    )  # the index by minute gives either end without reading what lies between
+    first = connection.scalar(known.order_by(w.minute))
+    last = connection.scalar(known.order_by(w.minute.desc()))
+    return None if first is None or last is None else (int(first), int(last))

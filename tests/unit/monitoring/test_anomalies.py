@@ -1,19 +1,28 @@
 """Anomalies in the minutes that the drain keeps: found once, told, and over by themselves."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Engine, insert
 
-from timonel.monitoring.series.anomaly_check import AnomalyWatch
+from timonel.monitoring.series.anomaly_check import (
+    LOOK_BACK_MIN,
+    SERIES,
+    AnomalyWatch,
+    learn_usual,
+)
 from timonel.monitoring.watched import Watched
 from timonel.registry.manifest import WatchPlan
 from timonel.signals import Condition, Kind, Signal
+from timonel.stats.series.seasonal import OF_LAST, Baseline
 from timonel.store.engine import make_engine
+from timonel.store.reads_series import MinuteSums, read_minute_sums, read_presence, read_reasons
 from timonel.store.tables import minute_windows
+from timonel.store.tables_loop import refusal_windows
 from timonel.testing.events import PROJECT
 
 START = 29_000_000 - 29_000_000 % 1440
@@ -21,7 +30,7 @@ DAYS = 4
 
 
 class Minutes:
-    """Four days of minutes in the database, and looks at the ones that follow."""
+    """Minutes in the database, and looks at the ones that follow."""
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
@@ -29,7 +38,6 @@ class Minutes:
         self.signals: list[Signal] = []
         self.now = START
         self.watch = AnomalyWatch()
-        self.write(DAYS * 1440)
 
     def write(self, n_minutes: int, *, slower: float = 1.0, timeouts: float = 0.0) -> None:
         rows = []
@@ -37,14 +45,14 @@ class Minutes:
             n = int(self.rng.poisson(60))
             late = int(self.rng.binomial(n, max(timeouts, 0.01)))
             rows += [
-                self._row(minute, n - late, "assigned", slower),
-                self._row(minute, late, "timeout", 1),
+                self.row(minute, n - late, "assigned", slower),
+                self.row(minute, late, "timeout", 1),
             ]
         with self.engine.begin() as connection:
             connection.execute(insert(minute_windows), [row for row in rows if row["n"]])
         self.now += n_minutes
 
-    def _row(self, minute: int, n: int, reason: str, slower: float) -> dict[str, Any]:
+    def row(self, minute: int, n: int, reason: str, slower: float) -> dict[str, Any]:
         latency = float(self.rng.gamma(max(n, 1) * 4.0, 5_000.0)) * slower
         confidence = self.rng.normal(0.8, 0.1 / max(n, 1) ** 0.5) * n
         return {
@@ -82,10 +90,16 @@ class Minutes:
 
 
 @pytest.fixture
-def minutes(database: str, tmp_path: Path) -> Iterator[Minutes]:
+def empty_minutes(database: str, tmp_path: Path) -> Iterator[Minutes]:
     one = Minutes(database)
     yield one
     one.engine.dispose()
+
+
+@pytest.fixture
+def minutes(empty_minutes: Minutes) -> Minutes:
+    empty_minutes.write(DAYS * 1440)
+    return empty_minutes
 
 
 def test_what_is_out_is_told_with_its_kind_and_ends(minutes: Minutes) -> None:
@@ -108,3 +122,88 @@ def test_silence_is_a_fall_of_volume_and_says_nothing_of_the_rest(minutes: Minut
     found = minutes.look()
     assert found["volume"] is Condition.HOLDS
     assert {found[name] for name in found if name != "volume"} == {Condition.UNKNOWN}
+
+
+def learned_of_all(engine: Engine, hour: int) -> dict[str, Baseline]:
+    """Learn from every minute of four weeks, whatever its slot."""
+    until = hour * 60 - OF_LAST
+    with engine.connect() as connection:
+        past = read_minute_sums(connection, PROJECT, "churn", until - LOOK_BACK_MIN, until)
+    by_minute = {one.minute: one for one in past}
+    learned = {}
+    for name, series in SERIES.items():
+        values = {}
+        for minute in range(min(by_minute, default=until), until):
+            one = by_minute.get(minute) or MinuteSums(minute, 0, 0, 0, 0, 0, 0.0)
+            if (value := series.value(one)) is not None:
+                values[minute] = value
+        if values:
+            learned[name] = Baseline.of(values)
+    return learned
+
+
+@pytest.mark.parametrize(
+    ("days", "per_minute"),
+    [
+        (0.01, 60),
+        (0.5, 12),
+        (2.9, 9),
+        (3.1, 11),
+        (6, 14),
+        (13.9, 10),
+        (14.1, 3),
+        (27, 12),
+        (40, 12),
+    ],
+)
+def test_slots_alone_teach_what_all_minutes_would(
+    empty_minutes: Minutes, days: float, per_minute: int
+) -> None:
+    one, rng = empty_minutes, np.random.default_rng(round(days * 100))
+    hour = one.now // 60 + 24 * 50
+    start = hour * 60 - round(days * 1440)
+    near = hour * 60 - 70 - 1440 * np.arange(40)  # the slots' own minutes, day for day
+    some = rng.choice(np.arange(start, hour * 60), min(1_500, hour * 60 - start), replace=False)
+    every = {*some.tolist(), *(m + k for m in near.tolist() for k in range(0, 80, 3))}
+    rows = []
+    for minute in sorted(m for m in every if start <= m < hour * 60):
+        n = int(rng.poisson(per_minute))
+        late = int(rng.binomial(n, 0.1))
+        rows += [one.row(minute, n - late, "assigned", 1), one.row(minute, late, "timeout", 1)]
+    with one.engine.begin() as connection:
+        connection.execute(insert(minute_windows), [row for row in rows if row["n"]])
+        found = learn_usual(connection, PROJECT, "churn", hour)
+    whole = learned_of_all(one.engine, hour)
+    assert found.keys() == whole.keys() != set()
+    for name, baseline in whole.items():
+        assert found[name].season is baseline.season
+        for minute in range(hour * 60 - 60, hour * 60 + 60):
+            assert found[name].at(minute) == baseline.at(minute)
+
+
+def test_a_week_of_presence_is_one_row(empty_minutes: Minutes) -> None:
+    one = empty_minutes
+    since, until = one.now, one.now + 500
+    with one.engine.begin() as connection:
+        assert read_presence(connection, PROJECT, "churn", since, until) is None
+        rows = [one.row(since + at, 5, "assigned", 1) for at in (-3, 0, 1, 40, 300, 500)]
+        rows += [one.row(since + 40, 2, "timeout", 1)]
+        connection.execute(insert(minute_windows), rows)
+        refusals = [
+            (PROJECT, "churn", code, since + at, drainer, 3, "{}")
+            for code, at, drainer in (
+                ("invalid_row", 200, "d"),
+                ("invalid_row", 200, "e"),
+                ("overloaded", 250, "d"),  # no row was at fault
+            )
+        ]
+        names = [column.name for column in refusal_windows.c]
+        connection.execute(
+            insert(refusal_windows), [dict(zip(names, row, strict=True)) for row in refusals]
+        )
+        found = read_presence(connection, PROJECT, "churn", since, until)
+        answered = read_reasons(connection, PROJECT, "churn", since, until)
+    present = sorted({row.minute for row in answered} | {since + 200})
+    longest = max(b - a - 1 for a, b in pairwise(present))
+    assert found == (sum(row.n for row in answered) + 6, since, since + 300, longest)
+    assert longest == 159

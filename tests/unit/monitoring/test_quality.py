@@ -1,5 +1,7 @@
 """Fallback, confidence and silence, from minutes."""
 
+from itertools import pairwise
+
 import pytest
 
 from timonel.monitoring.quality_check import (
@@ -9,11 +11,17 @@ from timonel.monitoring.quality_check import (
     judge_silence,
 )
 from timonel.monitoring.verdicts import VerdictState
-from timonel.store.reads_series import Minute, Refused
+from timonel.store.reads_series import Minute, Presence, Refused
 
 
 def minutes(first: int, last: int, n: int, reason: str = "assigned") -> list[Minute]:
     return [Minute(minute, reason, n) for minute in range(first, last)]
+
+
+def presence(rows: list[Minute]) -> Presence:
+    present = sorted({row.minute for row in rows})
+    longest = max((b - a - 1 for a, b in pairwise(present)), default=0)
+    return Presence(sum(row.n for row in rows), present[0], present[-1], longest)
 
 
 @pytest.mark.parametrize(
@@ -79,15 +87,15 @@ def test_a_caller_whose_every_row_is_refused_is_judged_and_few_rows_are_not() ->
 
 def test_silence_is_measured_by_the_nights_before() -> None:
     days = [row for day in range(5) for row in minutes(day * 1440 + 480, day * 1440 + 1320, 3)]
-    last = 4 * 1440 + 1320
-    assert judge_silence(days, last + 5).state is VerdictState.OK
-    assert judge_silence(days, last + 700).state is VerdictState.OK  # the night
-    found = judge_silence(days, last + 1300)
+    asked, last = presence(days), 4 * 1440 + 1320
+    assert judge_silence(asked, last + 5).state is VerdictState.OK
+    assert judge_silence(asked, last + 700).state is VerdictState.OK  # the night
+    found = judge_silence(asked, last + 1300)
     assert found.state is VerdictState.ALERT
     assert (found.facts["minutes"], found.facts["longest_silence"]) == (1300, 600)
 
 
 def test_steady_traffic_is_missed_soon_and_a_young_model_not_at_all() -> None:
-    assert judge_silence(minutes(0, 300, 5), 309).state is VerdictState.OK
-    assert judge_silence(minutes(0, 300, 5), 312).state is VerdictState.ALERT
-    assert judge_silence(minutes(0, 10, 5), 90).state is VerdictState.NOT_ENOUGH
+    assert judge_silence(presence(minutes(0, 300, 5)), 309).state is VerdictState.OK
+    assert judge_silence(presence(minutes(0, 300, 5)), 312).state is VerdictState.ALERT
+    assert judge_silence(presence(minutes(0, 10, 5)), 90).state is VerdictState.NOT_ENOUGH

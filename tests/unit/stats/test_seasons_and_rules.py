@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from statistics import fmean, median
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ import pytest
 from timonel.stats.drift import DriftState, Profile, Rule, Scale, compare
 from timonel.stats.profiles.cells import NumberCells, ValueCells
 from timonel.stats.profiles.rules import mean_of
-from timonel.stats.profiles.seasons import Quiet, scale_of, slot_of
+from timonel.stats.profiles.seasons import Quiet, Spread, scale_of, slot_of, spreads_of
 
 
 @pytest.fixture(scope="module")
@@ -36,22 +37,37 @@ def window(rng: np.random.Generator, n: int, shift: float = 0.0) -> dict[str, An
     }
 
 
+def spread(dispersions: list[float]) -> Spread | None:
+    return spreads_of(np.array([dispersions]).T)[0]
+
+
+def test_columns_taken_together_spread_as_each_by_itself() -> None:
+    rng = np.random.default_rng(4)
+    for n_windows in (1, 2, 7, 60, 744):
+        table = rng.gamma(4.5, 0.3, (n_windows, 12))
+        table[rng.random(table.shape) < 0.2] = np.nan
+        table[:, 5] = np.nan
+        for found, column in zip(spreads_of(table), table.T, strict=True):
+            present = [float(value) for value in column if value == value]
+            assert found == ((fmean(present), median(present)) if present else None)
+
+
 def test_phi_is_the_greatest_of_three_and_floors_have_a_margin() -> None:
     quiet = [Quiet(2.0, {"ks": 0.04}), Quiet(3.0, {"ks": 0.10}), Quiet(2.5, {}), Quiet(None, {})]
-    calm = scale_of(quiet, [1.0, 1.0, 1.0])
+    calm = scale_of(quiet, spread([1.0, 1.0, 1.0]))
     assert calm is not None
     assert calm.phi == pytest.approx(2.5)
     assert calm.n_windows == 4
     assert calm.floor("ks", 0.03) == pytest.approx(0.125)
     assert calm.floor("chi2", 0.03) == 0.03
     # one wild week does not count by its mean, but by the median
-    wild = scale_of(quiet, [4.0, 4.0, 4.0, 400.0])
+    wild = scale_of(quiet, spread([4.0, 4.0, 4.0, 400.0]))
     assert wild is not None
     assert wild.phi == pytest.approx(6.0)
-    even = scale_of([Quiet(0.2, {})] * 4, [0.2] * 4)
+    even = scale_of([Quiet(0.2, {})] * 4, spread([0.2] * 4))
     assert even is not None
     assert even.phi == 1.0
-    assert scale_of(quiet[:3], [1.0] * 9) is None
+    assert scale_of(quiet[:3], spread([1.0] * 9)) is None
 
 
 def test_slots_follow_local_clocks_through_both_changes_in_santiago() -> None:

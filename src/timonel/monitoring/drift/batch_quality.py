@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from timonel.stats.profiles.cells import Ends, NumberCells, ValueCells, WordCells
+from timonel.stats.profiles.packing import FloatArray
 from timonel.stats.profiles.profile import ColumnProfile, Profile
 from timonel.stats.profiles.reference import PREDICTION, SCORE
-from timonel.stats.profiles.units import Curve
+from timonel.stats.profiles.units import distribution
 from timonel.store.reads_series import Refused
 
 FENCE_IQR = 1.5
@@ -65,11 +66,13 @@ def batch_quality(reference: Profile, current: Profile) -> dict[str, Any] | None
         now = current.columns.get(name)
         if name in (SCORE, PREDICTION) or now is None or not now.n or not there.n:
             continue
-        found, usual = _shares(there, now), _shares(there, there)
-        total += now.n
-        n_reference += there.n
-        n_unsound += now.n * sum(share or 0.0 for share in found.values())
-        unsound_reference += there.n * sum(share or 0.0 for share in usual.values())
+        there, now = there.by_length(), now.by_length()
+        n, n_there, fences = now.n, there.n, _fences(there)
+        found, usual = _shares(there, fences, now), _shares(there, fences, there)
+        total += n
+        n_reference += n_there
+        n_unsound += n * sum(share or 0.0 for share in found.values())
+        unsound_reference += n_there * sum(share or 0.0 for share in usual.values())
         beyond = _beyond(there.ends, now.ends)
         if beyond or any(found.values()):
             rounded = {k: None if v is None else round(v, 6) for k, v in found.items()}
@@ -101,32 +104,33 @@ def refused_rows(refused: Iterable[Refused]) -> tuple[int, dict[str, int]]:
     return n, dict(sorted(fields.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _shares(there: ColumnProfile, now: ColumnProfile) -> dict[str, float | None]:
+def _shares(
+    there: ColumnProfile, fences: FloatArray | None, now: ColumnProfile
+) -> dict[str, float | None]:
     unseen: float | None = 0.0
     outliers: float | None = 0.0
-    there, now = there.by_length(), now.by_length()
+    n, n_missing = now.n, now.n_missing
     if isinstance(there.cells, WordCells | ValueCells):
         complete = there.cells.complete
-        unseen = int(now.counts[-2]) / now.n if complete else None
+        unseen = int(now.counts[-2]) / n if complete else None
     elif isinstance(there.cells, NumberCells):
-        outliers = _outliers(there.cells, there, now)
-    return {"missing": now.n_missing / now.n, "unseen": unseen, "outliers": outliers}
+        outliers = None if fences is None else 0.0
+        if fences is not None and n > n_missing:
+            # values are taken as evenly spread within a cell
+            under, upto = np.interp(fences, *distribution(there.cells, now.counts[:-1], now.ends))
+            outliers = float(under + 1.0 - upto) * (n - n_missing) / n
+    return {"missing": n_missing / n, "unseen": unseen, "outliers": outliers}
 
 
-def _outliers(cells: NumberCells, there: ColumnProfile, now: ColumnProfile) -> float | None:
-    """Give the share beyond the fences; values are taken as evenly spread within a cell."""
-    if len(cells.edges) < 2 or there.n == there.n_missing:
+def _fences(there: ColumnProfile) -> FloatArray | None:
+    """Give what outliers lie beyond; None where the middle half of the column is one value."""
+    cells = there.cells
+    if not isinstance(cells, NumberCells) or len(cells.edges) < 2 or there.n == there.n_missing:
         return None
-    if now.n == now.n_missing:
-        return 0.0
-    usual = Curve.of(cells, there.counts[:-1], there.ends or Ends())
-    first, third = np.interp([0.25, 0.75], usual.upto, usual.points)
+    points, upto = distribution(cells, there.counts[:-1], there.ends)
+    first, third = np.interp([0.25, 0.75], upto, points)
     reach = FENCE_IQR * (third - first)
-    if not reach > 0.0:
-        return None
-    curve = Curve.of(cells, now.counts[:-1], now.ends or Ends())
-    under, upto = curve.below(np.array([first - reach, third + reach]))
-    return float(under + 1.0 - upto) * (now.n - now.n_missing) / now.n
+    return np.array([first - reach, third + reach]) if reach > 0.0 else None
 
 
 def _beyond(there: Ends | None, now: Ends | None) -> bool:

@@ -6,16 +6,18 @@ confirmed the alert, or warned so lately that an alert may follow; whatever a pe
 Kept is one row a window, with what its tests gave before any calibration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 from sqlalchemy import Connection, Engine, select
 
 from timonel.monitoring.windows import HOUR_US, WEEK_H, Window, local_time, nominal_span
 from timonel.stats.drift import DriftReport
-from timonel.stats.profiles.seasons import Quiet, Scale, scale_of, slot_of
+from timonel.stats.profiles.seasons import Quiet, Scale, scale_of, slot_of, spreads_of
 from timonel.store.engine import reading
 from timonel.store.keyed import write_keyed
 from timonel.store.tables_loop import normal_times, window_figures
@@ -103,21 +105,21 @@ class Past:
             return {}
         self._read_effects([w.start_h for w in mine])
         loud = _loud(before, self.normal)
-        spread = list(zip(*(w.dispersions for w in before), strict=True))
+        every = np.array([w.dispersions for w in before], dtype=np.float64)
+        starts = np.array([w.start_h for w in before])
+        for at, name in enumerate(self.columns):
+            if name in loud:
+                every[np.isin(starts, list(loud[name])), at] = np.nan
+        spreads = spreads_of(every)
         scales = {}
         for at, name in enumerate(self.columns):
             noisy: set[int] = loud.get(name, set())
-            every = spread[at]
-            if noisy:
-                every = tuple(
-                    d for w, d in zip(before, every, strict=True) if w.start_h not in noisy
-                )
             quiet = [
                 w for w in mine if w.start_h not in noisy and self.effects[w.start_h][at]
             ]  # a column that could not be tested tells nothing
             scale = scale_of(
                 [Quiet(w.dispersions[at], self.effects[w.start_h][at]) for w in quiet],
-                every,
+                spreads[at],
             )
             if scale is not None:
                 scales[name] = scale
@@ -183,20 +185,20 @@ class Past:
 class SlotBy:
     """From the first hour of a window to its slot: of a zone, or one for all without a season."""
 
-    __slots__ = ("_known", "_span_h", "_zone")
+    __slots__ = ("_span_h", "_zone")
 
     def __init__(self, zone: Any, span_h: int) -> None:
         self._zone = zone
         self._span_h = span_h
-        self._known: dict[int, int] = {}
 
     def __call__(self, hour: int) -> int:
         """Give the slot."""
-        if self._zone is None:
-            return 0
-        if hour not in self._known:
-            self._known[hour] = slot_of(local_time(hour, self._zone), self._span_h)
-        return self._known[hour]
+        return 0 if self._zone is None else _slot_at(self._zone, self._span_h, hour)
+
+
+@lru_cache(maxsize=65_536)  # a tick asks for the same hours as the one before it
+def _slot_at(zone: Any, span_h: int, hour: int) -> int:
+    return slot_of(local_time(hour, zone), span_h)
 
 
 class Calibration:
@@ -240,13 +242,22 @@ class Calibration:
         past = self._of(window, span_h, profile_id, tuple(report.columns))
         past.keep(connection, window, report, found)
 
-    def knows(self, window: Window, profile_id: str, columns: tuple[str, ...]) -> bool:
-        """Say whether a window was kept for a reference, or cannot be."""
-        span_h = nominal_span(window)
-        if span_h is None:
-            return True
-        past = self._of(window, span_h, profile_id, columns)
-        return window.start_h in past.starts
+    def known(self, profile_id: str, columns: tuple[str, ...]) -> Callable[[int, int], bool]:
+        """Give what says of a window's hours, by time, whether it was kept, or cannot be."""
+        kept: dict[int, set[int] | None] = {}
+
+        def known(start_h: int, end_h: int) -> bool:
+            hours = end_h - start_h
+            if hours not in kept:
+                window = Window(start_h, end_h, 0)
+                span_h = nominal_span(window)
+                kept[hours] = (
+                    None if span_h is None else self._of(window, span_h, profile_id, columns).starts
+                )
+            starts = kept[hours]
+            return starts is None or start_h in starts
+
+        return known
 
     def _of(self, window: Window, span_h: int, profile_id: str, columns: tuple[str, ...]) -> Past:
         key = profile_id, span_h

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from timonel.monitoring.verdicts import Verdict, VerdictState, write_verdicts
 from timonel.monitoring.watched import CheckResult, Watched
 from timonel.signals import Condition, Kind, Severity
@@ -16,14 +18,17 @@ from timonel.stats.series.seasonal import (
     OF_LAST,
     Anomaly,
     Baseline,
+    Season,
     Side,
     Usual,
     count_floor,
     judge,
+    season_of,
     share_floor,
+    slot_minutes,
 )
 from timonel.store.engine import reading
-from timonel.store.reads_series import MinuteSums, read_minute_sums
+from timonel.store.reads_series import MinuteSums, read_known_minutes, read_minute_sums
 
 ANOMALY = "anomaly"
 MINUTE_US = 60_000_000
@@ -43,6 +48,10 @@ class Series:
         None where the minute has too few answers.
     floor : callable
         The least spread to believe, of what is usual and of the minute.
+    least : int
+        The answers that a minute needs for a value.
+    confident : bool
+        Whether only answers with a confidence count.
     """
 
     value: Callable[[MinuteSums], float | None]
@@ -50,6 +59,8 @@ class Series:
     side: Side
     kind: Kind
     severity: Severity
+    least: int = FEWEST_ANSWERS
+    confident: bool = False
 
 
 def _share(n: int, of: int) -> float | None:
@@ -84,6 +95,7 @@ SERIES: Mapping[str, Series] = {
         Side.LOW,
         Kind.LOW_CONFIDENCE,
         Severity.LOW,
+        confident=True,
     ),
     "volume": Series(
         lambda m: float(m.n),
@@ -91,6 +103,7 @@ SERIES: Mapping[str, Series] = {
         Side.BOTH,
         Kind.NO_DATA,
         Severity.MEDIUM,
+        least=0,
     ),
 }
 
@@ -130,12 +143,9 @@ class AnomalyWatch:
         hour = closed_min // _HOUR_MIN
         known = self._learned.get(watched.model)
         if known is None or known[0] != hour:
-            until = hour * _HOUR_MIN - OF_LAST
             with reading(watched.engine) as connection:
-                past = read_minute_sums(
-                    connection, watched.project, watched.model, until - LOOK_BACK_MIN, until
-                )
-            known = self._learned[watched.model] = (hour, _learn(past, until))
+                usual = learn_usual(connection, watched.project, watched.model, hour)
+            known = self._learned[watched.model] = (hour, usual)
         return known[1]
 
     def _keep(self, watched: Watched, closed_min: int, found: Mapping[str, Anomaly]) -> None:
@@ -152,15 +162,55 @@ class AnomalyWatch:
             _tell(watched, closed_min, name, anomaly)
 
 
-def _learn(past: list[MinuteSums], until: int) -> dict[str, Baseline]:
-    if not past:
+def learn_usual(connection: Connection, project: str, model: str, hour: int) -> dict[str, Baseline]:
+    """Learn what is usual of each series in an hour and the one before it, from four weeks.
+
+    Only the minutes of their slots are read: what is learned of them is what all minutes would
+    give, and a late row counts as soon as it is there.
+
+    Parameters
+    ----------
+    hour : int
+        Epoch hour that the newest minutes lie in.
+
+    Returns
+    -------
+    dict
+        By series; one of which nothing is known is absent.
+    """
+    until = hour * _HOUR_MIN - OF_LAST
+    since = until - LOOK_BACK_MIN
+
+    def known(least: int, *, confident: bool) -> tuple[int, int] | None:
+        return read_known_minutes(
+            connection, project, model, since, until, least=least, confident=confident
+        )
+
+    answered = known(1, confident=False)
+    if answered is None:
         return {}
-    minutes = _complete(past, past[0].minute, until)
+    ends = {
+        (0, False): (answered[0], until - 1),  # minutes without answers are known, too
+        (FEWEST_ANSWERS, False): known(FEWEST_ANSWERS, confident=False),
+        (FEWEST_ANSWERS, True): known(FEWEST_ANSWERS, confident=True),
+    }
+    minutes: dict[Season, list[MinuteSums]] = {}
     learned = {}
     for name, series in SERIES.items():
-        known = {m.minute: value for m in minutes if (value := series.value(m)) is not None}
-        if known:
-            learned[name] = Baseline.of(known)
+        found = ends[series.least, series.confident]
+        if found is None:
+            continue
+        season = season_of(*found)
+        if season not in minutes:
+            minutes[season] = [
+                minute
+                for start, end in slot_minutes(season, hour * _HOUR_MIN, answered[0], until)
+                for minute in _complete(
+                    read_minute_sums(connection, project, model, start, end), start, end
+                )
+            ]
+        values = {m.minute: v for m in minutes[season] if (v := series.value(m)) is not None}
+        learned[name] = Baseline.of(values, season)
     return learned
 
 

@@ -7,10 +7,16 @@ figures, moments as local date and time.
 Limit: drift that was there already in windows taken for quiet is usual from then on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from statistics import fmean, median
+from math import fsum
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+
+from timonel.stats.profiles.packing import FloatArray
 
 LEAST_A_SLOT = 4
 MARGIN = 1.25
@@ -80,15 +86,51 @@ def slot_of(start: datetime, span_h: int) -> int:
     return start.weekday() if span_h >= _DAY_H else start.weekday() * _DAY_H + start.hour
 
 
-def scale_of(slot: Sequence[Quiet], every: Iterable[float | None]) -> Scale | None:
+class Spread(NamedTuple):
+    """Mean and median of a column's dispersions in windows of all slots."""
+
+    mean: float
+    median: float
+
+
+def spreads_of(dispersions: FloatArray) -> list[Spread | None]:
+    """Describe the dispersions of many columns at once.
+
+    Parameters
+    ----------
+    dispersions : ndarray, shape (n_windows, n_columns)
+        NaN where a window does not count, or nothing was tested.
+
+    Returns
+    -------
+    list
+        By column; None where there is no dispersion.
+
+    Examples
+    --------
+    >>> spreads_of(np.array([[1.0, np.nan], [2.0, np.nan], [6.0, np.nan]]))
+    [Spread(mean=3.0, median=2.0), None]
+    """
+    ordered = np.sort(dispersions, axis=0)
+    counts = (~np.isnan(ordered)).sum(axis=0).tolist()
+    found: list[Spread | None] = []
+    for at, n in enumerate(counts):
+        present = ordered[:n, at].tolist()
+        middle = present[(n - 1) // 2 : n // 2 + 1]
+        # exactly rounded sums: the same whatever the order of the windows
+        found.append(Spread(fsum(present) / n, fsum(middle) / len(middle)) if n else None)
+    return found
+
+
+def scale_of(slot: Sequence[Quiet], every: Spread | None) -> Scale | None:
     """Learn from quiet windows of the same length.
 
     Parameters
     ----------
     slot : sequence of Quiet
         Those of the slot.
-    every : iterable of float or None
-        The dispersions of all, whatever their slot.
+    every : Spread or None
+        Of all quiet windows, whatever their slot.
 
     Returns
     -------
@@ -105,10 +147,9 @@ def scale_of(slot: Sequence[Quiet], every: Iterable[float | None]) -> Scale | No
     if len(slot) < LEAST_A_SLOT:
         return None
     mine = [window.dispersion for window in slot if window.dispersion is not None]
-    spread = [dispersion for dispersion in every if dispersion is not None]
     phi = max(1.0, fmean(mine)) if mine else 1.0
-    if spread:
-        phi = max(phi, min(fmean(spread), _OVER_MEDIAN * median(spread)))
+    if every is not None:
+        phi = max(phi, min(every.mean, _OVER_MEDIAN * every.median))
     effects: dict[str, float] = {}
     for window in slot:
         for test, effect in window.effects.items():

@@ -128,12 +128,8 @@ class Curve:
     @classmethod
     def of(cls, cells: NumberCells, counts: IntArray, ends: Ends) -> "Curve":
         """Read counts by cell, the missing left out; at least one value."""
-        edges = cells.edges
-        low = edges[0] if ends.low is None else min(ends.low, edges[0])
-        high = edges[-1] if ends.high is None else max(ends.high, edges[-1])
-        low = np.nextafter(low, -np.inf)  # nothing lies at or under it
-        total = float(counts.sum())
-        upto = np.concatenate([[0.0], np.cumsum(counts) / total])
+        edges, total = cells.edges, float(counts.sum())
+        points, upto = distribution(cells, counts, ends)
         middles = np.concatenate([[edges[0]], (edges[1:] + edges[:-1]) / 2, [edges[-1]]])
         for place, steps in ((0, ends.below), (-1, ends.above)):
             if counts[place]:
@@ -142,11 +138,32 @@ class Curve:
             mean = float(np.sum(counts * middles) / total)
             sd = float(np.sqrt(np.sum(counts * (middles - mean) ** 2) / total))
         outside = float(counts[0] + counts[-1]) / total
-        return cls(np.concatenate([[low], edges, [high]]), upto, mean, sd, outside)
+        return cls(points, upto, mean, sd, outside)
 
     def below(self, at: FloatArray) -> FloatArray:
         """Give the share of values up to some points."""
         return np.interp(at, self.points, self.upto)
+
+
+def distribution(
+    cells: NumberCells, counts: IntArray, ends: Ends | None
+) -> tuple[FloatArray, FloatArray]:
+    """Give the cut points with the extremes around them, and the share of values up to each.
+
+    Parameters
+    ----------
+    cells : NumberCells
+        With a cut point at least.
+    counts : ndarray of int
+        By cell, the missing left out; at least one value.
+    ends : Ends or None
+    """
+    edges, ends = cells.edges, ends or Ends()
+    low = edges[0] if ends.low is None else min(ends.low, edges[0])
+    high = edges[-1] if ends.high is None else max(ends.high, edges[-1])
+    low = np.nextafter(low, -np.inf)  # nothing lies at or under it
+    upto = np.concatenate([[0.0], np.cumsum(counts) / float(counts.sum())])
+    return np.concatenate([[low], edges, [high]]), upto
 
 
 def _misfit(there: Curve, now: Curve, change: UnitChange) -> float:

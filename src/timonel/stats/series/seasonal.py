@@ -17,7 +17,8 @@ FEWEST_MINUTES = 60
 FEWEST_DAYS = 3
 FEWEST_WEEKS = 2
 
-_DAY_MIN = 24 * 60
+_HOUR_MIN = 60
+_DAY_MIN = 24 * _HOUR_MIN
 _WEEK_MIN = 7 * _DAY_MIN
 _MAD_TO_SD = 1.4826  # of a normal distribution
 
@@ -67,13 +68,16 @@ class Baseline:
     season: Season
 
     @classmethod
-    def of(cls, values: Mapping[int, float]) -> "Baseline":
+    def of(cls, values: Mapping[int, float], season: Season | None = None) -> "Baseline":
         """Learn from past minutes.
 
         Parameters
         ----------
         values : mapping of int to float
             By epoch minute; minutes without a value are absent.
+        season : Season or None
+            None: by how long the minutes are known. Given where ``values`` are of some slots only,
+            which are then learned as from all (``slot_minutes``).
 
         Examples
         --------
@@ -81,7 +85,7 @@ class Baseline:
         >>> Baseline.of(week).at(0).centre, Baseline.of(week).at(900).centre
         (11.0, 10.0)
         """
-        season = _season(values)
+        season = season or season_of(min(values, default=0), max(values, default=-1))
         slots: dict[int, list[float]] = {}
         for minute, value in values.items():
             slots.setdefault(_slot(minute, season), []).append(value)
@@ -172,19 +176,51 @@ def count_floor(usual: float) -> float:
     return max(1.0, sqrt(max(usual, 0.0)))
 
 
-def _season(values: Mapping[int, float]) -> Season:
-    if not values:
-        return Season.NONE
-    length = max(values) - min(values) + 1
+def season_of(first: int, last: int) -> Season:
+    """Give the season of a series by the first and the last minute that are known of it."""
+    length = last - first + 1
     if length >= FEWEST_WEEKS * _WEEK_MIN:
         return Season.WEEK
     return Season.DAY if length >= FEWEST_DAYS * _DAY_MIN else Season.NONE
 
 
+def slot_minutes(season: Season, minute: int, since: int, until: int) -> list[tuple[int, int]]:
+    """Give the past minutes that the slots of an hour and of the hour before it are made of.
+
+    Parameters
+    ----------
+    season : Season
+    minute : int
+        Any of the later hour, an epoch minute.
+    since, until : int
+        What is past, ``[since, until)``.
+
+    Returns
+    -------
+    list of (int, int)
+        Stretches ``[start, end)``, by time.
+
+    Examples
+    --------
+    >>> slot_minutes(Season.DAY, 3000, 0, 2990)
+    [(60, 180), (1500, 1620), (2940, 2990)]
+    """
+    if season is Season.NONE:
+        return [(since, until)] if since < until else []
+    period = _WEEK_MIN if season is Season.WEEK else _DAY_MIN
+    start = minute - minute % _HOUR_MIN - _HOUR_MIN
+    n_back = (start + 2 * _HOUR_MIN - since) // period
+    stretches = [
+        (max(since, start - k * period), min(until, start + 2 * _HOUR_MIN - k * period))
+        for k in range(n_back, -1, -1)
+    ]
+    return [(first, end) for first, end in stretches if first < end]
+
+
 def _slot(minute: int, season: Season) -> int:
     if season is Season.NONE:
         return 0
-    return minute % (_WEEK_MIN if season is Season.WEEK else _DAY_MIN) // 60
+    return minute % (_WEEK_MIN if season is Season.WEEK else _DAY_MIN) // _HOUR_MIN
 
 
 def _usual(found: Sequence[float], season: Season) -> Usual:
