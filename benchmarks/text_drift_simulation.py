@@ -201,7 +201,7 @@ def main() -> None:
     asked = parser.parse_args()
     folder = os.environ.get("TIMONEL_TEST_DATA")
     pool, classes = tweets(Path(folder)) if folder else ([], [])
-    n_windows = 50 if asked.quick else 200
+    n_windows = 25 if asked.quick else 100
     rule = "|---" * 8 + "|"
     told = ["# Drift of texts: false warnings and power", "", f"Counting: {cost(pool)}.", ""]
     for title, lines in (

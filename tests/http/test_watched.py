@@ -6,12 +6,14 @@ from typing import Any
 
 import httpx
 import numpy as np
+import polars as pl
 import pytest
 from tests.http import world
 from tests.http.conftest import client_of
 from typer.testing import CliRunner
 
 from timonel.cli.main import app as command
+from timonel.project.model import Model
 from timonel.schema.features import Text
 from timonel.schema.schema import Schema
 from timonel.store.migrate import upgrade
@@ -25,6 +27,14 @@ class Harbour(world.LocalApp):
     @property
     def name(self) -> str:
         return PROJECT
+
+    def model(self, name: str) -> Model:
+        return Model(name=name, task="binary", target="leaves", schema=SCHEMA, source=learned)
+
+
+def learned() -> pl.DataFrame:
+    columns = usual(np.random.default_rng(5), 1_000)
+    return pl.DataFrame({**columns, "leaves": ["no", "yes"] * 500})
 
 
 def older(rng: np.random.Generator, n: int) -> dict[str, Any]:
@@ -139,6 +149,49 @@ def test_the_command_prints_what_moved(
     assert {"en": "% sound (", "es": "% sanos ("}[language] in shown.output
     whole = CliRunner().invoke(command, ["drift", "churn", "--json"])
     assert len(json.loads(whole.output)[0]["windows"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "by", "none"),
+    [
+        (
+            "en",
+            "can be told from those it learned from. AUC 0.",
+            "without them): age 0.",
+            "cannot say: no window",
+        ),
+        (
+            "es",
+            "se distinguen de aquellas de las que aprendió. AUC 0,",
+            "sin ellas): age 0,",
+            "decir: aún no se",
+        ),
+    ],
+)
+def test_all_columns_together_are_looked_at_on_request(
+    drifted: world.LocalApp,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    told: str,
+    by: str,
+    none: str,
+) -> None:
+    monkeypatch.setenv("TIMONEL_LANGUAGE", language)
+    monkeypatch.setattr("timonel.app.open_app", lambda _folder: drifted)
+    asked = ["drift", "churn", "--last", "2", "--multivariate"]
+    shown = CliRunner().invoke(command, asked)
+    assert shown.exit_code == 0, shown.output
+    assert told in shown.output
+    assert by in shown.output
+    whole = json.loads(CliRunner().invoke(command, [*asked, "--json"]).output)[0]["multivariate"]
+    assert (whole["state"], whole["n"], whole["reference_as_trained"]) == (
+        "told_apart",
+        2000,
+        False,
+    )
+    monkeypatch.setattr("timonel.monitoring.history.drift_windows", lambda *_: [])
+    unknown = CliRunner().invoke(command, asked)
+    assert none in unknown.output.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,12 @@ def text(key: str, **values: Any) -> str:
     return TEXTS[key][lang].format(**in_language(values, lang))
 
 
+def decimal(value: float, form: str) -> str:
+    """Write a number with the reader's decimal sign."""
+    written = format(value, form)
+    return written.replace(".", ",") if language() == "es" else written
+
+
 def say(key: str, **values: Any) -> None:
     """Print a sentence of the catalogue."""
     out(text(key, **values))

@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from timonel.cli.drift import together
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import explained, language, out, out_json, say, table, text
+from timonel.cli.output import decimal, explained, language, out, out_json, say, table, text
 
 if TYPE_CHECKING:
+    from timonel.monitoring.drift.together import Together
     from timonel.monitoring.history import JudgedWindow
     from timonel.monitoring.verdicts import Verdict
 
@@ -31,6 +33,14 @@ def show(
     folder: Folder = HERE,
     last: Annotated[int, typer.Option(min=1, max=1000, help="How many windows.")] = 3,
     every: Annotated[bool, typer.Option("--all", help="Columns that did not move, too.")] = False,
+    multivariate: Annotated[
+        bool,
+        typer.Option(
+            "--multivariate",
+            help="Ask a classifier whether rows of these windows differ in all columns together.",
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the classifier and its test.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Show how far inputs and answers are from what the version learned from."""
@@ -45,13 +55,13 @@ def show(
         )
         names = [row.model for row in declared]
         found = {name: drift_windows(app.engine, app.name, name, last) for name in names}
+        looks = (
+            {name: together.look(app, name, windows, seed) for name, windows in found.items()}
+            if multivariate
+            else {}
+        )
         if as_json:
-            out_json(
-                [
-                    {"model": name, "windows": [window.document() for window in windows]}
-                    for name, windows in found.items()
-                ]
-            )
+            out_json([_document(name, found[name], looks.get(name)) for name in names])
             return
         zone = ZoneInfo(app.config.timezone)
         for name, windows in found.items():
@@ -59,6 +69,13 @@ def show(
                 say("drift_none", model=name)
             for window in windows:
                 _print_window(name, window, zone, every=every)
+            if name in looks:
+                together.tell(looks[name])
+
+
+def _document(model: str, windows: "list[JudgedWindow]", look: "Together | None") -> dict[str, Any]:
+    document = {"model": model, "windows": [window.document() for window in windows]}
+    return document if look is None else {**document, "multivariate": look.document()}
 
 
 def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: bool) -> None:
@@ -163,10 +180,7 @@ def _row(column: "Verdict") -> list[Any]:
 
 
 def _number(value: float | None, form: str) -> str:
-    if value is None:
-        return "-"
-    written = format(value, form)
-    return written.replace(".", ",") if language() == "es" else written
+    return "-" if value is None else decimal(value, form)
 
 
 def _moment(microseconds: int, zone: ZoneInfo) -> str:

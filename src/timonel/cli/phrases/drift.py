@@ -33,6 +33,34 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  {column}: in fewer texts: {words}",
         "es": "  {column}: en menos textos: {words}",
     },
+    "together": {
+        "en": "All columns together: {state}. AUC {auc} [{lower}, {upper}], p = {p}; {n} logged "
+        "rows against {n_reference} of the source.",
+        "es": "Todas las columnas juntas: {state}. AUC {auc} [{lower}, {upper}], p = {p}; {n} "
+        "filas registradas frente a {n_reference} de la fuente.",
+    },
+    "together_told_apart": {
+        "en": "these rows can be told from those it learned from",
+        "es": "estas filas se distinguen de aquellas de las que aprendió",
+    },
+    "together_alike": {
+        "en": "no difference is seen between these rows and those it learned from",
+        "es": "no se ve diferencia entre estas filas y aquellas de las que aprendió",
+    },
+    "together_columns": {
+        "en": "  By which (AUC lost without them): {columns}",
+        "es": "  Por cuáles (AUC que se pierde sin ellas): {columns}",
+    },
+    "together_unknown": {
+        "en": "All columns together: cannot say: {reason}.",
+        "es": "Todas las columnas juntas: no se puede decir: {reason}.",
+    },
+    "together_other_source": {
+        "en": "  The source is not (or no longer) all that this version learned from: its rows as "
+        "they are now stand for the reference.",
+        "es": "  La fuente no es (o ya no es) todo aquello de lo que esta versión aprendió: sus "
+        "filas de ahora hacen de referencia.",
+    },
     "drift_explained": {
         "en": "  What may matter most (drift x importance): {columns}",
         "es": "  Lo que más puede importar (deriva x importancia): {columns}",

@@ -221,6 +221,11 @@ HELP_ES: dict[str, str] = {
         "Muestra lo que anota el proyecto (timonel.metrics.record): estadísticas de la última hora."
     ),
     "How many windows.": "Cuántas ventanas.",
+    "Ask a classifier whether rows of these windows differ in all columns together.": (
+        "Pregunta a un clasificador si las filas de estas ventanas difieren en todas las columnas "
+        "juntas."
+    ),
+    "Of the classifier and its test.": "Del clasificador y de su prueba.",
     "Days of figures by class.": "Días de las cifras por clase.",
     "Figures by class of truths that came then.": (
         "Cifras por clase de los resultados que llegaron entonces."

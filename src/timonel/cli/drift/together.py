@@ -1,0 +1,61 @@
+"""What ``timonel drift MODEL --multivariate`` says of all columns together."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from timonel.cli.output import decimal, say, text
+from timonel.errors import Phrase
+
+if TYPE_CHECKING:
+    from timonel.app import App
+    from timonel.monitoring.drift.together import Together
+    from timonel.monitoring.history import JudgedWindow
+
+_MOST_COLUMNS = 5
+
+
+def look(app: "App", model: str, windows: Sequence["JudgedWindow"], seed: int) -> "Together":
+    """Look at the rows of the windows that are shown, against the version in production."""
+    from timonel.monitoring.drift.together import Together, look_together
+
+    version = app.registry.champion(model)
+    if version is None or not windows:
+        reason = (
+            Phrase("no version is in production", "no hay versión en producción")
+            if version is None
+            else Phrase("no window was judged yet", "aún no se juzga ninguna ventana")
+        )
+        return Together(model, version.version if version else "", 0, 0, None, reason)
+    return look_together(
+        app.engine,
+        app.name,
+        app.model(model),
+        version,
+        start_us=min(window.whole.start_us for window in windows),
+        end_us=max(window.whole.end_us for window in windows),
+        timezone=app.config.timezone,
+        seed=seed,
+    )
+
+
+def tell(found: "Together") -> None:
+    """Print it."""
+    if found.found is None:
+        say("together_unknown", reason=found.reason)
+        return
+    figures = found.found
+    say(
+        "together",
+        auc=decimal(figures.auc, ".3f"),
+        lower=decimal(figures.lower, ".3f"),
+        upper=decimal(figures.upper, ".3f"),
+        p=decimal(figures.p_value, ".2g"),
+        n=figures.n,
+        n_reference=figures.n_reference,
+        state=text(f"together_{found.state}"),
+    )
+    if figures.found and figures.columns:
+        by = [f"{one.column} {decimal(one.auc_drop, '.2g')}" for one in figures.columns]
+        say("together_columns", columns=", ".join(by[:_MOST_COLUMNS]))
+    if not found.as_trained:
+        say("together_other_source")
