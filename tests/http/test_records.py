@@ -14,6 +14,8 @@ from tests.http import protocols
 from timonel.clock import AffineClock
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
+from timonel.experiments.service import Experiments
+from timonel.experiments.wishes import Wish, design_of
 from timonel.registry.registry import Registry
 from timonel.serving.config import WorkerConfig
 from timonel.store import tables
@@ -155,6 +157,43 @@ async def test_numbers_that_are_none_and_fields_twice(client: httpx.AsyncClient)
     assert (await client.post(RECORDS, content=body)).status_code == 422
     found = (await client.post(RECORDS, content=b'{"prediction": 1, "prediction": 0}')).json()
     assert [e["code"] for e in found["errors"]] == ["duplicate_field"]
+
+
+async def test_an_answer_names_its_arm_where_someone_else_acts(
+    base: tuple[ServingWorld, Registry], config: WorkerConfig
+) -> None:
+    world, registry = base
+    engine = make_engine(world.database_url)
+    experiments = Experiments(engine, PROJECT, AffineClock(), registry, lambda signal: None)
+    wish = Wish(
+        name="texts", control="external", treatment="external", mode="outside", metric="correct"
+    )
+    experiments.create(
+        design_of(wish, model="churn", task="binary", depends_on_action=False), who="ana"
+    )
+    experiments.start("texts", who="ana")
+    named = {"prediction": 1, "variant": "texts:treatment"}
+    async with protocols.serving(config) as (_, client):
+        for one in (named | {"unit_id": "u1", "key": "7-3"}, named | {"key": "7-4"}):
+            assert (await client.post(RECORDS, json=one)).status_code == 202
+        for wrong, field, code in (
+            (named, "unit_id", "missing"),
+            (named | {"unit_id": "u1", "variant": "texts:holdout"}, "variant", "unknown_variant"),
+            (named | {"unit_id": "u1", "variant": ["texts"]}, "variant", "unknown_variant"),
+        ):
+            refused = (await client.post(RECORDS, json=wrong)).json()
+            assert [(e["field"], e["code"]) for e in refused["errors"]] == [(field, code)]
+        assert "texts:control, texts:treatment" in refused["errors"][0]["expected"]
+    frames = protocols.predictions(config)
+    assert [(f.variant, f.unit) for f in frames] == [
+        ("texts:treatment", "u1"),
+        ("texts:treatment", "7-4"),
+    ]
+    experiments.stop("texts", who="ana")
+    engine.dispose()
+    async with protocols.serving(config) as (_, client):
+        refused = (await client.post(RECORDS, json=named | {"unit_id": "u1"})).json()
+        assert [e["code"] for e in refused["errors"]] == ["unknown_variant"]
 
 
 async def test_reading_the_log_is_still_the_control_process_s(client: httpx.AsyncClient) -> None:

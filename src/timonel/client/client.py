@@ -110,7 +110,7 @@ class Client:
             What was predicted on.
         prediction : class or number
         **said
-            ``version, score, probabilities, explanation, latency_ms, at, key, unit_id,
+            ``version, score, probabilities, explanation, latency_ms, at, key, unit_id, variant,
             prediction_id``, as ``POST /v1/models/{model}/predictions`` takes them.
         """
         record = {"prediction": prediction, "inputs": row, **said}

@@ -143,6 +143,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     depends_on_action: bool = True
     classes: tuple[Label, ...] = ()
+    task: str = ""  # of the model; "": a design from before it was kept
     template: str = ""
 
     def encode(self) -> str:

@@ -121,6 +121,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         ends_after_s=None if wish.days is None else round(wish.days * 86_400),
         steps=tuple(Step(s, round(wish.step_hours * 3600), wish.step_units) for s in shares),
         depends_on_action=depends_on_action,
+        task=task,
     )
 
 

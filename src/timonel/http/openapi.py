@@ -295,6 +295,10 @@ def _records(manifest: ServingManifest) -> Document:
         "latency_ms": {"type": "number", "exclusiveMinimum": 0},
         "at": {"type": "string", "description": "ISO 8601: when it was answered; default now."},
         "unit_id": {"type": "string"},
+        "variant": {
+            "type": "string",
+            "description": "EXPERIMENT:ARM, of an active experiment of mode outside.",
+        },
         "prediction_id": {"type": "string", "format": "uuid", "description": "Your own UUIDv7."},
     }
     if manifest.outcome.key is not None:

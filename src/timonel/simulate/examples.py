@@ -12,7 +12,7 @@ def example_folder(name: str) -> Path:
     Parameters
     ----------
     name : str
-        ``"dispatch"`` or ``"obesity"``.
+        ``"dispatch"``, ``"obesity"`` or ``"comments"``.
 
     Raises
     ------

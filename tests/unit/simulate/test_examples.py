@@ -6,7 +6,12 @@ from timonel.simulate.examples import example_folder
 
 
 @pytest.mark.parametrize(
-    ("name", "models"), [("dispatch", ["dispatch"]), ("obesity", ["obesity", "obesity_habits"])]
+    ("name", "models"),
+    [
+        ("dispatch", ["dispatch"]),
+        ("obesity", ["obesity", "obesity_habits"]),
+        ("comments", ["comments"]),
+    ],
 )
 def test_an_example_loads_as_any_project_does(name: str, models: list[str]) -> None:
     project = load_project(example_folder(name))

@@ -84,7 +84,7 @@ def test_the_file_beside_the_project_comes_first(
 
 
 def test_rules_import_nothing_but_the_standard_library_and_timonel() -> None:
-    for folder in ("obesity", "dispatch"):
+    for folder in ("obesity", "dispatch", "comments"):
         source = (FOLDER.parent / folder / "rules.py").read_text()
         names = {line.split()[1].split(".")[0] for line in source.splitlines()
                  if line.startswith(("import ", "from "))}  # fmt: skip

@@ -134,8 +134,9 @@ class ExperimentCells:
         fell_back = frame.reason != _ASSIGNED
         count.open(place, ANSWERS, PairSums.of(quantise(float(fell_back))))
         count.open(place, LATENCY, PairSums.of(quantise(frame.latency_us / 1000.0)))
-        if frame.probabilities:
-            count.open(place, CONFIDENCE, PairSums.of(quantise(max(frame.probabilities.values()))))
+        sure = _confidence(place.known.design, frame)
+        if sure is not None:
+            count.open(place, CONFIDENCE, PairSums.of(quantise(sure)))
         bad = _bad_events(place.known.design, frame)
         if place.by_unit:
             touched = count.unit(place)
@@ -244,6 +245,14 @@ class _Counting:
             touched = self.units[key] = Touched(place.arm, place.slot)
         touched.slot = min(touched.slot, place.slot)
         return touched
+
+
+def _confidence(design: Design, frame: PredictionFrame) -> float | None:
+    """Give the probability of what was answered, where the source told it."""
+    if frame.probabilities:
+        return max(frame.probabilities.values())
+    # of two classes, the score is that of the positive one, whichever was answered
+    return frame.score if design.task == "multiclass" else None
 
 
 def _bad_events(design: Design, frame: PredictionFrame) -> list[str]:

@@ -2,7 +2,8 @@
 
 Answers and truths are read in one snapshot and given, transaction by transaction as they were
 drained, to an accumulator that writes to an empty database of its own; then both sets of cells are
-compared, exactly. Where someone else acts there is no log but the units' rows: those are counted.
+compared, exactly. Where someone else acts, exposures and values come from the rows of units: those
+are counted, beside the answers that were recorded.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,16 @@ from timonel.events.frames import PredictionFrame, ShadowAnswer
 from timonel.events.joining import IDENTICAL, JOINED, read_logged
 from timonel.events.plans import Plan, Plans, Problem
 from timonel.experiments.counting.cells import ExperimentCells, read_cells
-from timonel.experiments.counting.sums import AGE, ANSWERS, CellKey, PairSums
+from timonel.experiments.counting.sums import (
+    AGE,
+    ANSWERS,
+    CONFIDENCE,
+    HIT,
+    LATENCY,
+    OPEN,
+    CellKey,
+    PairSums,
+)
 from timonel.experiments.counting.units import UnitKey, cells_of_unit
 from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
 from timonel.experiments.replaying.own import COPIED, own_database
@@ -83,7 +93,12 @@ def recount(connection: Connection, project: str, design: Design) -> Recount:
     """
     stored = _stored(connection, project, design.name)
     if design.mode is Mode.OUTSIDE:
-        return _compared(stored, _count_units(connection, project, design.name))
+        answers = {
+            key: sums
+            for key, sums in _count_log(connection, project, design).items()
+            if not _of_units(key)
+        }
+        return _compared(stored, answers | _count_units(connection, project, design.name))
     return _compared(stored, _count_log(connection, project, design))
 
 
@@ -137,6 +152,13 @@ def _stored(connection: Connection, project: str, name: str) -> Cells:
 
 
 # -- where someone else acts -----------------------------------------------------------------
+
+
+def _of_units(key: CellKey) -> bool:
+    """Say whether a sum is made of units' rows, and not of answers one by one."""
+    of_answers = (ANSWERS, LATENCY, CONFIDENCE)
+    by_answer = key.metric in of_answers or key.metric.startswith(HIT)
+    return key.arrival_slot == OPEN and not by_answer
 
 
 def _count_units(connection: Connection, project: str, name: str) -> Cells:

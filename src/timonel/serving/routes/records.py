@@ -45,6 +45,7 @@ _FIELDS = (
     "at",
     "key",
     "unit_id",
+    "variant",
     "prediction_id",
 )
 _SOURCES = (Source.EXTERNAL.value, Source.RULES.value)
@@ -63,6 +64,10 @@ _ONE_KEY = Phrase(
     "the key once: inside inputs or beside them",
     "la llave una vez: dentro de inputs o a su lado",
 )
+_A_UNIT = Phrase(
+    "unit_id (or the key) beside variant: whom the experiment counts it for",
+    "unit_id (o la llave) junto a variant: para quién lo cuenta el experimento",
+)
 _NO_KEY = Phrase(
     "no key: the model declares none (`outcome=Outcome(key=...)` declares one)",
     "ninguna llave: el modelo no la declara (`outcome=Outcome(key=...)` la declara)",
@@ -77,12 +82,17 @@ class RecordReader:
     version : ServedVersion
         The champion or the declaration: its schema, classes, key, zone and horizon hold.
     generation : int
+    variants : frozenset of str
+        Experiments of mode outside that assign now, with their arms: an answer may name one.
     """
 
-    def __init__(self, version: ServedVersion, generation: int) -> None:
+    def __init__(
+        self, version: ServedVersion, generation: int, variants: frozenset[str] = frozenset()
+    ) -> None:
         manifest = version.manifest
         self._version = version
         self._generation = generation
+        self._variants = variants
         self._model = manifest.model
         self._key = manifest.outcome.key
         self._horizon_s = manifest.outcome.horizon_s
@@ -140,6 +150,7 @@ class RecordReader:
             ("version", partial(_version, source=sent.get("source"))),
             ("key", partial(self._read_key, inputs=sent.get("inputs"))),
             ("unit_id", read_key),
+            ("variant", self._variant),
             ("latency_ms", _latency_us),
             ("explanation", _explanation),
         ):
@@ -149,6 +160,12 @@ class RecordReader:
                 errors.append(field_error(row, field, fault.code, fault.found, fault.expected))
         answer = self._answer(sent, row, errors)
         features, key = self._inputs(sent.get("inputs"), row, errors)
+        key = key if key is not None else read.get("key")
+        variant, unit = read.get("variant", ""), read.get("unit_id")
+        if variant and unit is None:
+            unit = key
+            if key is None:
+                errors.append(field_error(row, "unit_id", "missing", NOTHING, _A_UNIT))
         errors += _strangers(sent, row)
         if errors or answer is None:
             return errors
@@ -158,11 +175,11 @@ class RecordReader:
             at=read["at"],
             model=self._model,
             version="" if by_rules else outside_version(read["version"] or UNNAMED),
-            variant="",
+            variant=variant,
             source=read["source"],
             reason=(Reason.SERVER_AWAY if by_rules else Reason.ASSIGNED).value,
-            key=key if key is not None else read["key"],
-            unit=read["unit_id"],
+            key=key,
+            unit=unit,
             generation=self._generation,
             prediction=answer.prediction,
             score=answer.score,
@@ -221,6 +238,19 @@ class RecordReader:
             raise Fault("too_old", describe(sent), expected)
         return min(at, now)
 
+    def _variant(self, sent: Any) -> str:
+        if sent is None:
+            return ""
+        if not isinstance(sent, str) or sent not in self._variants:
+            known = ", ".join(sorted(self._variants)[:10]) or "-"
+            expected = Phrase(
+                "EXPERIMENT:ARM of an active experiment of mode outside: {known}",
+                "EXPERIMENTO:VARIANTE de un experimento activo de modo outside: {known}",
+                known=known,
+            )
+            raise Fault("unknown_variant", describe(sent), expected)
+        return sent
+
     def _read_key(self, sent: Any, *, inputs: Any) -> str | None:
         if sent is None:
             return None
@@ -274,7 +304,7 @@ class Records:
         if model.shown is None:
             raise unreadable(model)
         read = partial(
-            RecordReader(model.shown, snapshot.generation).read,
+            RecordReader(model.shown, snapshot.generation, model.outside).read,
             body,
             now=now,
             next_id=self._journal.ids.next,

@@ -52,8 +52,12 @@ def with_experiments(snapshot: Snapshot, rows: Iterable[ExperimentRow]) -> Snaps
         if model is None or model.shown is None:
             continue
         try:
-            if decode_design(row.design).mode is Mode.OUTSIDE:
-                continue  # its units do not come with predictions
+            design = decode_design(row.design)
+            if design.mode is Mode.OUTSIDE:
+                # it assigns nothing here; answers given elsewhere may name its arms
+                named = {variant_of(design.name, arm) for arm in design.names}
+                models[row.model] = replace(model, outside=model.outside | named)
+                continue
             served = serve_experiment(row, model, model.shown)
         except Exception as error:  # noqa: BLE001 - one experiment never stops the others
             code = error.code if isinstance(error, TimonelError) else "unreadable_experiment"

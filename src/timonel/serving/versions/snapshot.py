@@ -148,6 +148,7 @@ class ServedModel:
     previous: ServedVersion | None = None
     arms: dict[str, ServedVersion] = field(default_factory=dict)  # by version number
     experiments: tuple[Assigning, ...] = ()
+    outside: frozenset[str] = frozenset()  # arms of experiments in which someone else acts
 
     @property
     def shown(self) -> ServedVersion | None:
