@@ -1,7 +1,7 @@
 """A project's own metrics: ``timonel.metrics.record("translation_latency_ms", 12.5, lang="es")``.
 
-To be called from rules, recipes, notifiers, training code and scripts. A call costs about a
-microsecond, does no I/O, never raises and never waits; where it is wrong it is counted
+To be called from rules, recipes, notifiers, training code and scripts. A call costs some
+microseconds, does no I/O, never raises and never waits; where it is wrong it is counted
 (``dropped_values``) and said in the log once. Values are added up by minute and written to disk
 five times a second, and at the process's end; ``kill -9`` loses what came after the last time. What
 is on disk counts exactly once. ``timonel metrics`` shows it.
@@ -28,7 +28,7 @@ def record(name: str, value: float, /, **labels: str | int) -> None:
         At most 4, of few different values: 100 sets of labels a name are told apart, further ones
         are counted together.
     """
-    if not RECORDER.placed:
+    if not RECORDER.looked:
         RECORDER.near(sys._getframe(1).f_globals.get("__file__"))
     RECORDER.record(name, value, labels)
 

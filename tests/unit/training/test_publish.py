@@ -102,6 +102,19 @@ def test_good_rules_pass_and_are_timed() -> None:
     assert check.median_us < 1000
 
 
+RECORDS = "from timonel import metrics\n"
+
+
+def test_rules_that_record_are_tried_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "timonel.toml").write_text('[project]\nname = "shop"\n')
+    monkeypatch.chdir(tmp_path)
+    source = f"{RECORDS}def f(row): return metrics.record('wait_s', 1, city=row['city'])"
+    assert verify_rules(rules(source), SCHEMA, task="binary").n_answered == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["timonel.toml"]
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -115,6 +128,8 @@ def test_good_rules_pass_and_are_timed() -> None:
         ("def f(row): return {'yes': 1}", "the prediction"),
         ("def f(row): return float('nan')", "nan"),
         ("from timonel import Answer\ndef f(row): return Answer(1, 7.0)", "the score 7"),
+        (f"{RECORDS}def f(row): return metrics.record('wait s', 1)", "Cannot record wait s: found"),
+        (f"{RECORDS}def f(row): return metrics.record('x', row['income'])", "income=None"),
         ("import os\nos._exit(3)", "a process that ended"),
         ("raise SystemExit('bye')", "bye"),
     ],

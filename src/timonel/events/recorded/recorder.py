@@ -44,6 +44,9 @@ MINUTE_US = 60_000_000
 _SPOOL_BYTES, _SEGMENT_BYTES = 64 << 20, 1 << 20
 _SLICE = 256  # values added up before other threads get their turn
 
+_REHEARSED = Series("", ())
+_now_ns = time.time_ns
+
 _log = logging.getLogger("timonel.metrics")
 _A_NUMBER = Phrase(f"a finite number of at most {MOST:g}", f"un número finito de a lo más {MOST:g}")
 _KNOWN_NAMES = Phrase(
@@ -111,6 +114,7 @@ class Recorder:
         self._ids = IdSource()
         self._place: Place | None = None
         self._near: list[Path] = []
+        self.looked = False  # whether `near` was told of some caller
         self._nowhere = False
         self._writer: SpoolWriter | None = None
         self._failing = False
@@ -132,28 +136,25 @@ class Recorder:
                 series = self._admitted(name, labels)
             if not -MOST <= number <= MOST:  # a NaN is neither
                 raise invalid(name, "value", repr(value)[:100], _A_NUMBER)
+            if series is _REHEARSED:
+                return
         except InvalidMetric as error:
             self._refuse(name, error)
             return
         except (TypeError, ValueError, OverflowError):
             self._refuse(name, self._unusable(name, value, labels))
             return
-        if places.rehearsing():
-            return
-        if len(self._queue) >= MOST_QUEUED:
+        queue = self._queue
+        if len(queue) >= MOST_QUEUED:
             self._drop(name, "queue_full")
             return
-        self._queue.append((series, number, time.time_ns() // 1000))
+        queue.append((series, number, _now_ns()))
         if self._thread is None:
             self._start()
 
-    @property
-    def placed(self) -> bool:
-        """Whether it is known, or looked for already, where to write."""
-        return bool(self._near) or self._place is not None or places.bound() is not None
-
     def near(self, file: object) -> None:
-        """Take note of a file whose project is the one to record for."""
+        """Take note of a file whose project is the one to record for, if none is bound."""
+        self.looked = True
         self._near.append(Path(file).parent if isinstance(file, str) else Path.cwd())
 
     def use(self, project: Path) -> bool:
@@ -182,6 +183,8 @@ class Recorder:
 
     def _admitted(self, name: str, labels: Mapping[str, object]) -> Series:
         series = series_of(name, labels)
+        if places.rehearsing():
+            return _REHEARSED
         sets = self._sets.get(name)
         if sets is None:
             if len(self._sets) >= MOST_NAMES:
@@ -237,20 +240,20 @@ class Recorder:
             self._queue.clear()
             return
         for turn in range(len(self._queue)):
-            series, value, real_us = self._queue.popleft()
+            series, value, real_ns = self._queue.popleft()
             q = quantise(value)
-            self._cell(series, q, real_us).add(q)
+            self._cell(series, q, real_ns).add(q)
             if turn % _SLICE == _SLICE - 1:
                 time.sleep(0)
         one = quantise(1.0)
         for series, tally in list(self._drops.items()):
             n = tally.take()
             if n:
-                self._cell(series, one, time.time_ns() // 1000).add(one, n)
+                self._cell(series, one, _now_ns()).add(one, n)
 
-    def _cell(self, series: Series, q: int, real_us: int) -> _Cell:
+    def _cell(self, series: Series, q: int, real_ns: int) -> _Cell:
         assert self._place is not None  # noqa: S101 - looked for before
-        at = self._place.at(real_us)
+        at = self._place.at(real_ns // 1000)
         key = (series, at // MINUTE_US)
         cell = self._cells.get(key)
         if cell is None:
