@@ -54,7 +54,7 @@ def answered_by(folder: Path) -> list[int]:
 
 
 async def reach_both(traffic: Traffic, folder: Path) -> None:
-    """Open connections until both workers have some: whoever is free takes all that wait."""
+    """Open connections until both workers have some."""
     for _ in range(50):
         await traffic.answers(60)
         if len(by_worker := answered_by(folder)) == 2 and min(by_worker) > 0:

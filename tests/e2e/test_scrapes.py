@@ -4,16 +4,20 @@ Counters are the sum of both, and never go back: not from scrape to scrape, not 
 the restart of a worker, not over a restart of the whole server.
 """
 
+import contextlib
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from timonel.serving.metrics import Family, Totals, read_slots
+from timonel.serving.processes.liveness import Heartbeat
 from timonel.serving.processes.notices import Notice
 from timonel.serving.processes.slots import StateFolder
 from timonel.testing.builders import PROJECT, open_registry
@@ -146,6 +150,7 @@ def test_either_worker_gives_the_sum_and_no_counter_goes_back(
             assert scraper.total("timonel_prediction_latency_seconds_count") == n
         scraper.wait_for(RECORDED, n)
         scraper.wait_for("timonel_metric_dropped_values_count", n)
+        assert_shared(server, tmp_path)
         with callers:
             for index in (0, 1):  # so that each is once the only one to be asked
                 strike(server, scraper, index)
@@ -160,6 +165,18 @@ def test_either_worker_gives_the_sum_and_no_counter_goes_back(
         callers.ask()
         scraper.wait_for("timonel_predictions_total", total + 1)
     scraper.assert_monotone()
+
+
+def assert_shared(server: Server, state: Path) -> None:
+    """Open connections all at once, and see how many each worker has of them."""
+    place = urlsplit(server.url)
+    address = (place.hostname or "", place.port or 0)
+    with contextlib.ExitStack() as stack:
+        for _ in range(24):
+            stack.enter_context(socket.create_connection(address, timeout=LIMIT_S))
+        beats = [Heartbeat(StateFolder(state).heartbeat(index)) for index in (0, 1)]
+        until(lambda: sum(beat.read().connections for beat in beats) >= 24)
+        assert min(beat.read().connections for beat in beats) >= 6
 
 
 def strike(server: Server, scraper: Scraper, index: int) -> None:

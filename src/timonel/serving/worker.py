@@ -20,6 +20,7 @@ from timonel.serving import rule_limit
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig, decode
 from timonel.serving.heads import BoundedHttp
+from timonel.serving.processes.accepting import FairServer
 from timonel.serving.processes.liveness import Heartbeat, end_with_parent, receive_orders
 
 TICK_S = 0.05  # how soon a new generation is known of; silence is judged after 2 s
@@ -45,33 +46,36 @@ def main(arguments: list[str]) -> None:
     beat = Heartbeat(Path(heartbeat))
     with socket.socket(fileno=int(listener)) as sock:
         try:
-            uvloop.run(_serve(application, sock, beat, stopping))
+            server = FairServer(_uvicorn(application), beat, Path(heartbeat))
+            uvloop.run(_serve(application, server, sock, beat, stopping))
         finally:
             tracing.close()
 
 
+def _uvicorn(application: ServingApplication) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        loop="uvloop",
+        http=BoundedHttp,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=FINISH_S,
+    )
+
+
 async def _serve(
     application: ServingApplication,
+    server: FairServer,
     sock: socket.socket,
     beat: Heartbeat,
     stopping: list[int],
 ) -> None:
     await application.start()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            loop="uvloop",
-            http=BoundedHttp,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=FINISH_S,
-        )
-    )
     ticking = asyncio.create_task(_tick(application, server, beat, stopping))
     try:
         await server.serve(sockets=[sock])
@@ -84,7 +88,7 @@ async def _serve(
 
 async def _tick(
     application: ServingApplication,
-    server: uvicorn.Server,
+    server: FairServer,
     beat: Heartbeat,
     stopping: list[int],
 ) -> None:
@@ -93,6 +97,7 @@ async def _tick(
         server.should_exit = server.should_exit or bool(stopping)
         ready = server.started and application.ready and not server.should_exit
         beat.tick(time.monotonic_ns(), application.generation, ready=ready)
+        server.tell_connections()
         application.tell_state()
         rule_limit.interrupt_overdue()
         await asyncio.sleep(TICK_S)

@@ -7,6 +7,7 @@ machine), and its end of file, even after ``kill -9``, says that the supervisor 
 hangs falls silent.
 """
 
+import contextlib
 import mmap
 import os
 import signal
@@ -14,8 +15,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-_AT, _GENERATION, _PID_READY = range(3)
-_SIZE = 3 * 8
+_AT, _GENERATION, _PID_READY, _CONNECTIONS = range(4)
+_SIZE = 4 * 8
 HASTE_S = 10.0
 _STDIN = 0
 
@@ -28,6 +29,7 @@ class Beat:
     generation: int
     pid: int
     ready: bool
+    connections: int = 0
 
 
 class Heartbeat:
@@ -41,7 +43,7 @@ class Heartbeat:
 
     Notes
     -----
-    Each of the three words is stored and read whole, being aligned and of the machine's size.
+    Each of the words is stored and read whole, being aligned and of the machine's size.
     ``struct.pack_into`` would first fill them with zeros: a supervisor that looked just then would
     take a sound child for one that never came up, and kill it.
     """
@@ -65,15 +67,33 @@ class Heartbeat:
         self._words[_PID_READY] = os.getpid() << 1 | ready
         self._words[_AT] = at_ns
 
+    def connected(self, n: int) -> None:
+        """Say how many connections are open."""
+        self._words[_CONNECTIONS] = n
+
     def read(self) -> Beat:
         """Read the last sign of life."""
-        at_ns, generation, pid_ready = self._words
-        return Beat(at_ns, generation, pid_ready >> 1, bool(pid_ready & 1))
+        return _beat(self._words)
 
     def close(self) -> None:
         """Give the mapping back."""
         self._words.release()
         self._map.close()
+
+
+def beats_beside(path: Path) -> list[Beat]:
+    """Read the last signs of life of the other workers of a heartbeat's folder."""
+    found = []
+    for other in path.parent.glob(f"*{path.suffix}"):
+        if other != path:
+            with contextlib.suppress(OSError, ValueError):  # made anew as we look
+                found.append(_beat(memoryview(other.read_bytes()).cast("q")))
+    return found
+
+
+def _beat(words: "memoryview[int]") -> Beat:
+    at_ns, generation, pid_ready, connections = words
+    return Beat(at_ns, generation, pid_ready >> 1, bool(pid_ready & 1), connections)
 
 
 def receive_orders() -> bytes:
