@@ -5,7 +5,7 @@ import re
 
 from timonel.errors import Phrase
 from timonel.experiments.choosing import OPERATORS
-from timonel.experiments.design import Answers, Design, Mode, Strategy
+from timonel.experiments.design import HOLDOUT, UNPLACED, Answers, Design, Mode, Strategy
 from timonel.experiments.errors import InvalidDesign
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
@@ -37,6 +37,7 @@ def check_design(design: Design, features: tuple[str, ...]) -> None:
         _check_strategy,
         _check_numbers,
         _check_mode,
+        _check_turns,
         _check_outside,
     ):
         check(design)
@@ -62,7 +63,7 @@ def _check_names(design: Design) -> None:
         expected = Phrase("two or more arms of different names", "dos o más variantes distintas")
         raise _wrong(design, "arms", ", ".join(names), expected)
     for arm in design.arms:
-        if not _ARM.fullmatch(arm.name) or arm.name == "holdout":
+        if not _ARM.fullmatch(arm.name) or arm.name in (HOLDOUT, UNPLACED):
             expected = Phrase("a-z, 0-9, -, . and _, at most 23", "a-z, 0-9, -, . y _, a lo más 23")
             raise _wrong(design, "arms", arm.name[:64], expected)
     answered = [(arm.answers, arm.version) for arm in design.arms]
@@ -179,6 +180,21 @@ def _check_mode(design: Design) -> None:
             "ninguno: los pares se deciden en cuanto dicen lo suficiente",
         )
         raise _wrong(design, "days", str(design.ends_after_s), expected)
+
+
+def _check_turns(design: Design) -> None:
+    if design.strategy is not Strategy.ROUND_ROBIN:
+        return
+    if design.mode is not Mode.SPLIT:
+        # a unit keeps the arm it is stored with, so a ramp could not reach those already seen
+        expected = Phrase(
+            "mode split with ROUND_ROBIN: who was seen keeps the stored arm",
+            "modo split con ROUND_ROBIN: quien ya fue visto conserva su variante guardada",
+        )
+        raise _wrong(design, "mode", str(design.mode), expected)
+    if len(design.arms) != 2:
+        expected = Phrase("a control and one treatment", "un control y un tratamiento")
+        raise _wrong(design, "arms", ", ".join(design.names), expected)
 
 
 def _check_outside(design: Design) -> None:

@@ -105,6 +105,10 @@ class RunningExperiment:
         arm = self._members.get(unit) or self._arm_of(unit)
         return Assigned(self.name, arm, unit)
 
+    def lists(self, unit: str | None) -> bool:
+        """Say whether a unit was assigned one by one."""
+        return unit in self._members
+
 
 def arm_finder(design: Design, weights: Sequence[float]) -> Callable[[str], str]:
     """Make the function from a unit to the arm that its hash gives it."""

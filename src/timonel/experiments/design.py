@@ -14,6 +14,7 @@ from timonel.wire.answer import Label
 FORMAT = 1
 CONTROL = 0
 HOLDOUT = "holdout"
+UNPLACED = "unplaced"  # answered by the hash, since the turn could not be asked for in time
 DAY_S = 86_400
 
 
@@ -149,6 +150,13 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     def encode(self) -> str:
         """Give the canonical JSON text: the same design, the same text."""
         return msgspec.json.encode(self, order="deterministic").decode()
+
+    @property
+    def assignment(self) -> str:
+        """Say in words for the documents who keeps an arm."""
+        if self.unit == "block":
+            return "by block of time"
+        return "sticky by unit" if self.unit == "unit" else "request-level, not sticky"
 
     @property
     def names(self) -> tuple[str, ...]:

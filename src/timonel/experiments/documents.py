@@ -31,6 +31,7 @@ def experiment_document(
         "created_at_us": experiment.created_at,
         "started_at_us": experiment.started_at,
         "ended_at_us": experiment.ended_at,
+        "assignment": design.assignment,
         "design": design_document(design),
         "look": None if look is None else look_document(look, lang),
         "events": [

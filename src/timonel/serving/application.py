@@ -20,6 +20,7 @@ from timonel.access.usage import KeyUsage
 from timonel.errors import TimonelError
 from timonel.events.recorded.place import bind
 from timonel.events.spool import SpoolWriter
+from timonel.experiments.turns import TurnStore
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.errors import UnknownModel
 from timonel.serving.config import WorkerConfig
@@ -48,6 +49,7 @@ from timonel.serving.routes.predict import Predictions
 from timonel.serving.routes.records import Records
 from timonel.serving.versions.reload import Reloader
 from timonel.serving.versions.snapshot import Loader, ServedModel, Snapshot
+from timonel.serving.versions.turns import Turns
 from timonel.store.lean import LeanStore
 from timonel.wire.errors import UnexpectedFailure
 from timonel.wire.problem import status_of
@@ -113,6 +115,7 @@ class ServingApplication:
         self._closing: asyncio.Future[None] | None = None
         self._lookups = Lookups(os.environ)
         self._spool: SpoolWriter | None = None
+        self._turns: Turns | None = None
         self._predictions: Predictions | None = None
         self._outcomes: Outcomes | None = None
         self._records: Records | None = None
@@ -156,7 +159,10 @@ class ServingApplication:
             config.spool, durability=config.durability, max_bytes=config.spool_max_bytes
         )
         journal = Journal(self._spool, self._slot, may_skip=config.spool_full == "answer")
-        self._predictions = Predictions(journal, self._native, max_rows=config.max_rows)
+        self._turns = Turns(TurnStore(config.database_url, config.project))
+        self._predictions = Predictions(
+            journal, self._native, max_rows=config.max_rows, turns=self._turns
+        )
         self._outcomes = Outcomes(journal, max_rows=config.max_rows)
         self._records = Records(journal, max_rows=config.max_rows)
         self._open_protocols(self._predictions)
@@ -190,6 +196,8 @@ class ServingApplication:
         await asyncio.to_thread(self._reloader.stop)
         self._predictions.close()
         self._lookups.close()
+        if self._turns is not None:
+            await asyncio.to_thread(self._turns.close)
         if self._native is not None:
             await self._native.close()
         await asyncio.to_thread(self._spool.close)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from timonel.store.tables import NAME, metadata
@@ -163,5 +164,15 @@ experiment_members = Table(
     Column("origin", String(16), nullable=False),  # list, override, round_robin
     Column("at", BigInteger, nullable=False),
     Column("covariate", Float),  # what was known of the unit before
+    Column("turn", BigInteger),  # which of those placed in turn it was, from 0
     PrimaryKeyConstraint("project", "experiment", "unit_id"),
+    # the guard of turns: no two units have the same (to SQL Server, two nulls are the same)
+    Index(
+        "ix_experiment_members_turn",
+        "project",
+        "experiment",
+        "turn",
+        unique=True,
+        mssql_where=text("turn IS NOT NULL"),
+    ),
 )

@@ -51,7 +51,7 @@ def create(
     share: Annotated[float, typer.Option(help="Percent for the treatment.", min=0, max=100)] = 50,
     strategy: Annotated[
         str | None,
-        typer.Option(help="RANDOM_50_50, WEIGHT_BASED, TIME_BASED."),
+        typer.Option(help="RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN, TIME_BASED."),
     ] = None,
     unit: Annotated[
         str | None,
@@ -135,6 +135,8 @@ def create(
             unit=design.unit,
             metric=design.metric,
         )
+        if design.unit == "request":
+            say("experiment_not_sticky")
 
 
 def start(

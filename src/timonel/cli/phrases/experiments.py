@@ -19,6 +19,10 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "es": "{name} es un borrador: {shares} del modelo {model}, por {unit}, objetivo {metric}.\n"
         "Para iniciarlo: timonel experiment start {name}",
     },
+    "experiment_not_sticky": {
+        "en": "Request-level, not sticky: who asks again may get the other arm.",
+        "es": "Por petición, no por unidad: quien vuelve a pedir puede recibir la otra variante.",
+    },
     "experiment_started": {
         "en": "{name} assigns traffic now: {shares}. It is looked at {every}.",
         "es": "{name} ya asigna tráfico: {shares}. Se mira {every}.",

@@ -28,7 +28,9 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
         "tratamiento responde sin ser oído; outside: actúa otro."
     ),
     "Percent for the treatment.": "Porcentaje para el tratamiento.",
-    "RANDOM_50_50, WEIGHT_BASED, TIME_BASED.": "RANDOM_50_50, WEIGHT_BASED o TIME_BASED.",
+    "RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN, TIME_BASED.": (
+        "RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN o TIME_BASED."
+    ),
     "unit (unit_id or key of the request), request, or block.": (
         "unit (unit_id o clave de la petición), request (cada petición) o block (bloque)."
     ),

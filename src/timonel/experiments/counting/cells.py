@@ -37,7 +37,7 @@ from timonel.experiments.counting.sums import (
     slots,
 )
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
-from timonel.experiments.design import Design, Mode, split_variant
+from timonel.experiments.design import UNPLACED, Design, Mode, split_variant
 from timonel.stats.moments import quantise
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables_experiments import experiment_cells, experiment_totals, experiments
@@ -120,7 +120,7 @@ class ExperimentCells:
         name, arm = split_variant(one.variant)
         known = self._designs.of(name)
         phase = None if known is None else known.phase_of(one.generation)
-        if known is None or phase is None:
+        if known is None or phase is None or arm == UNPLACED:
             return None
         unit = one.unit
         if known.design.unit == "block":

@@ -34,6 +34,7 @@ from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.requests import PredictRequest
 from timonel.serving.routes.shadow import shadowed
 from timonel.serving.versions.snapshot import Choice, ServedModel, ServedVersion, Snapshot
+from timonel.serving.versions.turns import Turns
 from timonel.wire.answer import Reason, Source
 from timonel.wire.ids import id_text
 from timonel.wire.problem import problem
@@ -92,6 +93,8 @@ class Predictions:
     journal : Journal
     native : NativePool or None
     max_rows : int
+    turns : Turns or None
+        None: where arms are given in turn, the hash decides.
     """
 
     def __init__(
@@ -100,8 +103,10 @@ class Predictions:
         native: NativePool | None,
         *,
         max_rows: int,
+        turns: Turns | None = None,
     ) -> None:
         self._journal = journal
+        self._turns = turns
         self._native = native
         self._max_rows = max_rows
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="batch")
@@ -206,6 +211,8 @@ class Predictions:
             raise InvalidRow(model=asked.model.name, errors=row)
         identifier = asked.request.prediction_id or self._journal.ids.next()
         choice = self._choice(asked, row, identifier)
+        if choice.turn is not None and self._turns is not None:
+            (choice,) = await self._turns.settled([choice], asked.at)
         if asked.missing is not None:
             given = instead(choice.version, row.values, asked.missing)
         elif choice.by_rules:
@@ -230,9 +237,13 @@ class Predictions:
         ids = asked.request.ids
         identifiers = {place: ids[place] if ids else self._journal.ids.next() for place in rows}
         choices = self._choices(asked, rows, identifiers)
-        groups: dict[tuple[int, str], list[int]] = {}
+        if self._turns is not None and any(choice.turn for choice in choices.values()):
+            settled = await self._turns.settled(list(choices.values()), asked.at)
+            choices = dict(zip(choices, settled, strict=True))
+        groups: dict[tuple[int, str, bool], list[int]] = {}
         for place, choice in choices.items():
-            groups.setdefault((id(choice.version), choice.variant), []).append(place)
+            key = id(choice.version), choice.variant, choice.by_rules
+            groups.setdefault(key, []).append(place)
         answers: dict[int, Given] = {}
         for places in groups.values():
             table = [rows[place].values for place in places]

@@ -9,15 +9,25 @@ from timonel.errors import TimonelError
 from timonel.experiments.choosing import RunningExperiment
 from timonel.experiments.design import (
     HOLDOUT,
+    UNPLACED,
     Answers,
     Arm,
     Mode,
+    Strategy,
     decode_design,
     variant_of,
 )
+from timonel.experiments.turns import MILLION
 from timonel.schema.validation import Values
 from timonel.serving.errors import ArmNotLoaded
-from timonel.serving.versions.snapshot import Choice, Fault, ServedModel, ServedVersion, Snapshot
+from timonel.serving.versions.snapshot import (
+    Choice,
+    Fault,
+    ServedModel,
+    ServedVersion,
+    Snapshot,
+    Turn,
+)
 from timonel.store.lean import ExperimentRow
 
 _weights = msgspec.json.Decoder(tuple[float, ...])
@@ -29,6 +39,7 @@ class ServedExperiment:
 
     running: RunningExperiment
     choices: dict[str, Choice]
+    share: int | None = None  # millionths for the treatment, where arms are given in turn
 
     def choose(self, unit: str | None, identifier: bytes, values: Values, at: int) -> Choice | None:
         """Give who answers a row; None where the row is not in the experiment."""
@@ -36,7 +47,18 @@ class ServedExperiment:
         if assigned is None:
             return None
         choice = self.choices[assigned.arm]
-        return choice._replace(unit=assigned.unit) if unit is None else choice
+        if unit is None:
+            choice = choice._replace(unit=assigned.unit)
+        if self.share is not None and assigned.arm != HOLDOUT and not self.running.lists(unit):
+            return self._in_turn(choice, unit)
+        return choice
+
+    def _in_turn(self, by_hash: Choice, unit: str | None) -> Choice:
+        design = self.running.design
+        control, treatment = design.names
+        asked = "" if design.unit == "request" else unit or ""
+        turn = Turn(design.name, asked, (control, treatment), self.share or 0, self.choices)
+        return by_hash._replace(variant=variant_of(design.name, UNPLACED), turn=turn)
 
 
 def with_experiments(snapshot: Snapshot, rows: Iterable[ExperimentRow]) -> Snapshot:
@@ -91,7 +113,10 @@ def serve_experiment(
     if design.holdout:
         kept = Arm(HOLDOUT, design.holdout_answers)
         choices[HOLDOUT] = _choice(design.name, kept, model, model.previous or shown)
-    return ServedExperiment(running, choices)
+    share = None
+    if design.strategy is Strategy.ROUND_ROBIN:
+        share = round(_weights.decode(row.weights)[1] * MILLION)
+    return ServedExperiment(running, choices, share)
 
 
 def _choice(experiment: str, arm: Arm, model: ServedModel, otherwise: ServedVersion) -> Choice:

@@ -119,6 +119,8 @@ class Choice(NamedTuple):
     shadow : ServedVersion or None
         Answers too, unheard.
     shadow_variant : str
+    turn : Turn or None
+        The arm is still to be asked for; this choice is that of the hash, and names no arm.
     """
 
     version: ServedVersion
@@ -127,6 +129,29 @@ class Choice(NamedTuple):
     by_rules: bool = False
     shadow: ServedVersion | None = None
     shadow_variant: str = ""
+    turn: "Turn | None" = None
+
+
+class Turn(NamedTuple):
+    """A unit that gets the arm it had, else the one whose turn it is.
+
+    Parameters
+    ----------
+    unit : str
+        "": each request by itself, within this process.
+    arms : tuple of str
+        The control and the treatment.
+    share : int
+        Millionths for the treatment.
+    choices : dict of str to Choice
+        By arm.
+    """
+
+    experiment: str
+    unit: str
+    arms: tuple[str, str]
+    share: int
+    choices: dict[str, Choice]
 
 
 class Assigning(Protocol):
