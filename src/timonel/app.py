@@ -43,6 +43,7 @@ from timonel.wire.ids import parse_uuid
 if TYPE_CHECKING:
     # scipy and the trainers take a second: parts that need them are imported when they are made
     from timonel.experiments.planning.service import Planning
+    from timonel.experiments.replaying.jobs import AaJobs
     from timonel.experiments.service import Experiments
     from timonel.monitoring.checks import Checks
     from timonel.monitoring.drift.simulation import DriftSimulation
@@ -115,6 +116,13 @@ class App(Host):
         return Planning(self.engine, self.name, self.clock, self.registry)
 
     @cached_property
+    def aa_jobs(self) -> "AaJobs":
+        """Experiments without a difference, played on the log by jobs."""
+        from timonel.experiments.replaying.jobs import AaJobs
+
+        return AaJobs(self.jobs, self.planning, self.clock)
+
+    @cached_property
     def outside_units(self) -> OutsideUnits:
         """Units of experiments in which someone else acts."""
         return OutsideUnits(self.engine, self.name, self.clock)
@@ -176,9 +184,10 @@ class App(Host):
 
     def job_kinds(self) -> dict[str, JobKind]:
         """Give the kinds of jobs that a worker of this project can do, by name."""
+        from timonel.experiments.replaying.jobs import aa_kind
         from timonel.retraining.pipeline import retrain_kind
 
-        kinds = [retrain_kind(self.retraining.parts)]
+        kinds = [retrain_kind(self.retraining.parts), aa_kind()]
         return {kind.name: kind for kind in kinds}
 
     def deliver_alerts(self) -> DeliveryReport:
