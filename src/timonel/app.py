@@ -42,6 +42,9 @@ from timonel.wire.ids import parse_uuid
 
 if TYPE_CHECKING:
     # scipy and the trainers take a second: parts that need them are imported when they are made
+    from timonel.experiments.outside.files import UnitFile
+    from timonel.experiments.outside.members import Member
+    from timonel.experiments.outside.recording import RecordReport
     from timonel.experiments.planning.service import Planning
     from timonel.experiments.replaying.jobs import AaJobs
     from timonel.experiments.service import Experiments
@@ -127,12 +130,19 @@ class App(Host):
         """Units of experiments in which someone else acts."""
         return OutsideUnits(self.engine, self.name, self.clock)
 
-    def create_experiment(self, model: str, wish: Wish, *, who: str) -> Experiment:
+    def create_experiment(
+        self, model: str, wish: Wish, *, who: str, units: "UnitFile | None" = None
+    ) -> Experiment:
         """Make a draft of what a person asked for, with the defaults of the model.
+
+        Parameters
+        ----------
+        units : UnitFile or None
+            Units to assign at once, where someone else acts; None: each when it is first seen.
 
         Raises
         ------
-        InvalidDesign, ExperimentExists, UnknownModel, UnknownVersion
+        InvalidDesign, UnusableUnits, ExperimentExists, UnknownModel, UnknownVersion
         """
         declaration = self.registry.declaration(model)
         task = decode_manifest(declaration.manifest).task
@@ -142,7 +152,29 @@ class App(Host):
             task=task,
             depends_on_action=self.model(declaration.model).outcome_depends_on_action,
         )
-        return self.experiments.create(design, who=who)
+        members: list[Member] = []
+        if units is not None:
+            from timonel.experiments.outside.files import draw_list
+
+            design, members = draw_list(design, units)
+        return self.experiments.create(design, who=who, members=members)
+
+    def record_outcomes(
+        self,
+        name: str,
+        file: Path,
+        *,
+        key: str | None = None,
+        manner: Manner | None = None,
+        rejected: Path,
+        lang: str = "en",
+    ) -> "RecordReport":
+        """Record what a file says came of an experiment's units; see ``record_file``."""
+        from timonel.experiments.outside.recording import record_file
+
+        return record_file(
+            self.outside_units, name, file, key=key, manner=manner, rejected=rejected, lang=lang
+        )
 
     @cached_property
     def jobs(self) -> JobQueue:
