@@ -1,5 +1,6 @@
 """``timonel experiment aa``: the rules on one's own log, where there is nothing to find."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,15 +33,22 @@ def aa(
 ) -> None:
     """Play experiments without a difference on this log, and count false decisions."""
     with explained(as_json):
-        from timonel.experiments.replaying.documents import aa_document
-
         planning = opened(folder).planning
         by_unit = unit is UnitName.UNIT
         found = planning.run_aa(
             model, by_unit=by_unit, runs=runs, seed=seed, rows=rows, alpha=alpha
         )
         if as_json:
-            out_json(aa_document(found, language()))
+            reason = None if found.reason is None else in_language(found.reason, language())
+            shares = {
+                name: None if share is None else share._asdict()
+                for name, share in (
+                    ("wrong", found.wrong),
+                    ("naive", found.naive),
+                    ("invalid", found.invalid),
+                )
+            }
+            out_json(asdict(found) | shares | {"reason": reason})
         else:
             _print(found)
 
