@@ -71,6 +71,9 @@ class Comments:
             self.server.kill()
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def comments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comments]:
     served = Comments(tmp_path_factory.mktemp("comments") / "project")
@@ -157,7 +160,6 @@ def test_an_arm_is_kept_and_a_wrong_one_is_found(comments: Comments, simulate: M
         one.close()
 
 
-@pytest.mark.slow
 def test_both_versions_answer_and_truths_come_later(
     comments: Comments, simulate: ModuleType
 ) -> None:

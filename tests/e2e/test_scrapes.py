@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from timonel.serving.metrics import Family, Totals, read_slots
@@ -128,6 +129,7 @@ def answered_by(state: Path) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 def test_either_worker_gives_the_sum_and_no_counter_goes_back(
     tmp_path: Path, sqlite_database: str
 ) -> None:

@@ -150,6 +150,7 @@ def test_the_log_gives_rate_baseline_and_delay(world: World) -> None:
         planning.plan("churn", share=1.0)
 
 
+@pytest.mark.slow
 def test_an_a_a_on_the_log_decides_rarely_and_the_same_with_a_seed(world: World) -> None:
     planning = Planning(world.engine, PROJECT, world.bench.clock, world.registry)
     options: dict[str, Any] = {"runs": 6, "seed": 3, "rows": 5000, "alpha": 0.05}
