@@ -42,7 +42,11 @@ from timonel.wire.ids import parse_uuid
 
 if TYPE_CHECKING:
     # scipy and the trainers take a second: parts that need them are imported when they are made
+    from timonel.experiments.outside.files import UnitFile
+    from timonel.experiments.outside.members import Member
+    from timonel.experiments.outside.recording import RecordReport
     from timonel.experiments.planning.service import Planning
+    from timonel.experiments.replaying.jobs import AaJobs
     from timonel.experiments.service import Experiments
     from timonel.monitoring.checks import Checks
     from timonel.monitoring.drift.simulation import DriftSimulation
@@ -115,16 +119,30 @@ class App(Host):
         return Planning(self.engine, self.name, self.clock, self.registry)
 
     @cached_property
+    def aa_jobs(self) -> "AaJobs":
+        """Experiments without a difference, played on the log by jobs."""
+        from timonel.experiments.replaying.jobs import AaJobs
+
+        return AaJobs(self.jobs, self.planning, self.clock)
+
+    @cached_property
     def outside_units(self) -> OutsideUnits:
         """Units of experiments in which someone else acts."""
         return OutsideUnits(self.engine, self.name, self.clock)
 
-    def create_experiment(self, model: str, wish: Wish, *, who: str) -> Experiment:
+    def create_experiment(
+        self, model: str, wish: Wish, *, who: str, units: "UnitFile | None" = None
+    ) -> Experiment:
         """Make a draft of what a person asked for, with the defaults of the model.
+
+        Parameters
+        ----------
+        units : UnitFile or None
+            Units to assign at once, where someone else acts; None: each when it is first seen.
 
         Raises
         ------
-        InvalidDesign, ExperimentExists, UnknownModel, UnknownVersion
+        InvalidDesign, UnusableUnits, ExperimentExists, UnknownModel, UnknownVersion
         """
         declaration = self.registry.declaration(model)
         task = decode_manifest(declaration.manifest).task
@@ -134,7 +152,29 @@ class App(Host):
             task=task,
             depends_on_action=self.model(declaration.model).outcome_depends_on_action,
         )
-        return self.experiments.create(design, who=who)
+        members: list[Member] = []
+        if units is not None:
+            from timonel.experiments.outside.files import draw_list
+
+            design, members = draw_list(design, units)
+        return self.experiments.create(design, who=who, members=members)
+
+    def record_outcomes(
+        self,
+        name: str,
+        file: Path,
+        *,
+        key: str | None = None,
+        manner: Manner | None = None,
+        rejected: Path,
+        lang: str = "en",
+    ) -> "RecordReport":
+        """Record what a file says came of an experiment's units; see ``record_file``."""
+        from timonel.experiments.outside.recording import record_file
+
+        return record_file(
+            self.outside_units, name, file, key=key, manner=manner, rejected=rejected, lang=lang
+        )
 
     @cached_property
     def jobs(self) -> JobQueue:
@@ -176,9 +216,10 @@ class App(Host):
 
     def job_kinds(self) -> dict[str, JobKind]:
         """Give the kinds of jobs that a worker of this project can do, by name."""
+        from timonel.experiments.replaying.jobs import aa_kind
         from timonel.retraining.pipeline import retrain_kind
 
-        kinds = [retrain_kind(self.retraining.parts)]
+        kinds = [retrain_kind(self.retraining.parts), aa_kind()]
         return {kind.name: kind for kind in kinds}
 
     def deliver_alerts(self) -> DeliveryReport:

@@ -1,8 +1,12 @@
 """Experiments over HTTP: from a draft to an end, and what is refused."""
 
+import asyncio
+
 import httpx
 from tests.http import world
 
+from timonel.experiments.planning.documents import plan_document
+from timonel.jobs.runner import JobRunner
 from timonel.project.model import Policy
 
 NEW = {"name": "newer", "control": "1.0.0", "treatment": "rules", "unit": "request"}
@@ -65,6 +69,42 @@ async def test_what_is_refused_says_why(app: world.LocalApp, client: httpx.Async
         assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_experiment")
     ignored = await client.post(f"/v1/models/{model}/experiments", json=NEW | {"colour": "red"})
     assert ignored.status_code == 422
+
+
+async def test_a_plan_and_an_a_a_by_the_log(app: world.LocalApp, client: httpx.AsyncClient) -> None:
+    model = declared(app)
+    world.register(app, model)
+    here = f"/v1/models/{model}/experiments"
+    bare = (await client.post(f"{here}/plan")).json()
+    assert (bare["control"], bare["baseline"]["basis"]) == ("rules", "unknown")
+    known = {"baseline": 0.8, "per_day": 1000, "delay_days": 2, "effects": [0.02]}
+    plan = (await client.post(f"{here}/plan", json=known | {"unit": "request"})).json()
+    by_command = app.planning.plan(model, effects=(0.02,), baseline=0.8, per_day=1000, delay_days=2)
+    assert plan == plan_document(by_command)
+    assert plan["sizes"][0]["n"] > 10_000
+    for body, status, code in (
+        ({"control": "9.9.9"}, 404, "unknown_version"),
+        ({"baseline": 1.5}, 422, "invalid_plan"),
+        ({"share": 1}, 422, "invalid_parameters"),
+        ({"colour": "red"}, 422, "invalid_parameters"),
+    ):
+        refused = await client.post(f"{here}/plan", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (status, code), refused.text
+
+    made = await client.post(f"{here}/aa", json={"runs": 5, "seed": 2})
+    assert (made.status_code, made.json()["progress"]) == (202, 0.0)
+    assert made.headers["location"] == f"/v1/jobs/{made.json()['job_id']}"
+    again = await client.post(f"{here}/aa")
+    assert (again.status_code, again.json()["code"]) == (409, "job_active")
+    runner = JobRunner(app.jobs, app.job_kinds(), "w", lambda told, facts: None)
+    assert await asyncio.to_thread(runner.run_one)
+    spanish = {"accept-language": "es"}
+    (ended,) = (await client.get(f"{here}/aa", headers=spanish)).json()["aa"]
+    assert (ended["state"], ended["progress"], ended["asked"]["seed"]) == ("succeeded", 1.0, 2)
+    assert ended["result"]["wrong"] is None
+    assert ended["result"]["reason"].startswith("0 respuestas con resultado en")
+    unknown = await client.get("/v1/models/none/experiments/aa")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_model")
 
 
 OUTSIDE = {

@@ -96,6 +96,9 @@ ROUTES: dict[str, Need] = {
     "POST /v1/models/{model}/retrain": _OPERATES,
     "POST /v1/models/{model}/retrain/check": _READS,
     "POST /v1/models/{model}/experiments": _OPERATES,
+    "POST /v1/models/{model}/experiments/plan": _READS,
+    "POST /v1/models/{model}/experiments/aa": _OPERATES,  # it works for minutes
+    "GET /v1/models/{model}/experiments/aa": _READS,
     # what concerns all models
     "GET /v1/experiments": _READS_ALL,
     "GET /v1/experiments/{name}": _READS_ALL,

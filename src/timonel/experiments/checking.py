@@ -14,6 +14,7 @@ _TOLERANCE = 1e-9
 _LEAST_BLOCK_S = 3600
 EVENTS = ("fallback", "slow")
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_OF_ANSWERS = ("correct", "absolute_error", "squared_error")
 _OWN_METRICS = ("exposed", "first", "leak", "answers", "latency_ms", "confidence", "difference")
 
 
@@ -39,6 +40,7 @@ def check_design(design: Design, features: tuple[str, ...]) -> None:
         _check_mode,
         _check_turns,
         _check_outside,
+        _check_listed,
     ):
         check(design)
     for condition in design.targeting:
@@ -224,6 +226,24 @@ def _check_outside(design: Design) -> None:
         raise _wrong(design, "guardrails", design.guardrails[0].event, none)
     if design.holdout:
         raise _wrong(design, "holdout", str(design.holdout), none)
+
+
+def _check_listed(design: Design) -> None:
+    if design.listed is None:
+        return
+    if design.mode is not Mode.OUTSIDE or len(design.arms) != 2:
+        expected = Phrase(
+            "mode outside and two arms for a list of units",
+            "modo outside y dos variantes para una lista de unidades",
+        )
+        raise _wrong(design, "mode", str(design.mode), expected)
+    if design.metric in _OF_ANSWERS:
+        of_units = Phrase("what is recorded of units", "lo que se registra de las unidades")
+        raise _wrong(design, "metric", design.metric, of_units)
+    if design.targeting or design.namespace is not None:
+        field = "only" if design.targeting else "namespace"
+        alone = Phrase("none beside a list of units", "nada junto a una lista de unidades")
+        raise _wrong(design, field, "+", alone)
 
 
 def _wrong(design: Design, field: str, found: str, expected: str) -> InvalidDesign:

@@ -16,6 +16,7 @@ CONTROL = 0
 HOLDOUT = "holdout"
 UNPLACED = "unplaced"  # answered by the hash, since the turn could not be asked for in time
 DAY_S = 86_400
+LISTED_PHASE = 1  # the units of a list keep the phase of the start
 
 
 class Mode(StrEnum):
@@ -93,6 +94,32 @@ class Step(msgspec.Struct, frozen=True):
     least_exposed: int = 100
 
 
+class UnitList(msgspec.Struct, frozen=True, kw_only=True):
+    """Units that were all assigned before the start: enough to assign them again from their file.
+
+    Parameters
+    ----------
+    source : str
+        Name of the file.
+    sha256 : str
+        Of its bytes.
+    seed : int
+    key : str
+        Column of the units' ids.
+    block : str
+        Column within whose values shares are exact; "" for none.
+    counts : tuple of int
+        Units an arm.
+    """
+
+    source: str
+    sha256: str
+    seed: int
+    key: str
+    block: str = ""
+    counts: tuple[int, ...]
+
+
 class Design(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was decided before the first unit came.
 
@@ -116,6 +143,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         Units in all; the sequence is tuned at a quarter of them.
     ends_after_s : int or None
         With a horizon the engine is group-sequential; None: a confidence sequence.
+    listed : UnitList or None
+        Units assigned as one list; None: each when it is first seen.
     """
 
     format: int = FORMAT
@@ -146,6 +175,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[Label, ...] = ()
     task: str = ""  # of the model; "": a design from before it was kept
     template: str = ""
+    listed: UnitList | None = None
 
     def encode(self) -> str:
         """Give the canonical JSON text: the same design, the same text."""

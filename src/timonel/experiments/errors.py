@@ -223,3 +223,80 @@ class UndeclaredMetric(InvalidInput):
             "experimento nuevo (`--metric`, `--also`).",
         ),
     }
+
+
+class UnusableUnits(InvalidInput):
+    """A file of units in which a row names none, or one that stood before."""
+
+    code = "unusable_units"
+    texts = {
+        "en": Text(
+            "Cannot take the units of {path}: {n} of its rows cannot be used. {found}.",
+            "Correct these lines and create the experiment again: each unit once, with an id of 1 "
+            "to 256 characters and every named column filled. Nothing was assigned.",
+        ),
+        "es": Text(
+            "No se pueden tomar las unidades de {path}: {n} de sus filas no sirven. {found}.",
+            "Corrija esas líneas y cree el experimento de nuevo: cada unidad una vez, con un "
+            "identificador de 1 a 256 caracteres y con valor en cada columna nombrada. No se "
+            "asignó nada.",
+        ),
+    }
+
+
+class UnusableOutcomeFile(InvalidInput):
+    """A file of outcomes without a column that says whose or what."""
+
+    code = "unusable_outcome_file"
+    texts = {
+        "en": Text(
+            "Cannot record outcomes for experiment {experiment} from {path}: found columns "
+            "{found}, expected {expected}.",
+            "Name the column of the units with `--key-column`; a column of values has the name of "
+            "a metric of the experiment (`timonel experiment show {experiment}`).",
+        ),
+        "es": Text(
+            "No se pueden registrar resultados del experimento {experiment} desde {path}: hay "
+            "columnas {found}, se esperaba {expected}.",
+            "Nombre la columna de las unidades con `--key-column`; una columna de valores lleva el "
+            "nombre de una métrica del experimento (`timonel experiment show {experiment}`).",
+        ),
+    }
+
+
+class ListIsFixed(Conflict):
+    """A change that would give a listed unit another arm, or let others in."""
+
+    code = "experiment_list_fixed"
+    texts = {
+        "en": Text(
+            "Cannot change the shares of experiment {experiment}: its units were assigned as one "
+            "list of {n}.",
+            "Stop it and create a new one from a file; the letters that were sent cannot be "
+            "unsent.",
+        ),
+        "es": Text(
+            "No se pueden cambiar las partes del experimento {experiment}: sus unidades se "
+            "asignaron como una lista de {n}.",
+            "Deténgalo y cree uno nuevo desde un archivo; las cartas enviadas ya no vuelven.",
+        ),
+    }
+
+
+class NoList(NotFound):
+    """The list of an experiment whose units come one by one."""
+
+    code = "experiment_has_no_list"
+    texts = {
+        "en": Text(
+            "Cannot write the units of experiment {experiment}: it has no list, its units are "
+            "assigned when they are first seen.",
+            "Create an experiment with `--mode outside --units FILE` to assign a list at once.",
+        ),
+        "es": Text(
+            "No se pueden escribir las unidades del experimento {experiment}: no tiene lista, sus "
+            "unidades se asignan al verlas por primera vez.",
+            "Cree un experimento con `--mode outside --units ARCHIVO` para asignar una lista de "
+            "una vez.",
+        ),
+    }

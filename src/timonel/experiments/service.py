@@ -4,7 +4,7 @@ What changes traffic raises the generation in its own transaction: every process
 second. A look is an act (ADR 0023): it reads, judges and is stored in one transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,9 +18,11 @@ from timonel.events.outcomes import complete_until
 from timonel.experiments.checking import check_design, check_shares
 from timonel.experiments.design import Answers, Design, Guardrail, Mode, State
 from timonel.experiments.errors import (
+    ExperimentBusy,
     ExperimentExists,
     IllegalMove,
     InvalidDesign,
+    ListIsFixed,
     SharesShrink,
     UnitsOverlap,
 )
@@ -29,6 +31,7 @@ from timonel.experiments.judging.keeping import encode_evidence
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.judging.reading import read_evidence
 from timonel.experiments.latency import frozen_p95_ms
+from timonel.experiments.outside.members import Member, whole, write_members
 from timonel.experiments.ramp import Moved, next_move
 from timonel.experiments.replaying.recount import recount
 from timonel.experiments.replaying.replay import Replay, replay_looks
@@ -85,23 +88,27 @@ class Experiments:
 
     # -- life -------------------------------------------------------------------------------
 
-    def create(self, design: Design, *, who: str) -> Experiment:
-        """Enter a draft.
+    def create(self, design: Design, *, who: str, members: Sequence[Member] = ()) -> Experiment:
+        """Enter a draft; with the units of its list, if it has one.
 
         Raises
         ------
-        InvalidDesign, ExperimentExists, UnknownModel, UnknownVersion
+        InvalidDesign, ExperimentExists, ExperimentBusy, UnknownModel, UnknownVersion
         """
         manifest = decode_manifest(self._registry.declaration(design.model).manifest)
         check_design(design, tuple(feature["name"] for feature in manifest.schema))
         self._check_arms(design)
         design = replace_design(design, classes=tuple(manifest.classes or ()))
         at = self._clock.now_us()
+        if members:
+            write_members(self._engine, self._project, design.name, members, at)
         try:
             with self._engine.begin() as connection:
                 rows = Rows(connection, self._project)
                 rows.add(design, who=who[:128], at=at)
                 rows.note(design.name, "create", who, "", at, {})
+                if members and not whole(connection, self._project, design.name, len(members), at):
+                    raise ExperimentBusy(experiment=design.name, action="create")
         except IntegrityError:
             with reading(self._engine) as connection:
                 found = Rows(connection, self._project).one(design.name)
@@ -172,6 +179,9 @@ class Experiments:
         """
         with self._changing(name, "set", (State.ACTIVE,)) as (rows, experiment, generation):
             check_shares(experiment.design, weights)
+            listed = experiment.design.listed
+            if listed is not None:
+                raise ListIsFixed(experiment=name, n=sum(listed.counts))
             self._grow(rows, experiment, weights, generation, who, reason)
         return self.show(name)[0]
 

@@ -31,7 +31,7 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     Parameters
     ----------
     control, treatment : str
-        A version number, ``rules`` or ``external``.
+        A version number, ``rules`` or ``external``; in mode outside it can be none but external.
     share : float
         Of the treatment, in (0, 1).
     namespace : str or None
@@ -48,8 +48,8 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """
 
     name: str
-    control: str
-    treatment: str
+    control: str = ""
+    treatment: str = ""
     mode: str = "split"
     strategy: str | None = None
     share: float = 0.5
@@ -104,7 +104,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         strategy=strategy,
         hash=wish.hash,
         salt=wish.salt or f"{wish.name}-{token_hex(4)}",
-        arms=(_arm("control", wish.control), _arm("treatment", wish.treatment)),
+        arms=(_arm(wish, "control", mode), _arm(wish, "treatment", mode)),
         weights=(1.0 - wish.share, wish.share),
         unit=unit,
         block_s=round(wish.block_h * 3600),
@@ -145,7 +145,11 @@ def _guardrails(wish: Wish, mode: Mode) -> Sequence[str]:
     return wish.guardrails or (["fallback"] if mode is Mode.RAMP else [])
 
 
-def _arm(name: str, reference: str) -> Arm:
+def _arm(wish: Wish, name: str, mode: Mode) -> Arm:
+    reference = getattr(wish, name) or (Answers.EXTERNAL if mode is Mode.OUTSIDE else "")
+    if not reference:
+        expected = Phrase("a version such as 1.0.0, or rules", "una versión como 1.0.0, o rules")
+        raise InvalidDesign(experiment=wish.name[:64], field=name, found="-", expected=expected)
     if reference in (Answers.RULES, Answers.EXTERNAL):
         return Arm(name, Answers(reference))
     return Arm(name, Answers.VERSION, reference)

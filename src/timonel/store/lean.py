@@ -43,7 +43,7 @@ _MEMBERS = """
 SELECT m.experiment, m.unit_id, m.arm
   FROM experiment_members m JOIN experiments e
     ON e.project = m.project AND e.name = m.experiment
- WHERE m.project = ? AND e.state = 'active' AND m.turn IS NULL
+ WHERE m.project = ? AND e.state = 'active' AND m.turn IS NULL AND m.origin <> 'list'
 """
 _KEYS = """
 SELECT name, digest, role, scopes, models, rate, expires_at

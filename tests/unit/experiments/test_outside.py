@@ -78,9 +78,9 @@ def test_repeats_count_once_and_a_later_value_corrects(outside: Outside) -> None
         (arm, False) for arm in arms.values()
     }
     outcomes = {unit: {"revenue": 10.0 + i, "orders": 1.0} for i, unit in enumerate(arms)}
-    assert outside.units.record("prices", outcomes) == 80
-    assert outside.units.record("prices", outcomes) == 0
-    assert outside.units.record("prices", {"u0": {"revenue": 25.5}}) == 1
+    assert outside.units.record("prices", outcomes) == (80, 0)
+    assert outside.units.record("prices", outcomes) == (0, 0)
+    assert outside.units.record("prices", {"u0": {"revenue": 25.5}}) == (0, 1)
     outcomes["u0"]["revenue"] = 25.5
     look = outside.experiments.look("prices")
     for report in look.arms:
@@ -124,7 +124,7 @@ def test_what_is_no_unit_or_no_metric_is_refused_whole(outside: Outside) -> None
         metrics = connection.scalars(select(experiment_units.c.metric)).all()
     assert metrics == ["exposed"]
     outside.experiments.stop("prices", who="ana")
-    assert outside.units.record("prices", {"u1": {"revenue": 1.0}}) == 1
+    assert outside.units.record("prices", {"u1": {"revenue": 1.0}}) == (1, 0)
     with pytest.raises(NotAssigning):
         outside.units.assign("prices", "u3", {"country": "CL"})
 

@@ -1,6 +1,9 @@
 """Sizes and calendars: by arithmetic, and measured from a real log."""
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,12 @@ from timonel.experiments.planning.documents import plan_document, power_chart
 from timonel.experiments.planning.measuring import Measured
 from timonel.experiments.planning.plan import Asked, Basis, make_plan
 from timonel.experiments.planning.service import Planning
+from timonel.experiments.replaying.aa import AaResult
+from timonel.experiments.replaying.jobs import AaJobs, aa_kind
+from timonel.jobs.errors import JobActive
+from timonel.jobs.queue import JobQueue
+from timonel.jobs.runner import JobRunner
+from timonel.jobs.steps import JobKind, Step, StepContext
 from timonel.stats.plan import sample_size_per_arm
 from timonel.store.control import ensure_project
 from timonel.store.engine import make_engine
@@ -150,6 +159,40 @@ def test_the_log_gives_rate_baseline_and_delay(world: World) -> None:
         planning.plan("churn", share=1.0)
 
 
+def check_a_job_plays_the_same(
+    world: World, planning: Planning, options: dict[str, Any], found: AaResult
+) -> None:
+    """The worker's end comes in the middle; another goes on, and no run is played twice."""
+    clock = world.bench.clock
+    queue = JobQueue(world.engine, PROJECT, clock)
+    jobs = AaJobs(queue, planning, clock)
+    asked = jobs.start("churn", by_unit=True, who="ana", **options)
+    assert (asked.progress, asked.result) == (0.0, None)
+    with pytest.raises(JobActive):
+        jobs.start("churn", by_unit=True, who="ana", **options)
+    clock.advance(60.0)
+    stop = threading.Event()
+    kind = aa_kind()
+
+    def play(step: Step, context: StepContext) -> Any:
+        if step is kind.steps[2]:
+            stop.set()
+        return step.run(context)
+
+    ending = JobKind(kind.name, tuple(replace(s, run=partial(play, s)) for s in kind.steps))
+    JobRunner(queue, {kind.name: ending}, "one", lambda told, facts: None).run(stop)
+    (half,) = jobs.list("churn", 10)
+    assert half.progress in (2 / 6, 3 / 6)
+    assert half.result is None
+    done = []
+    again = JobRunner(queue, {kind.name: kind}, "two", lambda told, facts: done.append(told))
+    while not jobs.list("churn", 10)[0].result:
+        again.run_one()
+    (ended,) = jobs.list("churn", 10)
+    assert (ended.progress, ended.result) == (1.0, found)
+    assert [step.state for step in queue.steps(ended.job.job_id)] == ["done"] * 6
+
+
 @pytest.mark.slow
 def test_an_a_a_on_the_log_decides_rarely_and_the_same_with_a_seed(world: World) -> None:
     planning = Planning(world.engine, PROJECT, world.bench.clock, world.registry)
@@ -183,6 +226,7 @@ def test_an_a_a_on_the_log_decides_rarely_and_the_same_with_a_seed(world: World)
     assert found.naive is not None
     assert found.naive.n >= 2 > found.wrong.n
     assert found.known_from is not None
+    check_a_job_plays_the_same(world, planning, options, found)
     few = options | {"runs": 1}
     once = planning.run_aa("churn", by_unit=True, **few)
     assert planning.run_aa("churn", by_unit=True, **few) == once

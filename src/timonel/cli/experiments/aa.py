@@ -1,6 +1,5 @@
 """``timonel experiment aa``: the rules on one's own log, where there is nothing to find."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,22 +32,15 @@ def aa(
 ) -> None:
     """Play experiments without a difference on this log, and count false decisions."""
     with explained(as_json):
+        from timonel.experiments.replaying.documents import aa_document
+
         planning = opened(folder).planning
         by_unit = unit is UnitName.UNIT
         found = planning.run_aa(
             model, by_unit=by_unit, runs=runs, seed=seed, rows=rows, alpha=alpha
         )
         if as_json:
-            reason = None if found.reason is None else in_language(found.reason, language())
-            shares = {
-                name: None if share is None else share._asdict()
-                for name, share in (
-                    ("wrong", found.wrong),
-                    ("naive", found.naive),
-                    ("invalid", found.invalid),
-                )
-            }
-            out_json(asdict(found) | shares | {"reason": reason})
+            out_json(aa_document(found, language()))
         else:
             _print(found)
 

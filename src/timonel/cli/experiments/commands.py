@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timonel.cli.experiments.show import print_experiment, print_list, shares_text
+from timonel.cli.experiments.show import print_experiment, print_list, print_listed, shares_text
 from timonel.cli.options import HERE, Folder, Json, Who
 from timonel.cli.output import explained, language, out_json, say, text
 
 if TYPE_CHECKING:
     from timonel.app import App
+    from timonel.experiments.outside.files import UnitFile
     from timonel.experiments.rows import Experiment
 
 Name = Annotated[str, typer.Argument(help="Name of the experiment.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
+
+
+KeyColumn = Annotated[
+    str | None, typer.Option(help="Column that holds the units' ids; default unit_id.")
+]
 
 
 class ModeName(StrEnum):
@@ -38,8 +44,10 @@ def opened(folder: Path) -> "App":
 
 def create(
     name: Name,
-    control: Annotated[str, typer.Option(help="A version such as 1.0.0, rules, or external.")],
-    treatment: Annotated[str, typer.Option(help="A version such as 1.1.0, rules, or external.")],
+    control: Annotated[str, typer.Option(help="A version such as 1.0.0, rules, or external.")] = "",
+    treatment: Annotated[
+        str, typer.Option(help="A version such as 1.1.0, rules, or external.")
+    ] = "",
     model: Annotated[str | None, typer.Option(help="Its model; the only one by default.")] = None,
     mode: Annotated[
         ModeName,
@@ -87,6 +95,18 @@ def create(
     ] = None,
     step_hours: Annotated[float, typer.Option(help="The least a step lasts.")] = 1.0,
     step_units: Annotated[int, typer.Option(help="The least units a step is seen by.")] = 100,
+    units: Annotated[
+        Path | None,
+        typer.Option(help="File of the units to assign at once, in mode outside."),
+    ] = None,
+    key_column: KeyColumn = None,
+    block: Annotated[
+        str | None,
+        typer.Option(help="Column of that file: exact shares within each of its values."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of that assignment; drawn and shown by default.", min=0)
+    ] = None,
     folder: Folder = HERE,
     who: Who = None,
     as_json: Json = False,
@@ -122,7 +142,8 @@ def create(
             step_units=step_units,
         )
         chosen = app.registry.declaration(model).model
-        made = app.create_experiment(chosen, wish, who=who or host_name())
+        file = unit_file(units, key_column, block, seed)
+        made = app.create_experiment(chosen, wish, who=who or host_name(), units=file)
         if as_json:
             _print_json(made)
             return
@@ -137,6 +158,7 @@ def create(
         )
         if design.unit == "request":
             say("experiment_not_sticky")
+        print_listed(design)
 
 
 def start(
@@ -240,6 +262,20 @@ def look(name: Name, folder: Folder = HERE, as_json: Json = False) -> None:
             out_json(look_document(found, language()))
         else:
             print_experiment(*app.experiments.show(name), zone=app.config.timezone)
+
+
+def unit_file(
+    path: Path | None, key: str | None, block: str | None, seed: int | None
+) -> "UnitFile | None":
+    """Say which units to assign and how; None without a file."""
+    from timonel.experiments.outside.files import UnitFile
+
+    if path is not None:
+        return UnitFile(path=path, key=key, block=block, seed=seed)
+    for option, given in (("--key-column", key), ("--block", block), ("--seed", seed)):
+        if given is not None:
+            raise typer.BadParameter(text("units_missing"), param_hint=option)
+    return None
 
 
 def _me() -> str:

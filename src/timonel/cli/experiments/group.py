@@ -2,7 +2,7 @@
 
 import typer
 
-from timonel.cli.experiments import commands
+from timonel.cli.experiments import business, commands
 from timonel.cli.experiments.aa import aa
 from timonel.cli.experiments.plan import plan
 from timonel.cli.experiments.replay import replay
@@ -20,4 +20,6 @@ def register(app: typer.Typer) -> None:
     life = (commands.create, commands.start, commands.pause, commands.resume, commands.stop)
     for command in (*life, commands.share, commands.show, commands.look, replay):
         group.command()(command)
+    group.command()(business.units)
+    group.command()(business.record)
     app.add_typer(group, name="experiment")

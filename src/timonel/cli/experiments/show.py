@@ -9,6 +9,7 @@ from timonel.cli.output import language, out, say, table, text
 from timonel.errors import in_language
 
 if TYPE_CHECKING:
+    from timonel.experiments.design import Design
     from timonel.experiments.judging.look import ArmReport, Look
     from timonel.experiments.rows import Event, Experiment
 
@@ -57,6 +58,7 @@ def print_experiment(
         mode=design.mode,
         unit=design.unit,
     )
+    print_listed(design)
     if look is None:
         say("experiment_no_look")
     else:
@@ -67,6 +69,24 @@ def print_experiment(
     for event in events:
         at = (_EPOCH + timedelta(microseconds=event.at)).astimezone(ZoneInfo(zone))
         out(f"    {at:%Y-%m-%d %H:%M}  {event.action}  {event.who}  {event.reason}".rstrip())
+
+
+def print_listed(design: "Design") -> None:
+    """Say by what a list of units was assigned: enough to do it again."""
+    listed = design.listed
+    if listed is None:
+        return
+    counts = zip(design.names, listed.counts, strict=True)
+    say(
+        "experiment_listed",
+        n=sum(listed.counts),
+        source=listed.source,
+        counts=", ".join(f"{name} {n}" for name, n in counts),
+        seed=listed.seed,
+        column=listed.key,
+        block=listed.block or _UNKNOWN,
+        sha256=listed.sha256,
+    )
 
 
 def _print_look(experiment: "Experiment", look: "Look") -> None:

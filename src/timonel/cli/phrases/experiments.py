@@ -53,6 +53,47 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "{name}  [{state}]  model {model}, {mode}, by {unit}",
         "es": "{name}  [{state}]  modelo {model}, {mode}, por {unit}",
     },
+    "experiment_listed": {
+        "en": "  list      {n} units of {source} ({counts}), by column {column}, block {block}, "
+        "seed {seed}\n            sha256 {sha256}",
+        "es": "  lista     {n} unidades de {source} ({counts}), por columna {column}, "
+        "bloque {block}, semilla {seed}\n            sha256 {sha256}",
+    },
+    "units_missing": {
+        "en": "it says how --units FILE is assigned, and no file was given",
+        "es": "dice cómo se asigna --units ARCHIVO, y no se dio ningún archivo",
+    },
+    "units_written": {
+        "en": "{n} units and their arms: {path}",
+        "es": "{n} unidades y sus variantes: {path}",
+    },
+    "record_what": {
+        "en": "give --file FILE, or --unit ID with METRIC=VALUE",
+        "es": "indique --file ARCHIVO, o --unit ID con MÉTRICA=VALOR",
+    },
+    "record_pair": {
+        "en": "{found}: expected METRIC=NUMBER, each metric once, such as revenue=12990",
+        "es": "{found}: se esperaba MÉTRICA=NÚMERO, cada métrica una vez, como revenue=12990",
+    },
+    "record_unit": {
+        "en": "{unit}: {new} new, {corrected} corrected.",
+        "es": "{unit}: {new} nuevos, {corrected} corregidos.",
+    },
+    "record_file": {
+        "en": "{n} rows read: {new} values new, {corrected} corrected, {same} known already, "
+        "{empty} cells without a value (unknown, not 0)",
+        "es": "{n} filas leídas: {new} valores nuevos, {corrected} corregidos, {same} ya "
+        "conocidos, {empty} celdas sin valor (desconocido, no 0)",
+    },
+    "record_unread": {
+        "en": "  columns that are no metric of it: {columns}",
+        "es": "  columnas que no son métrica suya: {columns}",
+    },
+    "record_refused": {
+        "en": "  {n} rows refused, nothing of them counted; with reasons: {path}",
+        "es": "  {n} filas rechazadas, nada de ellas contado; con motivos: {path}",
+    },
+    "record_row": {"en": "    line {line}: {reason}", "es": "    línea {line}: {reason}"},
     "experiment_no_look": {"en": "  no look yet", "es": "  aún sin mirada"},
     "experiment_says": {"en": "  {sentence}", "es": "  {sentence}"},
     "experiment_effect": {

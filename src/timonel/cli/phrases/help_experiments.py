@@ -17,6 +17,29 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "A version such as 1.1.0, rules, or external.": (
         "Una versión, por ejemplo 1.1.0, rules (las reglas) o external (actúa otro)."
     ),
+    "File of the units to assign at once, in mode outside.": (
+        "Archivo de las unidades que se asignan de una vez, en modo outside."
+    ),
+    "Column that holds the units' ids; default unit_id.": (
+        "Columna con los identificadores de las unidades; si falta, unit_id."
+    ),
+    "Column of that file: exact shares within each of its values.": (
+        "Columna de ese archivo: partes exactas dentro de cada uno de sus valores."
+    ),
+    "Of that assignment; drawn and shown by default.": (
+        "Semilla de esa asignación; si falta, se sortea y se muestra."
+    ),
+    "Write the assignment of a list of units, for whoever acts on it.": (
+        "Escribe la asignación de una lista de unidades, para quien actúa."
+    ),
+    "CSV file to write: each unit and its arm.": (
+        "Archivo CSV que se escribe: cada unidad y su variante."
+    ),
+    "Record what came of units, where someone else acts; twice the same changes nothing.": (
+        "Registra qué pasó con las unidades cuando actúa otro; repetirlo no cambia nada."
+    ),
+    "With --unit.": "Con --unit.",
+    "One unit, in the place of a file.": "Una unidad, en lugar de un archivo.",
     "A further metric, mode outside. May be repeated.": (
         "Otra métrica, en modo outside. Se puede repetir."
     ),

@@ -27,7 +27,7 @@ from timonel.experiments.counting.sums import (
     PairSums,
     day_of,
 )
-from timonel.experiments.design import CONTROL, Design, Mode
+from timonel.experiments.design import CONTROL, LISTED_PHASE, Design, Mode
 from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
@@ -104,6 +104,9 @@ def read_evidence(
     until = min(until_us, at) // HOUR_US
     totals, closed_until = _read_totals(connection, project, design.name, revised)
     cells = _cells(connection, project, design.name, closed_until)
+    if design.listed is not None:
+        # the start exposed all of them, whatever else names their arm later
+        cells = [cell for cell in cells if cell.metric != FIRST] + _listed(design, started_at)
     evidence = Evidence(at=at, elapsed_us=0 if started_at is None else max(0, at - started_at))
     evidence.weights = read_weights(connection, project, design.name)
     _count(evidence, design, cells)
@@ -174,6 +177,17 @@ def _cells(
         )
     cells = read_cells(connection, project, name, *chosen)
     return [_Cell(*key[1:], sums) for key, sums in cells.items()]
+
+
+def _listed(design: Design, started_at: int | None) -> list[_Cell]:
+    """Give the exposures of a list of units: all of them came with the start."""
+    if design.listed is None or started_at is None:
+        return []
+    slot = day_of(started_at // HOUR_US)
+    return [
+        _Cell(OPEN, 0, slot, LISTED_PHASE, arm, FIRST, PairSums(n, n * PER_UNIT, n * PER_UNIT**2))
+        for arm, n in zip(design.names, design.listed.counts, strict=True)
+    ]
 
 
 def _count(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:

@@ -3,6 +3,8 @@
 A unit keeps the arm that it was given first, and has one value a metric; a later value corrects it.
 Both are acknowledged by their commit, and a request that is repeated changes nothing: no frame, no
 id and no drain is needed for each to count exactly once. The experiment's row is the lock.
+
+The units of a list are all exposed by the start: none has a row before it has an outcome.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +17,15 @@ from timonel.experiments.choosing import RunningExperiment
 from timonel.experiments.counting.cells import write_cells
 from timonel.experiments.counting.sums import EXPOSED, HOUR_US
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
-from timonel.experiments.design import Design, Mode, State
+from timonel.experiments.design import LISTED_PHASE, Design, Mode, State, UnitList
 from timonel.experiments.errors import (
+    NoList,
     NotAssigning,
     NotOutside,
     UndeclaredMetric,
     UnitNotAssigned,
 )
+from timonel.experiments.outside.members import Member, all_members, arms_of
 from timonel.experiments.rows import Experiment, Rows
 from timonel.stats.moments import quantise
 from timonel.store.engine import reading
@@ -38,6 +42,18 @@ class Placed(NamedTuple):
 
     arm: str
     first: bool
+
+
+class Recorded(NamedTuple):
+    """How many values came for the first time, and how many correct an earlier one."""
+
+    new: int = 0
+    corrected: int = 0
+
+    @property
+    def changed(self) -> int:
+        """Values that changed anything."""
+        return self.new + self.corrected
 
 
 class _Seen(NamedTuple):
@@ -75,12 +91,13 @@ class OutsideUnits:
         """
         with reading(self._engine) as connection:
             experiment = _assigning(Rows(connection, self._project).one(name))
-            seen = self._seen(connection, name, [unit]).get(unit)
+            seen = self._seen(connection, experiment, [unit]).get(unit)
         if seen is not None:
             return Placed(seen.arm, first=False)
+        _refuse_unlisted(experiment, unit)
         with self._engine.begin() as connection:
             experiment = _assigning(Rows(connection, self._project).one(name, locked=True))
-            seen = self._seen(connection, name, [unit]).get(unit)
+            seen = self._seen(connection, experiment, [unit]).get(unit)
             if seen is not None:
                 return Placed(seen.arm, first=False)
             arm = arm_of(experiment, unit, attributes, self._clock.now_us())
@@ -91,9 +108,10 @@ class OutsideUnits:
         """Say which arm a unit has or would get, without an exposure; raises as ``assign``."""
         with reading(self._engine) as connection:
             experiment = _assigning(Rows(connection, self._project).one(name))
-            seen = self._seen(connection, name, [unit]).get(unit)
+            seen = self._seen(connection, experiment, [unit]).get(unit)
         if seen is not None:
             return seen.arm
+        _refuse_unlisted(experiment, unit)
         return arm_of(experiment, unit, attributes, self._clock.now_us())
 
     def expose(
@@ -109,7 +127,7 @@ class OutsideUnits:
             },
         )
 
-    def record(self, name: str, outcomes: Mapping[str, Values]) -> int:
+    def record(self, name: str, outcomes: Mapping[str, Values]) -> Recorded:
         """Note what came of units: all of them or, where one is refused, none.
 
         Parameters
@@ -119,8 +137,8 @@ class OutsideUnits:
 
         Returns
         -------
-        int
-            How many values are new or corrected.
+        Recorded
+            A value that was known already counts as neither.
 
         Raises
         ------
@@ -128,9 +146,7 @@ class OutsideUnits:
         """
         with self._engine.begin() as connection:
             experiment = Rows(connection, self._project).one(name, locked=True)
-            design = _require_outside(experiment)
-            if experiment.state is State.DRAFT:
-                raise NotAssigning(experiment=name, state=str(experiment.state))
+            design = _recording(experiment)
             declared = (design.metric, *design.secondary)
             for values in outcomes.values():
                 for metric in values:
@@ -138,13 +154,50 @@ class OutsideUnits:
                         raise UndeclaredMetric(
                             experiment=name, metric=metric[:64], declared=", ".join(declared)
                         )
-            seen = self._seen(connection, name, list(outcomes))
+            seen = self._seen(connection, experiment, list(outcomes))
             for unit in outcomes:
                 if unit not in seen:
                     raise UnitNotAssigned(experiment=name, unit=unit[:64])
             touched = self._changes(connection, name, outcomes, seen)
             self._settle(connection, touched)
-        return sum(len(one.values) for one in touched.values())
+        counts = [x for one in touched.values() for x, _ in one.values.values()]
+        return Recorded(new=sum(counts), corrected=len(counts) - sum(counts))
+
+    def recording(self, name: str) -> Design:
+        """Give the design of an experiment that takes outcomes.
+
+        Raises
+        ------
+        UnknownExperiment, NotOutside, NotAssigning
+        """
+        with reading(self._engine) as connection:
+            return _recording(Rows(connection, self._project).one(name))
+
+    def placed(self, name: str, units: Sequence[str]) -> dict[str, str]:
+        """Give the arms of those of the units that are in one.
+
+        Raises
+        ------
+        UnknownExperiment, NotOutside
+        """
+        with reading(self._engine) as connection:
+            experiment = Rows(connection, self._project).one(name)
+            _require_outside(experiment)
+            seen = self._seen(connection, experiment, units)
+        return {unit: one.arm for unit, one in seen.items()}
+
+    def listed(self, name: str) -> tuple[UnitList, list[Member]]:
+        """Give the whole list of an experiment, by unit.
+
+        Raises
+        ------
+        UnknownExperiment, NoList
+        """
+        with reading(self._engine) as connection:
+            design = Rows(connection, self._project).one(name).design
+            if design.listed is None:
+                raise NoList(experiment=name)
+            return design.listed, list(all_members(connection, self._project, name))
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -181,7 +234,15 @@ class OutsideUnits:
         cells = UnitRows(self._project, connection).settle(touched)
         write_cells(connection, self._project, WRITER, cells)
 
-    def _seen(self, connection: Connection, name: str, units: Sequence[str]) -> dict[str, _Seen]:
+    def _seen(
+        self, connection: Connection, experiment: Experiment, units: Sequence[str]
+    ) -> dict[str, _Seen]:
+        """Give the units that are in an arm: those of the list, or those seen before."""
+        name = experiment.name
+        if experiment.design.listed is not None:
+            slot = (experiment.started_at or 0) // HOUR_US
+            arms = arms_of(connection, self._project, name, units)
+            return {unit: _Seen(arm, LISTED_PHASE, slot) for unit, arm in arms.items()}
         u = experiment_units.c
         found: dict[str, _Seen] = {}
         for start in range(0, len(units), 500):
@@ -214,10 +275,22 @@ def arm_of(experiment: Experiment, unit: str, attributes: Mapping[str, Any], at:
     return found.arm
 
 
+def _refuse_unlisted(experiment: Experiment, unit: str) -> None:
+    if experiment.design.listed is not None:
+        raise UnitNotAssigned(experiment=experiment.name, unit=unit[:64])
+
+
 def _require_outside(experiment: Experiment) -> Design:
     if experiment.design.mode is not Mode.OUTSIDE:
         raise NotOutside(experiment=experiment.name, mode=str(experiment.design.mode))
     return experiment.design
+
+
+def _recording(experiment: Experiment) -> Design:
+    design = _require_outside(experiment)
+    if experiment.state is State.DRAFT:
+        raise NotAssigning(experiment=experiment.name, state=str(experiment.state))
+    return design
 
 
 def _assigning(experiment: Experiment) -> Experiment:

@@ -6,11 +6,17 @@ from typing import Any
 from sqlalchemy import Engine
 
 from timonel.clock import Clock
-from timonel.experiments.design import Answers
+from timonel.experiments.design import Answers, Design
 from timonel.experiments.errors import InvalidPlan
 from timonel.experiments.planning.measuring import measure
 from timonel.experiments.planning.plan import Asked, ExperimentPlan, make_plan
-from timonel.experiments.replaying.aa import AaResult, aa_design, run_aa
+from timonel.experiments.replaying.aa import (
+    AaResult,
+    aa_design,
+    play_part,
+    read_log,
+    result_of,
+)
 from timonel.experiments.wishes import more_is_better, usual_goal
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
@@ -84,20 +90,24 @@ class Planning:
         ------
         UnknownModel
         """
+        design = self.aa_design(model, by_unit=by_unit, alpha=alpha)
+        with snapshot(self._engine) as connection:
+            now = self._clock.now_us()
+            log = read_log(connection, self._project, design, seed=seed, rows=rows, now=now)
+        part = play_part(log, design, seed=seed, runs=range(runs))
+        return result_of(part, design, seed=seed, runs=runs)
+
+    def aa_design(self, model: str | None, *, by_unit: bool, alpha: float) -> Design:
+        """Give the design that an A/A on a model plays; raises ``UnknownModel``."""
         declaration = self._registry.declaration(model)
         metric = usual_goal(decode_manifest(declaration.manifest).task)
-        design = aa_design(
+        return aa_design(
             declaration.model,
             metric,
             higher_is_better=more_is_better(metric),
             by_unit=by_unit,
             alpha=alpha,
         )
-        with snapshot(self._engine) as connection:
-            now = self._clock.now_us()
-            return run_aa(
-                connection, self._project, design, runs=runs, seed=seed, rows=rows, now=now
-            )
 
 
 def _check(asked: Asked) -> None:

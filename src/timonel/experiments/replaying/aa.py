@@ -6,7 +6,7 @@ is a false one. Beside it stands what ``p < .05``, looked at once a day, would h
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -97,7 +97,9 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Log:
+class Log:
+    """Labelled answers of the newest days; see ``read_log``."""
+
     answers: list[_Answer]
     plan: Plan
     start: int
@@ -112,57 +114,103 @@ class _Run(NamedTuple):
     known_from: int | None
 
 
-def run_aa(
-    connection: Connection,
-    project: str,
-    design: Design,
-    *,
-    runs: int,
-    seed: int,
-    rows: int,
-    now: int,
-) -> AaResult:
-    """Play an experiment without a difference, many times.
+class AaPart(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the runs, and the log that they were played on; parts of one log add up."""
+
+    n_rows: int
+    n_units: int
+    n_days: int
+    of_rows: int
+    runs: int = 0
+    decided: int = 0
+    naive: int = 0
+    invalid: int = 0
+    known_from: int | None = None
+
+    @property
+    def enough(self) -> bool:
+        """Whether the log holds what can be played."""
+        return self.n_rows >= LEAST_ROWS and self.n_days >= LEAST_DAYS
+
+    def __add__(self, other: "AaPart") -> "AaPart":
+        known = [one.known_from for one in (self, other) if one.known_from is not None]
+        return msgspec.structs.replace(
+            self,
+            runs=self.runs + other.runs,
+            decided=self.decided + other.decided,
+            naive=self.naive + other.naive,
+            invalid=self.invalid + other.invalid,
+            known_from=min(known, default=None),
+        )
+
+
+def play_part(
+    log: "Log", design: Design, *, seed: int, runs: range, check: Callable[[], None] | None = None
+) -> AaPart:
+    """Play an experiment without a difference, once for each number of a range.
 
     Parameters
     ----------
+    log : Log
     design : Design
         A split with two arms; its salt is replaced in each run.
-    rows : int
-        About so many labelled answers are played; of more, a random part of the units.
-    now : int
-        Microseconds of the event clock.
+    runs : range
+        The same number and seed, the same run.
+    check : callable or None
+        Called before each run; what it raises ends the part.
     """
-    by_unit = design.unit == "unit"
-    log = _read(connection, project, design, seed, rows, now)
-    result = AaResult(
-        model=design.model,
-        runs=runs,
-        seed=seed,
-        by_unit=by_unit,
-        alpha=design.alpha,
+    part = AaPart(
         n_rows=len(log.answers),
         n_units=len({answer.unit for answer in log.answers}),
         n_days=log.n_days,
         of_rows=log.n_all,
     )
-    if len(log.answers) < LEAST_ROWS or log.n_days < LEAST_DAYS:
+    if not part.enough:
+        return part
+    for run in runs:
+        if check is not None:
+            check()
+        played = _play(log, design, f"aa-{seed}-{run}")
+        part += msgspec.structs.replace(
+            part,
+            runs=1,
+            decided=int(played.decided),
+            naive=int(played.naive),
+            invalid=int(played.invalid),
+            known_from=played.known_from,
+        )
+    return part
+
+
+def result_of(part: AaPart, design: Design, *, seed: int, runs: int) -> AaResult:
+    """Say what came of all parts together."""
+    result = AaResult(
+        model=design.model,
+        runs=runs,
+        seed=seed,
+        by_unit=design.unit == "unit",
+        alpha=design.alpha,
+        n_rows=part.n_rows,
+        n_units=part.n_units,
+        n_days=part.n_days,
+        of_rows=part.of_rows,
+    )
+    if not part.enough:
         reason = Phrase(
             "{n} labelled answers over {days} days; at least {rows} over {least} are needed",
             "{n} respuestas con resultado en {days} días; hacen falta al menos {rows} en {least}",
-            n=len(log.answers),
-            days=log.n_days,
+            n=part.n_rows,
+            days=part.n_days,
             rows=LEAST_ROWS,
             least=LEAST_DAYS,
         )
         return replace(result, reason=reason)
-    played = [_play(log, design, f"aa-{seed}-{run}") for run in range(runs)]
     return replace(
         result,
-        wrong=_share(sum(run.decided for run in played), runs),
-        naive=_share(sum(run.naive for run in played), runs),
-        invalid=_share(sum(run.invalid for run in played), runs),
-        known_from=min((r.known_from for r in played if r.known_from is not None), default=None),
+        wrong=_share(part.decided, part.runs),
+        naive=_share(part.naive, part.runs),
+        invalid=_share(part.invalid, part.runs),
+        known_from=part.known_from,
     )
 
 
@@ -174,9 +222,18 @@ def _share(n: int, runs: int) -> Share:
 # -- the log ---------------------------------------------------------------------------------
 
 
-def _read(
-    connection: Connection, project: str, design: Design, seed: int, rows: int, now: int
-) -> _Log:
+def read_log(
+    connection: Connection, project: str, design: Design, *, seed: int, rows: int, now: int
+) -> Log:
+    """Read the labelled answers of the 28 days before a moment, with the labels of then.
+
+    Parameters
+    ----------
+    rows : int
+        About so many labelled answers are kept; of more, a random part of the units.
+    now : int
+        Microseconds of the event clock.
+    """
     p, t = predictions.c, truths.c
     unit = func.coalesce(p.unit_id, p.key)
     mine: list[ColumnElement[bool]] = [
@@ -184,6 +241,7 @@ def _read(
         p.model == design.model,
         p.at >= now - HISTORY_DAYS * DAY_US,
         p.at < now,
+        t.arrived_at <= now,
     ]
     if design.unit == "unit":
         mine.append(unit.is_not(None))
@@ -211,13 +269,13 @@ def _read(
         answers.append(_Answer(identifier.bytes, at, arrived_at, who, answer, truth, score))
     start = min((answer.at for answer in answers), default=now) // DAY_US * DAY_US
     last = max((answer.arrived_at for answer in answers), default=start)
-    return _Log(answers, plan, start, -(-(min(last, now) - start) // DAY_US), n_all)
+    return Log(answers, plan, start, -(-(min(last, now) - start) // DAY_US), n_all)
 
 
 # -- one run ---------------------------------------------------------------------------------
 
 
-def _play(log: _Log, design: Design, salt: str) -> _Run:
+def _play(log: Log, design: Design, salt: str) -> _Run:
     """Play the log once; a look at the end of each day, until one decides or breaks it off."""
     design = msgspec.structs.replace(design, salt=salt)
     arms = {unit: assign(salt, unit, design.weights) for unit in {one.unit for one in log.answers}}
@@ -288,7 +346,7 @@ def _enter(own: Connection, design: Design, start: int) -> None:
 
 
 def _by_day(
-    log: _Log, design: Design, arms: Mapping[str, int]
+    log: Log, design: Design, arms: Mapping[str, int]
 ) -> tuple[dict[int, list[PredictionFrame]], dict[int, list[TruthChange]]]:
     frames: dict[int, list[PredictionFrame]] = defaultdict(list)
     changes: dict[int, list[TruthChange]] = defaultdict(list)
@@ -324,7 +382,7 @@ def _by_day(
     return frames, changes
 
 
-def _naive(log: _Log, arms: Sequence[int], alpha: float) -> bool:
+def _naive(log: Log, arms: Sequence[int], alpha: float) -> bool:
     """Say whether the usual z-test on all labels so far was ever below alpha, looked at daily."""
     of_arm = np.asarray(arms)
     day = np.array([(max(a.arrived_at, a.at) - log.start) // DAY_US for a in log.answers])

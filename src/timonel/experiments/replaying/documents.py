@@ -1,4 +1,4 @@
-"""A replay as a JSON document, for routes and scripts."""
+"""Replays and A/As as JSON documents, for routes and scripts."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from timonel.errors import in_language
 
 if TYPE_CHECKING:
+    from timonel.experiments.replaying.aa import AaResult
     from timonel.experiments.replaying.recount import Recount
     from timonel.experiments.replaying.replay import Replay
 
@@ -42,3 +43,17 @@ def _recount(found: "Recount", lang: str) -> dict[str, Any]:
         "differences": [asdict(one) for one in found.differences],
         "cannot_say": None if found.reason is None else in_language(found.reason, lang),
     }
+
+
+def aa_document(found: "AaResult", lang: str) -> dict[str, Any]:
+    """Describe what came of an A/A; null is unknown, and a reason stands beside it."""
+    shares = {
+        name: None if share is None else share._asdict()
+        for name, share in (
+            ("wrong", found.wrong),
+            ("naive", found.naive),
+            ("invalid", found.invalid),
+        )
+    }
+    reason = None if found.reason is None else in_language(found.reason, lang)
+    return asdict(found) | shares | {"reason": reason}

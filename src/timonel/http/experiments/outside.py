@@ -53,7 +53,7 @@ def create_outside_routes(app: "App") -> APIRouter:
     def outcomes(name: Name, body: UnitOutcome, request: Request) -> Document:
         require_seen(request, app.outside_units.model_of(name))
         values = {metric: float(value) for metric, value in body.values.items()}
-        n_changed = app.outside_units.record(name, {body.unit_id: values})
-        return {"unit_id": body.unit_id, "changed": n_changed}
+        recorded = app.outside_units.record(name, {body.unit_id: values})
+        return {"unit_id": body.unit_id, "changed": recorded.changed}
 
     return router
