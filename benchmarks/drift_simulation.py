@@ -150,12 +150,12 @@ def judged(title: str, reports: Iterator[DriftReport]) -> Line:
 
 
 def clustered(
-    rng: np.random.Generator, n_columns: int, n_units: int, a_unit: int, *, known: bool
+    rng: np.random.Generator, n_columns: int, n_units: int, a_unit: int, n: int, *, known: bool
 ) -> Line:
     """Windows of few units, each with the same row many times over; unit ids known, or learned."""
     said = "unit ids known" if known else "calibrated"
     line = Line(f"{n_units} units x {a_unit} rows, {said}")
-    for _ in range(4):
+    for _ in range(n):
         reference = Profile.fit(table(rng, n_columns, 10_000))
         past = nothing_yet(reference, 24)
         line.begin()
@@ -270,8 +270,9 @@ def simulate(report: Report, rng: np.random.Generator, count: int, *, quick: boo
     report.line(judged(title, drifting(rng, "mean + .16 sd", 10_000, 1_000, count, n_drifting=1)))
     report.head("Clustered rows, nothing wrong; 20 columns, reference 10,000")
     for known in (True, False):
-        report.line(clustered(rng, 20, 400, 5, known=known))
-        report.line(clustered(rng, 20, 1_000, 10, known=known))
+        n_references = 4 if quick or known else 25
+        report.line(clustered(rng, 20, 400, 5, n_references, known=known))
+        report.line(clustered(rng, 20, 1_000, 10, n_references, known=known))
     report.head("Seasons after five weeks; 20 columns, reference of whole weeks, 10,000")
     spans = ((24, 1_000),) if quick else ((24, 1_000), (24, 5_000), (1, 1_000))
     for span_h, n in spans:

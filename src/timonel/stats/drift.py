@@ -29,6 +29,7 @@ from timonel.stats.profiles.count_tests import (
     missing_counts,
     scaled_p,
     unseen_counts,
+    usual_rate_p,
     value_bins,
 )
 from timonel.stats.profiles.distances import (
@@ -324,29 +325,39 @@ def _best(
     group: tuple[tuple[str, TwoSample], ...], scale: Scale, floor: float, threshold: float
 ) -> DriftTest:
     """Take the smallest p-value of tests of the same thing, times how many they are."""
-    tests = [_tested(kind, found, len(group), scale, floor, threshold) for kind, found in group]
+    tests = _tested(group, scale, floor, threshold)
     # of many words the surest may have moved too little to matter, and another far enough
     drifted = [test for test in tests if test.drifted and test.kind == "words"]
     return min(drifted or tests, key=lambda test: test.p_value)
 
 
 def _tested(
-    kind: str, found: TwoSample, n_alike: int, scale: Scale, floor: float, threshold: float
-) -> DriftTest:
-    p, effect = min(1.0, n_alike * scaled_p(kind, found, scale.phi)), found.effect or 0.0
-    least = scale.floor(kind, RATE_FLOOR if kind in ("missing", "unseen") else floor)
-    drifted = p < threshold and effect > least
-    return DriftTest(kind, found.statistic or 0.0, p, effect, least, drifted)
+    group: tuple[tuple[str, TwoSample], ...], scale: Scale, floor: float, threshold: float
+) -> list[DriftTest]:
+    freedom = scale.freedom(next((found.dof for _, found in group if found.dof), 1))
+    tests = []
+    for kind, found in group:
+        of_rates = kind in ("missing", "unseen")
+        p = (
+            usual_rate_p(kind, found, scale.typical.get(kind, 0.0), scale.n_windows)
+            if of_rates
+            else scaled_p(kind, found, scale.phi, freedom)
+        )
+        p, effect = min(1.0, len(group) * p), found.effect or 0.0
+        least = scale.floor(kind, RATE_FLOOR if of_rates else floor)
+        drifted = p < threshold and effect > least
+        tests.append(DriftTest(kind, found.statistic or 0.0, p, effect, least, drifted))
+    return tests
 
 
 def _text_shift(pair: _Pair, scale: Scale, floor: float, threshold: float) -> TextShift | None:
     if pair.texts is None:
         return None
     moved = [
-        _tested(kind, found, len(group), scale, floor, threshold).drifted
+        test.drifted
         for group in pair.groups
-        for kind, found in group
-        if kind == "words"
+        for test in _tested(group, scale, floor, threshold)
+        if test.kind == "words"
     ]
     return pair.texts.shift(moved)
 

@@ -32,6 +32,7 @@ from timonel.testing.events import PROJECT, Bench, Events
 from timonel.wire.answer import Answer
 
 HOUR_S = 3600
+_BEATS = 5
 START_H = 486_096  # 2025-06-15 00:00 UTC
 SCHEMA = Schema(Number("age"), Number("visits"), Category("plan", ["basic", "gold", "free"]))
 
@@ -217,8 +218,14 @@ class City:
         self._wrote = False
         self.drainer.drain_once()
         before = len(self.signals)
-        report = self.checks.run()
-        assert not report.failed, report.failed
+        for _ in range(_BEATS):
+            report = self.checks.run()
+            assert not report.failed, report.failed
+            if all(result.reason != "no_live_drainer" for result in report.results):
+                break
+            # a machine that stood still takes every drainer for dead, and judges when one beats
+            self.drainer = self.bench.drainer("slot-0")
+            self.drainer.drain_once()
         return self.signals[before:]
 
     @property

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from statistics import fmean, median
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from scipy.stats import chi2, f, t
 
 from timonel.stats.drift import DriftState, Profile, Rule, Scale, compare
 from timonel.stats.profiles.cells import NumberCells, ValueCells
+from timonel.stats.profiles.count_tests import TwoSample, scaled_p, usual_rate_p
 from timonel.stats.profiles.rules import mean_of
 from timonel.stats.profiles.seasons import Quiet, Spread, scale_of, slot_of, spreads_of
 
@@ -68,6 +71,37 @@ def test_phi_is_the_greatest_of_three_and_floors_have_a_margin() -> None:
     assert even is not None
     assert even.phi == 1.0
     assert scale_of(quiet[:3], spread([1.0] * 9)) is None
+
+
+def test_a_phi_that_was_estimated_is_believed_as_far_as_windows_bear_it() -> None:
+    found = TwoSample(30.0, 0.001, 0.1, 10_000, 1_000, dof=9)
+    known = scaled_p("chi2", found, 1.5)
+    assert known == pytest.approx(float(chi2.sf(20.0, 9)))
+    # F(9, 36): the chi-square over a phi of four windows
+    assert scaled_p("chi2", found, 1.5, 36.0) == pytest.approx(float(f.sf(20.0 / 9, 9, 36)))
+    assert scaled_p("chi2", found, 1.5, 1e9) == pytest.approx(known, rel=1e-4)
+    distance = TwoSample(0.08, 0.0, 0.08, 10_000, 1_000)
+    few, many, all_ = (scaled_p("ks", distance, 2.0, nu) for nu in (36.0, 3600.0, inf))
+    assert few > many > all_
+    assert many == pytest.approx(all_, rel=0.2)
+    # without clusters nothing is scaled, however few windows said so
+    assert scaled_p("chi2", found, 1.0, 4.0) == 0.001
+
+
+def test_rates_are_held_against_their_own_past() -> None:
+    found = TwoSample(0.06, 1e-7, 0.06, 10_000, 2_000)
+    usual = [Quiet(5.0, {"missing": effect}) for effect in (0.03, 0.04, 0.02, 0.04, 0.03)]
+    scale = scale_of(usual, None)
+    assert scale is not None
+    typical = scale.typical["missing"]
+    assert typical == pytest.approx((0.0054 / 5) ** 0.5)
+    said = usual_rate_p("missing", found, typical, 5)
+    assert said == pytest.approx(float(2 * t.sf(0.06 / typical, 5)))
+    assert usual_rate_p("missing", found, 1e-4, 5) == 1e-7  # the exact one is the greater
+    assert usual_rate_p("missing", found, 0.0, 0) == 1e-7
+    assert usual_rate_p("unseen", found, typical, 5) == pytest.approx(
+        float(t.sf(0.06 / typical / 2**0.5, 5))
+    )
 
 
 def test_slots_follow_local_clocks_through_both_changes_in_santiago() -> None:

@@ -1,13 +1,25 @@
 """Tests of two vectors of counts in the same cells, which is what profiles hold."""
 
 from dataclasses import dataclass
-from math import sqrt
+from functools import lru_cache
+from math import inf, sqrt
 
 import numpy as np
-from scipy.special import bdtrc, chdtrc, gammaln, kolmogorov, log_ndtr, ndtr, ndtri
+from scipy.special import (
+    bdtrc,
+    chdtrc,
+    chdtri,
+    fdtrc,
+    gammaln,
+    kolmogorov,
+    log_ndtr,
+    ndtr,
+    ndtri,
+    stdtr,
+)
 
 from timonel.stats.profiles.cells import NumberCells
-from timonel.stats.profiles.packing import IntArray
+from timonel.stats.profiles.packing import FloatArray, IntArray
 
 N_BINS = 10
 OWN_BIN = 0.05
@@ -15,6 +27,8 @@ LEAST_EXPECTED = 5.0
 _LEAST_REST = 0.02
 _FEW_SINGLES = 20
 _TAIL_SD = 40
+_N_RANKS = 64
+_SCALED = ("chi2", "vocabulary", "ks", "vocabulary_ks", "words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,7 @@ def chi2_counts(reference: IntArray, current: IntArray) -> TwoSample:
     return TwoSample(statistic, p_value, effect, n, m, dof=len(r) - 1)
 
 
-def scaled_p(kind: str, found: TwoSample, phi: float) -> float:
+def scaled_p(kind: str, found: TwoSample, phi: float, freedom: float = inf) -> float:
     """Give the p-value of a test whose chi-square is ``phi`` times what chance alone makes it.
 
     Parameters
@@ -127,15 +141,66 @@ def scaled_p(kind: str, found: TwoSample, phi: float) -> float:
     found : TwoSample
     phi : float
         At least 1.
+    freedom : float
+        Degrees of freedom that ``phi`` was estimated with; inf: it is known.
+
+    Notes
+    -----
+    A chi-square over an estimated phi follows F, not chi-square: D. R. Thomas and J. N. K. Rao,
+    1987, Journal of the American Statistical Association 82, 630-636. The others' p-values are
+    averaged over the phi that the estimate leaves open, which for a chi-square gives F as well.
     """
-    if phi > 1.0 and kind in ("chi2", "vocabulary") and found.dof:
-        return float(chdtrc(found.dof, (found.statistic or 0.0) / phi))
-    if phi > 1.0 and kind == "words":
-        return float(2.0 * ndtr(ndtri((found.p_value or 0.0) / 2.0) / sqrt(phi)))
-    if phi > 1.0 and kind in ("ks", "vocabulary_ks"):
-        root = sqrt(found.n * found.m / (found.n + found.m) / phi)
-        return float(kolmogorov(root * (found.statistic or 0.0)))
-    return found.p_value or 0.0
+    if phi <= 1.0 or kind not in _SCALED:
+        return found.p_value or 0.0
+    statistic = found.statistic or 0.0
+    if kind in ("chi2", "vocabulary"):
+        if not found.dof:
+            return found.p_value or 0.0
+        if freedom == inf:
+            return float(chdtrc(found.dof, statistic / phi))
+        return float(fdtrc(found.dof, freedom, statistic / phi / found.dof))
+    phis = phi / _left_open(freedom)
+    if kind == "words":
+        return float(np.mean(2.0 * ndtr(ndtri((found.p_value or 0.0) / 2.0) / np.sqrt(phis))))
+    roots = np.sqrt(found.n * found.m / (found.n + found.m) / phis)
+    return float(np.mean(kolmogorov(roots * statistic)))
+
+
+@lru_cache(maxsize=4096)
+def _left_open(freedom: float) -> FloatArray:
+    """Give evenly likely ratios of an estimated variance to the true one."""
+    if freedom == inf:
+        return np.ones(1)
+    ranks = (np.arange(_N_RANKS) + 0.5) / _N_RANKS
+    return np.asarray(chdtri(freedom, ranks) / freedom)
+
+
+def usual_rate_p(kind: str, found: TwoSample, typical: float, n_windows: int) -> float:
+    """Give the p-value of a rate that is held against its own differences in quiet windows, too.
+
+    Parameters
+    ----------
+    kind : {"missing", "unseen"}
+        The second is one-sided.
+    found : TwoSample
+        Its p-value is exact for independent rows.
+    typical : float
+        Root mean square of the effects of quiet windows; 0: they never differed.
+    n_windows : int
+
+    Returns
+    -------
+    float
+        The greater of the exact one and Student's: rows that come in clusters go missing together,
+        and of that only the windows tell.
+    """
+    exact = found.p_value or 0.0
+    if not typical > 0.0:
+        return exact
+    ratio = (found.effect or 0.0) / typical
+    if kind == "unseen":  # effects under 0 were taken for 0: they are half of all
+        return max(exact, float(stdtr(n_windows, -ratio / sqrt(2.0))))
+    return max(exact, 2.0 * float(stdtr(n_windows, -ratio)))
 
 
 def merge_thin(

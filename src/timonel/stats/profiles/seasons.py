@@ -10,7 +10,7 @@ Limit: drift that was there already in windows taken for quiet is usual from the
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import fsum
+from math import fsum, inf, sqrt
 from statistics import fmean
 from typing import NamedTuple
 
@@ -38,11 +38,18 @@ class Scale:
         The largest effect of the slot's quiet windows, by test.
     n_windows : int
         Quiet windows of the slot; 0: nothing was learned from any.
+    typical : mapping of str to float
+        The root mean square of those windows' effects, by test.
     """
 
     phi: float = 1.0
     effects: Mapping[str, float] = field(default_factory=dict)
     n_windows: int = 0
+    typical: Mapping[str, float] = field(default_factory=dict)
+
+    def freedom(self, dof: int) -> float:
+        """Give the degrees of freedom behind phi, from those of each window's chi-square."""
+        return float(dof * self.n_windows) if self.n_windows else inf
 
     def floor(self, test: str, least: float) -> float:
         """Give the effect that drift must exceed."""
@@ -151,7 +158,11 @@ def scale_of(slot: Sequence[Quiet], every: Spread | None) -> Scale | None:
     if every is not None:
         phi = max(phi, min(every.mean, _OVER_MEDIAN * every.median))
     effects: dict[str, float] = {}
+    squares: dict[str, float] = {}
     for window in slot:
         for test, effect in window.effects.items():
             effects[test] = max(effects.get(test, 0.0), effect)
-    return Scale(phi, effects, len(slot))
+            squares[test] = squares.get(test, 0.0) + effect**2
+    # where a test was not made there was nothing to differ
+    typical = {test: sqrt(total / len(slot)) for test, total in squares.items()}
+    return Scale(phi, effects, len(slot), typical)
