@@ -34,6 +34,8 @@ Pairs = Annotated[
     typer.Option(metavar="COLUMN=FORMAT", help="How a date is written, such as alta=%d/%m/%Y."),
 ]
 Decimal = Annotated[str | None, typer.Option(help="'.' or ','.")]
+Rejected = Annotated[Path, typer.Option(help="Where rows that cannot be used are written.")]
+REJECTED = Path("rejected.csv")
 
 
 def register(app: typer.Typer) -> None:
@@ -315,9 +317,7 @@ def outcome_import(
     model: Annotated[
         str | None, typer.Option(help="Whose outcomes; default the project's only model.")
     ] = None,
-    rejected: Annotated[
-        Path, typer.Option(help="Where rows that cannot be used are written.")
-    ] = Path("rejected.csv"),
+    rejected: Rejected = REJECTED,
     folder: Folder = HERE,
     as_json: Json = False,
 ) -> None:

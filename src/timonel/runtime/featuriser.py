@@ -323,9 +323,8 @@ class Featuriser:
 
     def row32(self, values: Sequence[Value]) -> "array[float]":
         """Give one row rounded to float32, as a buffer that numpy reads without copying."""
-        return array(
-            "f", self._whole_row(values)
-        )  # beyond float32's range: infinite, as in ``rows``
+        # beyond float32's range: infinite, as in ``rows``
+        return array("f", self._whole_row(values))
 
     def dense_rows(self, table: Sequence[Sequence[Value]]) -> FloatMatrix:
         """Give the columns before the text part of many rows, not rounded."""
@@ -343,8 +342,8 @@ class Featuriser:
 def _written(steps: list[tuple[int, Any]], n_inputs: int) -> Row:
     """Write a function of one row's values that gives the columns of some steps.
 
-    One expression costs a third of a loop over the steps. Only names and numbers of our own making
-    enter its text, never a word of a plan.
+    One expression costs less than a loop over the steps, and a row alone is what most requests are.
+    Only names and numbers of our own making enter its text, never a word of a plan.
     """
     scope: dict[str, Any] = {}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timonel.cli.data import Decimal, require_folder
+from timonel.cli.data import REJECTED, Decimal, Rejected, require_folder
 from timonel.cli.experiments.commands import KeyColumn, Name, opened
 from timonel.cli.options import HERE, Folder, Json
 from timonel.cli.output import explained, language, out_json, say, text
@@ -49,9 +49,7 @@ def record(
     unit: Annotated[str | None, typer.Option(help="One unit, in the place of a file.")] = None,
     key_column: KeyColumn = None,
     decimal: Decimal = None,
-    rejected: Annotated[
-        Path, typer.Option(help="Where rows that cannot be used are written.")
-    ] = Path("rejected.csv"),
+    rejected: Rejected = REJECTED,
     folder: Folder = HERE,
     as_json: Json = False,
 ) -> None:

@@ -133,7 +133,7 @@ class AnomalyWatch:
             if name in usual
         }
         self._keep(watched, closed_min, found)
-        states = [_state(anomaly) for anomaly in found.values()]
+        states = [state_of(anomaly) for anomaly in found.values()]
         worst = next(
             s for s in (VerdictState.ALERT, VerdictState.OK, VerdictState.NOT_ENOUGH) if s in states
         )
@@ -151,7 +151,7 @@ class AnomalyWatch:
     def _keep(self, watched: Watched, closed_min: int, found: Mapping[str, Anomaly]) -> None:
         verdicts = []
         for name, anomaly in found.items():
-            state = _state(anomaly)
+            state = state_of(anomaly)
             if state is VerdictState.ALERT or self._states.get((watched.model, name)) != state:
                 verdicts.append(_verdict(watched, closed_min, name, anomaly))
             self._states[watched.model, name] = state
@@ -232,15 +232,17 @@ def _judged(series: Series, baseline: Baseline, minutes: list[MinuteSums]) -> An
     return judge(baseline, newest, series.side)
 
 
-def _state(anomaly: Anomaly) -> VerdictState:
+def state_of(anomaly: Anomaly) -> VerdictState:
+    """Say in the words of verdicts what was found; too few values are a state of their own."""
     if anomaly.n_judged == 0:
         return VerdictState.NOT_ENOUGH
     return VerdictState.ALERT if anomaly.found else VerdictState.OK
 
 
-def _facts(name: str, anomaly: Anomaly) -> dict[str, Any]:
+def facts_of(name: str, anomaly: Anomaly, *, of: str = "answers") -> dict[str, Any]:
+    """Give what a verdict on a series keeps: the figures, or why there are none; ``of`` what."""
     if anomaly.usual is None:
-        return {"reason": "too few answers in the newest minutes, or too few past ones"}
+        return {"reason": f"too few {of} in the newest minutes, or too few past ones"}
     return {
         "series": name,
         "observed": anomaly.value,
@@ -261,13 +263,13 @@ def _verdict(watched: Watched, closed_min: int, name: str, anomaly: Anomaly) -> 
         subject=name,
         start_us=(closed_min - OF_LAST) * MINUTE_US,
         end_us=closed_min * MINUTE_US,
-        state=_state(anomaly),
+        state=state_of(anomaly),
         n=anomaly.n_judged,
         statistic=anomaly.z,
         effect=None
         if anomaly.usual is None or anomaly.value is None
         else (anomaly.value - anomaly.usual.centre),
-        facts=_facts(name, anomaly),
+        facts=facts_of(name, anomaly),
         judged_at=watched.now_us,
     )
 
@@ -277,7 +279,7 @@ def _tell(watched: Watched, closed_min: int, name: str, anomaly: Anomaly) -> Non
     condition = {
         VerdictState.ALERT: Condition.HOLDS,
         VerdictState.OK: Condition.CLEAR,
-    }.get(_state(anomaly), Condition.UNKNOWN)
+    }.get(state_of(anomaly), Condition.UNKNOWN)
     watched.tell(
         series.kind,
         condition,
@@ -285,5 +287,5 @@ def _tell(watched: Watched, closed_min: int, name: str, anomaly: Anomaly) -> Non
         at=closed_min * MINUTE_US,
         monitor=ANOMALY,
         column=name,
-        facts={**_facts(name, anomaly), "verdict": "alert"},
+        facts={**facts_of(name, anomaly), "verdict": "alert"},
     )

@@ -7,12 +7,12 @@ and what the values' own spread within the minute explains.
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
 
 from sqlalchemy import Engine
 
 from timonel.events.outcomes import complete_until
 from timonel.events.recorded.naming import DROPPED, Series
+from timonel.monitoring.series.anomaly_check import facts_of, state_of
 from timonel.monitoring.series.recorded import (
     KEPT_MIN,
     MINUTE_US,
@@ -150,9 +150,6 @@ def _floor(centre: float, sums: ExactSums) -> float:
 
 
 def _verdict(series: Series, closed: int, anomaly: Anomaly, now_us: int) -> Verdict:
-    state = VerdictState.NOT_ENOUGH
-    if anomaly.n_judged:
-        state = VerdictState.ALERT if anomaly.found else VerdictState.OK
     value, usual = anomaly.value, anomaly.usual
     return Verdict(
         model="",
@@ -161,27 +158,10 @@ def _verdict(series: Series, closed: int, anomaly: Anomaly, now_us: int) -> Verd
         subject=series.subject,
         start_us=(closed - OF_LAST) * MINUTE_US,
         end_us=closed * MINUTE_US,
-        state=state,
+        state=state_of(anomaly),
         n=anomaly.n_judged,
         statistic=anomaly.z,
         effect=None if value is None or usual is None else value - usual.centre,
-        facts=_facts(series, anomaly),
+        facts={"series": str(series), **facts_of(str(series), anomaly, of="values")},
         judged_at=now_us,
     )
-
-
-def _facts(series: Series, anomaly: Anomaly) -> dict[str, Any]:
-    if anomaly.usual is None:
-        return {
-            "series": str(series),
-            "reason": "too few values in the newest minutes, or too few past ones",
-        }
-    return {
-        "series": str(series),
-        "observed": anomaly.value,
-        "usual": anomaly.usual.centre,
-        "spread": anomaly.usual.spread,
-        "z": anomaly.z,
-        "season": str(anomaly.usual.season),
-        "minutes_out": anomaly.n_out,
-    }
