@@ -145,6 +145,18 @@ def test_expected_days_go_the_way_that_is_better() -> None:
     assert sooner <= days
 
 
+def test_some_minutes_do_not_say_how_long_it_takes() -> None:
+    days = [
+        judge(design(ends_after_s=ends), evidence(-1.0, n=500, at_day=at), None).expected_days
+        for at in (0.01, 1.0)
+        for ends in (None, 4 * 86_400)
+    ]
+    assert days[0] is None  # nor does it take no time at all
+    assert days[1] == pytest.approx(3.99)
+    assert days[2] is not None
+    assert days[3] == pytest.approx(min(days[2], 3.0))
+
+
 def test_whole_days_of_age_are_mature_at_their_end() -> None:
     # every label after 60 hours, which is kept as "48 to 71"
     hour = 3_600_000_000

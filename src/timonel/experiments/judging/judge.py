@@ -46,6 +46,7 @@ LEAST_BLOCKS = 20
 DEFAULT_N_STAR = 5000.0
 RAMP_N_STAR, RAMP_ALPHA = 2000.0, 0.01
 _MOST_DAYS = 365.0
+_LEAST_DAYS = 1.0 / 24.0  # what came in less says nothing of what comes in a day
 _NEW_FRACTION = 0.02
 
 
@@ -302,7 +303,8 @@ class _Found:
         """Days until today's effect, if it stays, would decide; None where that cannot be said."""
         elapsed = self.evidence.elapsed_us / DAY_US
         wanted = []
-        for goal in self.goals:
+        # the units of a list are all there: no day brings more of them
+        for goal in self.goals if elapsed >= _LEAST_DAYS and not self.design.listed else ():
             compared = _comparison(self.design, self.evidence, goal.arm)
             if compared is None:
                 continue
