@@ -69,17 +69,32 @@ def noted(rng: np.random.Generator, n: int) -> dict[str, Any]:
 def in_other_words(rng: np.random.Generator, n: int) -> dict[str, Any]:
     columns = noted(rng, n)
     columns["note"] = np.where(rng.random(n) < 0.3, "kein strom in agua", columns["note"])
+    columns["plan"] = np.where(rng.random(n) < 0.4, "gold", columns["plan"])
     return columns
+
+
+BY_VALUE = {
+    "metric": "accuracy",
+    "columns": {  # basic, free, gold, any other, missing
+        "plan": {
+            "n": [600, 250, 400, 0, 0],
+            "mean": [0.95, 0.95, 0.6, 0, 0],
+            "variance": [0.0475, 0.0475, 0.24, 0, 0],
+        }
+    },
+}
 
 
 @pytest.fixture(scope="module")
 def reworded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.LocalApp]:
-    """A model whose texts were of other words in the last hour."""
+    """A model whose texts were of other words in the last hour, and more people on gold."""
     folder = tmp_path_factory.mktemp("reworded")
     app = Harbour(f"sqlite:///{folder / 'timonel.db'}")
     upgrade(app.engine)
-    city = City(app.engine, folder, seed=1, schema=NOTED, draw=noted)
-    city.ask(1000, in_other_words)
+    city = City(
+        app.engine, folder, seed=1, schema=NOTED, draw=noted, metrics={"by_value": BY_VALUE}
+    )
+    city.tell(city.ask(1000, in_other_words), 0.8)
     city.end_hour()
     yield app
     app.engine.dispose()
@@ -220,3 +235,33 @@ async def test_words_that_came_and_went_are_named(
     agua = next(one for one in facts["text"]["words"] if one["word"] == "agua")
     assert agua["share"] == pytest.approx(0.44, abs=0.05)
     assert agua["share_reference"] == pytest.approx(0.2, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("language", "alone", "unknown", "measured"),
+    [
+        ("en", "accuracy (points) would change by: ", "note (cannot say)", "that time: -1"),
+        ("es", "la exactitud (puntos) cambiaría en: ", "note (no se puede", "ese tiempo: -1"),
+    ],
+)
+async def test_what_a_new_mix_does_to_the_performance_stands_beside_what_was_measured(
+    reworded: world.LocalApp,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    alone: str,
+    unknown: str,
+    measured: str,
+) -> None:
+    monkeypatch.setenv("TIMONEL_LANGUAGE", language)
+    monkeypatch.setattr("timonel.app.open_app", lambda _folder: reworded)
+    shown = CliRunner().invoke(command, ["drift", "churn"]).output
+    for words in (alone, unknown, measured):
+        assert words in shown
+    [window] = (await ask(reworded, "/v1/models/churn/drift")).json()["windows"]
+    parts = {one["column"]: one["performance"] for one in window["facts"]["explained"]}
+    plan = parts["plan"]
+    # gold rises from 400 of 1,250 to .3 + .4 x .7 = .58 of the rows, at .35 less accuracy
+    assert plan["change"] == pytest.approx(-(0.58 - 0.32) * 0.35, abs=0.02)
+    assert plan["lower"] < plan["change"] < plan["upper"] < 0
+    assert parts["note"] == {"reason": "not_measured"}
+    assert window["performance"]["effect"] == pytest.approx(-0.1, abs=0.05)

@@ -16,7 +16,7 @@ import numpy as np
 
 from timonel.monitoring.drift.batch_quality import batch_quality, refused_rows
 from timonel.monitoring.drift.calibration import Calibration, Found
-from timonel.monitoring.drift.explained import explained, importance_of
+from timonel.monitoring.drift.explained import by_mix, explained, importance_of
 from timonel.monitoring.drift.telling import (
     ANSWERS,
     FEATURES,
@@ -227,7 +227,7 @@ def _judge_columns(
     facts = {
         "profile": profile_id,
         "alerted": sorted(confirmed),
-        "explained": _explained(watched, read.version, report),
+        "explained": _explained(watched, read.version, report, reference, current),
         "quality": batch_quality(reference, current),
         "refused": _refused(watched, read.window),
         **_facts_of(report, read.window, scales, clustering),
@@ -244,12 +244,16 @@ def _refused(watched: Watched, window: Window) -> dict[str, Any]:
     return {"n": n_refused, "share": n_refused / (window.n + n_refused), "fields": fields}
 
 
-def _explained(watched: Watched, version: str, report: DriftReport) -> list[dict[str, Any]]:
+def _explained(
+    watched: Watched, version: str, report: DriftReport, reference: Profile, current: Profile
+) -> list[dict[str, Any]]:
     champion = watched.champion
-    known = champion is not None and champion.version == version
-    importance = importance_of(champion.metrics) if known and champion is not None else {}
+    metrics = champion.metrics if champion is not None and champion.version == version else {}
     moved = [report.columns[name] for name in report.drifted_columns]
-    return explained((c for c in moved if c.name not in (SCORE, PREDICTION)), importance)
+    inputs = [column for column in moved if column.name not in (SCORE, PREDICTION)]
+    parts = by_mix((column.name for column in inputs), metrics, reference, current)
+    ranked = explained(inputs, importance_of(metrics))
+    return [{**one, "performance": parts[one["column"]]} for one in ranked]
 
 
 def _facts_of(

@@ -1,7 +1,7 @@
 """What was said of a model's windows, for pages, routes and commands; nothing is judged here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,7 @@ from timonel.monitoring.verdicts import Verdict, read_verdicts
 from timonel.store.engine import reading
 from timonel.store.tables_loop import verdicts
 
+_LONGEST_US = 7 * 24 * 3600 * 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,16 +33,22 @@ class Monitor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JudgedWindow:
-    """A window with the verdict on the whole, and those on its columns, the worst first."""
+    """A window with the verdict on the whole, and those on its columns, the worst first.
+
+    ``performance`` is the newest measured (else estimated) figure of a window of answers that
+    overlaps it, if there is one.
+    """
 
     whole: Verdict
     columns: tuple[Verdict, ...]
+    performance: Verdict | None = None
 
     def document(self) -> dict[str, Any]:
         """Give it for JSON, times in ISO 8601."""
         return {
             **verdict_document(self.whole),
             "columns": [verdict_document(column) for column in self.columns],
+            "performance": None if self.performance is None else verdict_document(self.performance),
         }
 
 
@@ -73,7 +80,30 @@ def drift_windows(engine: Engine, project: str, model: str, limit: int) -> list[
                 connection, project, model, monitor, since_us=min(starts), limit=100_000
             )
         ]
-    return _windows(found)
+        measured = [
+            verdict
+            for monitor in (Monitor.PERFORMANCE, Monitor.ESTIMATED)
+            for verdict in read_verdicts(
+                connection, project, model, monitor, since_us=min(starts) - _LONGEST_US
+            )
+        ]
+    return [replace(one, performance=_overlapping(one, measured)) for one in _windows(found)]
+
+
+def _overlapping(window: JudgedWindow, measured: Sequence[Verdict]) -> Verdict | None:
+    whole = window.whole
+    return next(
+        (
+            v
+            for v in measured
+            if v.version == whole.version
+            and v.effect is not None
+            and not v.subject.endswith((":arrival", ":since_deploy"))
+            and v.start_us < whole.end_us
+            and v.end_us > whole.start_us
+        ),
+        None,
+    )
 
 
 def recent_verdicts(

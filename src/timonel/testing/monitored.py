@@ -79,6 +79,8 @@ class City:
         What its holdout is said to have given.
     schema, draw
         What the model is asked, ``age`` among it, and how its usual rows are drawn.
+    metrics
+        What else its training is said to have measured.
     """
 
     def __init__(
@@ -92,11 +94,13 @@ class City:
         model: str = "churn",
         schema: Schema = SCHEMA,
         draw: Draw = usual,
+        metrics: Mapping[str, Any] | None = None,
     ) -> None:
         self.engine = engine
         self.model = model
         self.schema = schema
         self.draw = draw
+        self.metrics = dict(metrics or {})
         self.rng = np.random.default_rng(seed)
         self.bench = Bench(engine, folder / "spool")
         self.bench.clock.advance((START_H * HOUR_S) - self.bench.clock.now_us() / 1e6)
@@ -138,13 +142,14 @@ class City:
             data_digest=digest(training),
             version_hash=digest(training),
             metrics={
+                **self.metrics,
                 "main": {
                     "name": "accuracy",
                     "value": accuracy,
                     "lower": accuracy - 0.02,
                     "upper": accuracy + 0.02,
                     "n": 1000,
-                }
+                },
             },
             lineage={},
             who="ana",

@@ -22,7 +22,9 @@ from timonel.registry.manifest import Baseline
 from timonel.stats import metrics
 from timonel.stats.intervals import wilson
 from timonel.stats.measure import Measure, cannot_say
+from timonel.stats.multivariate.composition import figures_by_bin
 from timonel.stats.paired import Gain, gain
+from timonel.stats.profiles.profile import Profile
 from timonel.stats.resampling import bootstrap
 from timonel.training.rules import Trial
 from timonel.wire.answer import Answer, Label
@@ -214,6 +216,38 @@ def losses_of(
     keys = [str(label) for label in classes]
     stated = np.array([[(a.probabilities or {})[key] for key in keys] for a in answers])
     return metrics.squared_distances(truth, stated)
+
+
+def by_value(
+    profile: Profile,
+    rows: Sequence[Sequence[Any]],
+    answers: Sequence[Answer],
+    target: Sequence[Any],
+    classes: Sequence[Label] | None,
+) -> dict[str, Any]:
+    """Give how good the answers were by range (or word) of every feature.
+
+    Parameters
+    ----------
+    profile : Profile
+        Its first columns are the features, in the order of a row's values.
+    rows, answers, target
+        Of the holdout.
+
+    Returns
+    -------
+    dict
+        ``metric`` and ``columns``, as ``timonel.stats.multivariate.composition`` makes and reads
+        them.
+    """
+    if classes is None:
+        metric, figures = "mae", losses_of(answers, target, None)
+    else:
+        right = [str(a.prediction) == str(t) for a, t in zip(answers, target, strict=True)]
+        metric, figures = "accuracy", np.array(right, dtype=np.float64)
+    by_column = zip(profile.columns.values(), zip(*rows, strict=True), strict=False)
+    found = {column.name: figures_by_bin(column, values, figures) for column, values in by_column}
+    return {"metric": metric, "columns": {name: kept for name, kept in found.items() if kept}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from timonel.training.evaluate import (
     Evaluation,
     Gate,
     baseline_of,
+    by_value,
     evaluate_classes,
     evaluate_numbers,
     gates_of,
@@ -173,14 +174,15 @@ def _train(
     manifest, artifacts, predictor = assemble(
         model, compiled, fitted, project=project, timezone=timezone, rules=rules
     )
-    answers = _answers(model, predictor, table.take(split.test.tolist()))
+    held, truth = table.take(split.test.tolist()), [table.target[i] for i in split.test]
+    answers = _answers(model, predictor, held)
     evaluation, trial = _measure(model, manifest, answers, fitted.baseline, table, split, rng)
     learned = table.take(split.train.tolist())
     profile = profile_of(model.schema, learned, answers, classifier=classifier, champion=champion)
     manifest = msgspec.structs.replace(
         manifest,
         profile=profile.digest(),
-        labelled=_labelled(manifest, profile, answers, table, split),
+        labelled=_labelled(manifest, profile, answers, truth),
         self_test=self_test_of(predictor, clean),
     )
     tell("describing", 0.95)
@@ -191,7 +193,8 @@ def _train(
         manifest,
         artifacts,
         evaluation.metrics_document()
-        | {"importance": _importance(model, predictor, table, split, fitted, seed)},
+        | {"importance": _importance(model, predictor, held, truth, fitted, seed)}
+        | {"by_value": by_value(profile, held, answers, truth, fitted.classes)},
         lineage,
         **identity,
         report=_report(model, fitted, table, split, evaluation, detail),
@@ -355,15 +358,13 @@ def _answers(model: Model, predictor: Predictor, rows: Sequence[Sequence[Any]]) 
 
 
 def _importance(
-    model: Model, predictor: Predictor, table: Table, split: Split, fitted: Fitted, seed: int
+    model: Model, predictor: Predictor, held: list[Any], truth: list[Any], fitted: Fitted, seed: int
 ) -> dict[str, Any]:
-    held = split.test.tolist()
-    target = [table.target[i] for i in held]
     return permutation_importance(
         predictor,
         model.schema.names,
-        table.take(held),
-        lambda answers, at: losses_of(answers, [target[i] for i in at], fitted.classes),
+        held,
+        lambda answers, at: losses_of(answers, [truth[i] for i in at], fitted.classes),
         loss="absolute_error" if fitted.classes is None else "squared_distance",
         seed=seed,
     )
@@ -399,18 +400,10 @@ def _measure(
 
 
 def _labelled(
-    manifest: ServingManifest,
-    profile: Profile,
-    answers: Sequence[Answer],
-    table: Table,
-    split: Split,
+    manifest: ServingManifest, profile: Profile, answers: Sequence[Answer], truth: Sequence[Any]
 ) -> dict[str, Any] | None:
     return labelled_reference(
-        profile,
-        answers,
-        [table.target[i] for i in split.test],
-        classes=manifest.classes,
-        positive=manifest.positive,
+        profile, answers, truth, classes=manifest.classes, positive=manifest.positive
     )
 
 

@@ -104,6 +104,7 @@ def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: 
     elif whole.state == "ok":
         say("drift_quiet", n=len(window.columns))
     _print_explained(whole.facts.get("explained") or [])
+    together.tell_parts(whole.facts.get("explained") or [], window.performance)
     _print_quality(whole.facts.get("quality"))
     _print_refused(whole.facts.get("refused"))
     out()

@@ -33,6 +33,25 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  {column}: in fewer texts: {words}",
         "es": "  {column}: en menos textos: {words}",
     },
+    "parts": {
+        "en": "  Were it for the mix of their values alone, {metric} would change by: {columns}",
+        "es": "  Solo por la mezcla de sus valores, {metric} cambiaría en: {columns}",
+    },
+    "parts_accuracy": {"en": "accuracy (points)", "es": "la exactitud (puntos)"},
+    "parts_mae": {"en": "the mean absolute error", "es": "el error absoluto medio"},
+    "parts_not_measured": {"en": "(cannot say)", "es": "(no se puede decir)"},
+    "parts_too_few": {
+        "en": "(cannot say: values the holdout hardly held)",
+        "es": "(no se puede decir: valores que la reserva apenas tenía)",
+    },
+    "parts_measured": {
+        "en": "  Measured by the truths of that time: {change} against the holdout (n = {n})",
+        "es": "  Medido con la verdad de ese tiempo: {change} frente a la reserva (n = {n})",
+    },
+    "parts_estimated": {
+        "en": "  Estimated without truths for that time: {change} against the holdout (n = {n})",
+        "es": "  Estimado sin verdad para ese tiempo: {change} frente a la reserva (n = {n})",
+    },
     "together": {
         "en": "All columns together: {state}. AUC {auc} [{lower}, {upper}], p = {p}; {n} logged "
         "rows against {n_reference} of the source.",
