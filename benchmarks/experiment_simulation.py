@@ -21,10 +21,11 @@ from timonel.experiments.design import Arm, Design, Guardrail, Mode
 from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
+    Evidence,
     contribution,
     ratio_contributions,
 )
-from timonel.experiments.judging.judge import Evidence, judge
+from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Rule, Verdict
 from timonel.stats.intervals import wilson
 from timonel.stats.moments import PER_UNIT

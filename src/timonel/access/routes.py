@@ -102,6 +102,7 @@ ROUTES: dict[str, Need] = {
     # what concerns all models
     "GET /v1/experiments": _READS_ALL,
     "GET /v1/experiments/{name}": _READS_ALL,
+    "GET /v1/experiments/{name}/report": _READS_ALL,
     "GET /v1/experiments/{name}/replay": _READS_ALL,
     "POST /v1/experiments/{name}/replay": _OPERATES_ALL,  # it reads the whole log
     "POST /v1/experiments/{name}/start": _OPERATES_ALL,

@@ -15,7 +15,17 @@ _LEAST_BLOCK_S = 3600
 EVENTS = ("fallback", "slow")
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OF_ANSWERS = ("correct", "absolute_error", "squared_error")
-_OWN_METRICS = ("exposed", "first", "leak", "answers", "latency_ms", "confidence", "difference")
+_OWN_METRICS = (
+    "exposed",
+    "first",
+    "leak",
+    "answers",
+    "latency_ms",
+    "confidence",
+    "difference",
+    "corrected",
+)
+_LONGEST_HYPOTHESIS = 1000
 
 
 def check_design(design: Design, features: tuple[str, ...]) -> None:
@@ -32,6 +42,9 @@ def check_design(design: Design, features: tuple[str, ...]) -> None:
     InvalidDesign
         Naming the field, what it holds and what was expected.
     """
+    if len(design.hypothesis) > _LONGEST_HYPOTHESIS or "\0" in design.hypothesis:
+        expected = Phrase("at most 1000 letters", "a lo más 1000 letras")
+        raise _wrong(design, "hypothesis", design.hypothesis[:64].replace("\0", "?"), expected)
     for check in (
         _check_names,
         _check_shares,

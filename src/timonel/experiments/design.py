@@ -145,6 +145,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         With a horizon the engine is group-sequential; None: a confidence sequence.
     listed : UnitList or None
         Units assigned as one list; None: each when it is first seen.
+    hypothesis : str
+        What is expected and why, in the words of who made it.
     """
 
     format: int = FORMAT
@@ -176,6 +178,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""  # of the model; "": a design from before it was kept
     template: str = ""
     listed: UnitList | None = None
+    hypothesis: str = ""
 
     def encode(self) -> str:
         """Give the canonical JSON text: the same design, the same text."""

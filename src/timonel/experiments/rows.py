@@ -211,6 +211,15 @@ class Rows:
         row = self.connection.execute(query.order_by(k.look.desc()).limit(1)).first()
         return (0, None) if row is None else (row.look, decode_look(row.document))
 
+    def last_judged(self, name: str) -> tuple[int, Look | None, str | None]:
+        """Give the last look as ``last_look``, and the evidence kept with it as its text."""
+        k = experiment_looks.c
+        query = select(k.look, k.document, k.evidence).where(
+            k.project == self._project, k.experiment == name
+        )
+        row = self.connection.execute(query.order_by(k.look.desc()).limit(1)).first()
+        return (0, None, None) if row is None else (row[0], decode_look(row[1]), row[2])
+
     def add_look(self, name: str, number: int, look: Look, evidence: str) -> None:
         """Store a look, and as text what it judged."""
         goal = look.goal

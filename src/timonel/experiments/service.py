@@ -35,6 +35,7 @@ from timonel.experiments.outside.members import Member, whole, write_members
 from timonel.experiments.ramp import Moved, next_move
 from timonel.experiments.replaying.recount import recount
 from timonel.experiments.replaying.replay import Replay, replay_looks
+from timonel.experiments.reporting.report import Report, read_report
 from timonel.experiments.rows import Event, Experiment, Rows
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
@@ -85,6 +86,11 @@ class Experiments:
         with reading(self._engine) as connection:
             rows = Rows(connection, self._project)
             return rows.one(name), rows.last_look(name)[1], rows.events(name)
+
+    def report(self, name: str) -> Report:
+        """Give what there is to report, by the last look; raises ``UnknownExperiment``."""
+        with snapshot(self._engine) as connection:
+            return read_report(connection, self._project, name)
 
     # -- life -------------------------------------------------------------------------------
 

@@ -71,6 +71,7 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     step_units: int = 100
     salt: str | None = None
     hash: str = "blake2b"
+    hypothesis: str = ""
 
 
 def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> Design:
@@ -122,6 +123,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         steps=tuple(Step(s, round(wish.step_hours * 3600), wish.step_units) for s in shares),
         depends_on_action=depends_on_action,
         task=task,
+        hypothesis=wish.hypothesis.strip(),
     )
 
 

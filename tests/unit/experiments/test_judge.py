@@ -7,8 +7,8 @@ import pytest
 
 from timonel.experiments.counting.sums import DAY, PairSums, age_of
 from timonel.experiments.design import Arm, Design, Mode
-from timonel.experiments.judging.evidence import Contribution, Counted, maturity
-from timonel.experiments.judging.judge import Evidence, judge
+from timonel.experiments.judging.evidence import Contribution, Counted, Evidence, maturity
+from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Rule, Verdict
 from timonel.stats.moments import PER_UNIT, quantise
 from timonel.stats.sequential import lan_demets_bounds

@@ -107,6 +107,9 @@ def create(
     seed: Annotated[
         int | None, typer.Option(help="Of that assignment; drawn and shown by default.", min=0)
     ] = None,
+    hypothesis: Annotated[
+        str, typer.Option(help="What is expected, and why; kept with the design.")
+    ] = "",
     folder: Folder = HERE,
     who: Who = None,
     as_json: Json = False,
@@ -140,6 +143,7 @@ def create(
             steps=[percent / 100.0 for percent in step or []],
             step_hours=step_hours,
             step_units=step_units,
+            hypothesis=hypothesis,
         )
         chosen = app.registry.declaration(model).model
         file = unit_file(units, key_column, block, seed)

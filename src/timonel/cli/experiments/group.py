@@ -6,6 +6,7 @@ from timonel.cli.experiments import business, commands
 from timonel.cli.experiments.aa import aa
 from timonel.cli.experiments.plan import plan
 from timonel.cli.experiments.replay import replay
+from timonel.cli.experiments.report import report
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
     group.command()(plan)
     group.command()(aa)
     life = (commands.create, commands.start, commands.pause, commands.resume, commands.stop)
-    for command in (*life, commands.share, commands.show, commands.look, replay):
+    for command in (*life, commands.share, commands.show, commands.look, report, replay):
         group.command()(command)
     group.command()(business.units)
     group.command()(business.record)

@@ -132,6 +132,7 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "es": "  daño      e = {e} de 100",
     },
     "experiment_history": {"en": "  history", "es": "  historia"},
+    "report_written": {"en": "Report: {path}", "es": "Informe: {path}"},
     "replay_same": {
         "en": "{n} looks, all the same.",
         "es": "{n} miradas, todas iguales.",

@@ -96,6 +96,15 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Judge what is known now; the look is stored, and a ramp follows it.": (
         "Juzga lo que se sabe ahora; la mirada se guarda, y una rampa la sigue."
     ),
+    "What is expected, and why; kept with the design.": (
+        "Qué se espera y por qué; se guarda con el diseño."
+    ),
+    "Report an experiment as Markdown, by its last look.": (
+        "Informe de un experimento en Markdown, según su última mirada."
+    ),
+    "Folder (made if missing) or .md file; default: the terminal.": (
+        "Carpeta (se crea si falta) o archivo .md; si falta, la terminal."
+    ),
     "Judge past looks again, bit for bit; ends with 1 where something differs.": (
         "Juzga de nuevo las miradas pasadas, bit a bit; termina con 1 si algo difiere."
     ),

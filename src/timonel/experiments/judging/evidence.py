@@ -59,6 +59,55 @@ class Counted:
         return self.values.get(metric, PairSums())
 
 
+@dataclass(slots=True)
+class Evidence:
+    """Everything that a look judges.
+
+    Parameters
+    ----------
+    at : int
+        Microseconds of the event clock.
+    weights : dict of int to tuple of float
+        Shares asked for, by phase.
+    arms : dict of str to Counted
+    first : dict of int to dict of str to int
+        Units at their first exposure of all, by phase and arm.
+    goal, mature : dict of str to Contribution
+        Each treatment against the control: by all labels that arrived, and by mature exposures.
+    mature_after_h : int or None
+        None: it is not known how long labels take.
+    immature : int
+        Units too young to count as mature.
+    bad : dict of str to dict of int to dict of str to int
+        Units with a bad event, by event, phase and arm.
+    leaks : int
+        Units seen in two arms of one phase.
+    delay_e : float
+        Evidence that labels of one class come later in one arm.
+    pairs : dict of str to int
+        Of shadow answers: right were "treatment" alone, "control" alone, or "tied".
+    difference : PairSums
+        Of shadow answers: treatment less control.
+    elapsed_us : int
+        Since the start.
+    """
+
+    at: int
+    weights: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    arms: dict[str, Counted] = field(default_factory=dict)
+    first: dict[int, dict[str, int]] = field(default_factory=dict)
+    goal: dict[str, Contribution] = field(default_factory=dict)
+    mature: dict[str, Contribution] = field(default_factory=dict)
+    mature_after_h: int | None = None
+    immature: int = 0
+    bad: dict[str, dict[int, dict[str, int]]] = field(default_factory=dict)
+    leaks: int = 0
+    delay_e: float = 1.0
+    pairs: dict[str, int] = field(default_factory=dict)
+    difference: PairSums = field(default_factory=PairSums)
+    elapsed_us: int = 0
+
+
 def contribution(control: PairSums, treatment: PairSums) -> Contribution:
     """Compare two arms in one stratum of single values."""
     a, b = control.alone.moments(), treatment.alone.moments()

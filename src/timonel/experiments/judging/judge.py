@@ -5,7 +5,7 @@ Source of the rules: the engines and formulas of ADR 0023 and of ``timonel.stats
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf, prod, sqrt
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from scipy.special import chdtrc
 
 from timonel.experiments.counting.sums import DAY_US, PairSums
 from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode
-from timonel.experiments.judging.evidence import Contribution, Counted
+from timonel.experiments.judging.evidence import Contribution, Counted, Evidence
 from timonel.experiments.judging.look import (
     GoalReport,
     Look,
@@ -48,55 +48,6 @@ RAMP_N_STAR, RAMP_ALPHA = 2000.0, 0.01
 _MOST_DAYS = 365.0
 _LEAST_DAYS = 1.0 / 24.0  # what came in less says nothing of what comes in a day
 _NEW_FRACTION = 0.02
-
-
-@dataclass(slots=True)
-class Evidence:
-    """Everything that a look judges.
-
-    Parameters
-    ----------
-    at : int
-        Microseconds of the event clock.
-    weights : dict of int to tuple of float
-        Shares asked for, by phase.
-    arms : dict of str to Counted
-    first : dict of int to dict of str to int
-        Units at their first exposure of all, by phase and arm.
-    goal, mature : dict of str to Contribution
-        Each treatment against the control: by all labels that arrived, and by mature exposures.
-    mature_after_h : int or None
-        None: it is not known how long labels take.
-    immature : int
-        Units too young to count as mature.
-    bad : dict of str to dict of int to dict of str to int
-        Units with a bad event, by event, phase and arm.
-    leaks : int
-        Units seen in two arms of one phase.
-    delay_e : float
-        Evidence that labels of one class come later in one arm.
-    pairs : dict of str to int
-        Of shadow answers: right were "treatment" alone, "control" alone, or "tied".
-    difference : PairSums
-        Of shadow answers: treatment less control.
-    elapsed_us : int
-        Since the start.
-    """
-
-    at: int
-    weights: dict[int, tuple[float, ...]] = field(default_factory=dict)
-    arms: dict[str, Counted] = field(default_factory=dict)
-    first: dict[int, dict[str, int]] = field(default_factory=dict)
-    goal: dict[str, Contribution] = field(default_factory=dict)
-    mature: dict[str, Contribution] = field(default_factory=dict)
-    mature_after_h: int | None = None
-    immature: int = 0
-    bad: dict[str, dict[int, dict[str, int]]] = field(default_factory=dict)
-    leaks: int = 0
-    delay_e: float = 1.0
-    pairs: dict[str, int] = field(default_factory=dict)
-    difference: PairSums = field(default_factory=PairSums)
-    elapsed_us: int = 0
 
 
 class _Ruling(NamedTuple):
@@ -247,13 +198,13 @@ class _Found:
 
     def _better(self, goal: GoalReport) -> bool:
         if self.design.ends_after_s is not None:
-            compared = _comparison(self.design, self.evidence, goal.arm)
+            compared = comparison(self.design, self.evidence, goal.arm)
             if compared is None or self.bound is None:
                 return False
             effect, se, _ = compared
             return (direction(self.design) * effect + self.design.margin) / se >= self.bound
         if self.design.margin > 0:
-            return goal.e_value >= 1.0 / _alpha_each(self.design)
+            return goal.e_value >= 1.0 / alpha_each(self.design)
         d = direction(self.design)
         bound = goal.lower if d > 0 else goal.upper
         return bound is not None and d * bound > 0
@@ -305,7 +256,7 @@ class _Found:
         wanted = []
         # the units of a list are all there: no day brings more of them
         for goal in self.goals if elapsed >= _LEAST_DAYS and not self.design.listed else ():
-            compared = _comparison(self.design, self.evidence, goal.arm)
+            compared = comparison(self.design, self.evidence, goal.arm)
             if compared is None:
                 continue
             effect, se, known = compared
@@ -326,7 +277,7 @@ def _exact(design: Design) -> bool:
     return design.mode is Mode.SHADOW and design.metric == "correct" and design.margin == 0
 
 
-def _alpha_each(design: Design) -> float:
+def alpha_each(design: Design) -> float:
     """Give each treatment its part of alpha."""
     return design.alpha / (len(design.arms) - 1)
 
@@ -348,7 +299,7 @@ def _deciding_n(effect: float, sd: float, design: Design) -> float:
     n = 50.0
     while n < 1e9:
         found = asymptotic_cs(
-            effect, sd / sqrt(n), n, alpha=_alpha_each(design), n_star=n_star(design)
+            effect, sd / sqrt(n), n, alpha=alpha_each(design), n_star=n_star(design)
         )
         if found.half_width < abs(effect):
             return n
@@ -356,7 +307,7 @@ def _deciding_n(effect: float, sd: float, design: Design) -> float:
     return inf
 
 
-def _comparison(design: Design, evidence: Evidence, arm: str) -> tuple[float, float, float] | None:
+def comparison(design: Design, evidence: Evidence, arm: str) -> tuple[float, float, float] | None:
     """Give effect, standard error and information of an arm against the control."""
     if design.mode is Mode.SHADOW:
         moments = evidence.difference.alone.moments()
@@ -370,11 +321,11 @@ def _comparison(design: Design, evidence: Evidence, arm: str) -> tuple[float, fl
 
 
 def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | None) -> GoalReport:
-    compared = _comparison(design, evidence, arm)
+    compared = comparison(design, evidence, arm)
     if compared is None:
         return GoalReport(arm=arm, metric=design.metric)
     effect, se, n = compared
-    alpha = _alpha_each(design)
+    alpha = alpha_each(design)
     d = direction(design)
     found = _interval(design, evidence, (effect, se, n), alpha)
     signed, star = d * effect + design.margin, n_star(design)
@@ -496,5 +447,5 @@ def _spend(design: Design, evidence: Evidence, goals: list[GoalReport], noted: _
     if known <= knew or not (now > last + _NEW_FRACTION or now >= 1.0 > last):
         return noted
     fractions, information = (*noted.fractions, now), (*noted.information, known)
-    bounds = lan_demets_bounds(fractions, alpha=_alpha_each(design), information=information)
+    bounds = lan_demets_bounds(fractions, alpha=alpha_each(design), information=information)
     return _Spent(fractions, information, finite(float(bounds[-1])))

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from timonel.experiments.judging.judge import Evidence
+from timonel.experiments.judging.evidence import Evidence
 
 _decoder = msgspec.json.Decoder(Evidence)
 

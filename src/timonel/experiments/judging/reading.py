@@ -31,11 +31,11 @@ from timonel.experiments.design import CONTROL, LISTED_PHASE, Design, Mode
 from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
+    Evidence,
     contribution,
     maturity,
     ratio_contributions,
 )
-from timonel.experiments.judging.judge import Evidence
 from timonel.stats.moments import PER_UNIT
 from timonel.stats.sequential import asymptotic_cs
 from timonel.store.keyed import write_keyed

@@ -16,7 +16,7 @@ from timonel.experiments.design import HOLDOUT, Design, Mode
 from timonel.experiments.judging.evidence import Counted
 from timonel.experiments.judging.look import ArmReport
 from timonel.stats.intervals import wilson
-from timonel.stats.moments import PER_UNIT
+from timonel.stats.moments import PER_UNIT, Moments
 
 
 def arm_reports(design: Design, arms: Mapping[str, Counted]) -> list[ArmReport]:
@@ -70,25 +70,40 @@ def _mean(design: Design, goal: PairSums) -> tuple[float | None, float | None, f
     """Give an arm's own mean and its 95 % interval, by units where they may come again."""
     if goal.n <= 0:
         return None, None, None
-    if goal.x:
-        moments = goal.moments()
-        if moments is None or moments.mean_x <= 0:
-            return None, None, None
-        ratio = moments.mean_y / moments.mean_x
-        spread = moments.m2_y - 2 * ratio * moments.c_yx + ratio * ratio * moments.m2_x
-        if goal.n < 2:
-            return ratio, None, None
-        half = 1.959964 * sqrt(max(0.0, spread) / (goal.n - 1) / goal.n) / moments.mean_x
-        return ratio, ratio - half, ratio + half
-    if design.metric == "correct":
+    if design.metric == "correct" and not goal.x:
         hits = goal.q // PER_UNIT
         found = wilson(hits, goal.n)
         return found.estimate, found.low, found.high
-    alone = goal.alone.moments()
-    if alone is None or alone.variance is None:
-        return goal.q / goal.n / PER_UNIT, None, None
+    alone = moments_of(goal)
+    if alone is None:
+        return None, None, None
+    if alone.variance is None:
+        return alone.mean, None, None
     half = 1.959964 * sqrt(alone.variance / alone.n)
     return alone.mean, alone.mean - half, alone.mean + half
+
+
+def arm_moments(arms: Mapping[str, Counted], arm: str, metric: str) -> Moments | None:
+    """Give an arm's mean of a metric and how units spread about it; None where there is none."""
+    return moments_of(arms.get(arm, Counted()).sums(metric))
+
+
+def moments_of(sums: PairSums) -> Moments | None:
+    """Give the mean of values, or the ratio of sums where units may have several.
+
+    Notes
+    -----
+    A ratio ``R = sum q / sum x`` spreads as ``(q - R x) / mean x`` (the delta method). Source:
+    A. Deng, U. Knoblich, J. Lu, KDD 2018, section 2.
+    """
+    if not sums.x:
+        return sums.alone.moments()
+    moments = sums.moments()
+    if moments is None or moments.mean_x <= 0.0:
+        return None
+    ratio = moments.mean_y / moments.mean_x
+    spread = moments.m2_y - 2 * ratio * moments.c_yx + ratio * ratio * moments.m2_x
+    return Moments(moments.n, ratio, max(0.0, spread) / moments.mean_x**2)
 
 
 def _classes(counted: Counted) -> dict[str, dict[str, float | None]]:

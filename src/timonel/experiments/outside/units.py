@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, select
 from timonel.clock import Clock
 from timonel.experiments.choosing import RunningExperiment
 from timonel.experiments.counting.cells import write_cells
-from timonel.experiments.counting.sums import EXPOSED, HOUR_US
+from timonel.experiments.counting.sums import CORRECTED, EXPOSED, HOUR_US
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
 from timonel.experiments.design import LISTED_PHASE, Design, Mode, State, UnitList
 from timonel.experiments.errors import (
@@ -160,8 +160,14 @@ class OutsideUnits:
                     raise UnitNotAssigned(experiment=name, unit=unit[:64])
             touched = self._changes(connection, name, outcomes, seen)
             self._settle(connection, touched)
-        counts = [x for one in touched.values() for x, _ in one.values.values()]
-        return Recorded(new=sum(counts), corrected=len(counts) - sum(counts))
+        corrected = sum(one.values.get(CORRECTED, (0, 0))[0] for one in touched.values())
+        new = sum(
+            x
+            for one in touched.values()
+            for metric, (x, _) in one.values.items()
+            if metric != CORRECTED
+        )
+        return Recorded(new, corrected)
 
     def recording(self, name: str) -> Design:
         """Give the design of an experiment that takes outcomes.
@@ -228,6 +234,8 @@ class OutsideUnits:
             mine = UnitKey(name, unit, phase)
             one = touched.setdefault(mine, Touched(seen[unit].arm, seen[unit].slot))
             one.add(metric, *change)
+            if x:
+                one.add(CORRECTED, 1, 0)
         return touched
 
     def _settle(self, connection: Connection, touched: Mapping[UnitKey, Touched]) -> None:

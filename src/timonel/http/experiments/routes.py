@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from timonel.dashboard.language import choose_language
 from timonel.experiments.design import State
 from timonel.experiments.documents import experiment_document, look_document
 from timonel.experiments.replaying.documents import replay_document
+from timonel.experiments.reporting.markdown import markdown
 from timonel.experiments.wishes import Wish
 from timonel.http.access.callers import who_of
 from timonel.http.parameters import ModelName, Note, Who
@@ -52,6 +53,9 @@ class NewExperiment(BaseModel, extra="forbid"):
     step_units: Annotated[int, Field(ge=1, le=10**9)] = 100
     salt: Annotated[str | None, Field(max_length=64)] = None
     hash: Annotated[str, Field(max_length=16)] = "blake2b"
+    hypothesis: Annotated[str, Field(max_length=1000, description="What is expected, and why.")] = (
+        ""
+    )
     who: Who = "api"
 
 
@@ -91,6 +95,17 @@ def _reading(router: APIRouter, app: "App") -> None:
     @router.get("/experiments/{name}", summary="Describe an experiment, its last look and history")
     def experiment(name: Name, request: Request) -> Document:
         return experiment_document(*app.experiments.show(name), _language(request, app))
+
+    @router.get(
+        "/experiments/{name}/report",
+        summary="Report an experiment as Markdown, by its last look",
+        response_class=Response,
+        responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}},
+    )
+    def report(name: Name, request: Request) -> Response:
+        found = app.experiments.report(name)
+        page = markdown(found, lang=_language(request, app), zone=app.config.timezone)
+        return Response(page, media_type="text/markdown")
 
     @router.get("/experiments/{name}/replay", summary="Judge the newest looks again, bit for bit")
     def replay(name: Name, request: Request, last: Newest = 1000) -> Document:

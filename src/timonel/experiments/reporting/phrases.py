@@ -1,0 +1,156 @@
+"""The words of a report, in English and Spanish."""
+
+from timonel.errors import Phrase
+
+_TEXTS: dict[str, tuple[str, str]] = {
+    "title": ("Experiment {name}", "Experimento {name}"),
+    "as_of": (
+        "By look {number}, of {at} ({zone}). Nothing in here was judged anew.",
+        "Según la mirada {number}, del {at} ({zone}). Aquí nada se juzgó de nuevo.",
+    ),
+    "unknown": ("unknown: {reason}", "se desconoce: {reason}"),
+    "none": ("none", "ninguno"),
+    "verdict": ("Verdict", "Veredicto"),
+    "rule": ("rule", "regla"),
+    "engine": ("engine", "método"),
+    "confidence_sequence": (
+        "confidence sequence: valid at every look",
+        "secuencia de confianza: válida en cada mirada",
+    ),
+    "group_sequential": (
+        "group-sequential bounds until a fixed end",
+        "límites secuenciales por grupos hasta un final fijo",
+    ),
+    "guarded_ramp": ("guarded ramp", "rampa vigilada"),
+    "paired": ("pairs of answers to the same request", "pares de respuestas a la misma petición"),
+    "alpha": (
+        "{alpha} for all looks together",
+        "{alpha} para todas las miradas juntas",
+    ),
+    "expected": ("decision", "decisión"),
+    "design": ("Design", "Diseño"),
+    "item": ("item", "dato"),
+    "value": ("value", "valor"),
+    "hypothesis": ("hypothesis", "hipótesis"),
+    "no_hypothesis": ("none was given", "no se indicó"),
+    "state": ("state", "estado"),
+    "mode": ("mode", "modo"),
+    "model": ("model", "modelo"),
+    "arms": ("arms", "variantes"),
+    "arm_asked": ("{arm} ({answers}), {share} asked", "{arm} ({answers}), {share} pedido"),
+    "unit": ("unit", "unidad"),
+    "goal": ("goal", "objetivo"),
+    "more": ("{metric}, more is better", "{metric}, más es mejor"),
+    "less": ("{metric}, less is better", "{metric}, menos es mejor"),
+    "also": ("also recorded", "también se registra"),
+    "margin": ("margin", "margen"),
+    "planned": ("planned units", "unidades planeadas"),
+    "days": ("planned days", "días planeados"),
+    "guardrails": ("Guardrails", "Límites de daño"),
+    "created": ("created", "creado"),
+    "started": ("started", "iniciado"),
+    "ended": ("ended", "terminado"),
+    "by": ("{at}, by {who}", "{at}, por {who}"),
+    "not_started": ("it was not started", "no se ha iniciado"),
+    "not_ended": ("it has not ended", "no ha terminado"),
+    "list": ("list of units", "lista de unidades"),
+    "list_of": (
+        "{n} of {source}, by column {key}, block {block}",
+        "{n} de {source}, por columna {key}, bloque {block}",
+    ),
+    "seed": ("seed", "semilla"),
+    "data_hash": ("SHA-256 of the list", "SHA-256 de la lista"),
+    "counts": ("Counts", "Conteos"),
+    "arm": ("arm", "variante"),
+    "units": ("units", "unidades"),
+    "share": ("share", "parte"),
+    "labelled": ("with an outcome", "con resultado"),
+    "mean": ("mean of {metric}", "media de {metric}"),
+    "interval_95": ("95 % interval", "intervalo del 95 %"),
+    "no_outcome": ("no outcome yet", "aún sin resultados"),
+    "srm": ("Sample ratio", "Proporción de las variantes"),
+    "srm_ok": (
+        "Units came in the shares that were asked for, as far as can be seen: e = {e} "
+        "(alarm at 20, nothing is decided at 100), chi-square p = {p} (shown, not used).",
+        "Las unidades llegaron en las partes pedidas, hasta donde se ve: e = {e} "
+        "(alarma en 20, nada se decide en 100), p de chi-cuadrado = {p} (se muestra, no se usa).",
+    ),
+    "srm_alarm": (
+        "Units did **not** come in the shares that were asked for: e = {e} (alarm at 20, nothing "
+        "is decided at 100), chi-square p = {p} (shown, not used).",
+        "Las unidades **no** llegaron en las partes pedidas: e = {e} (alarma en 20, nada se decide "
+        "en 100), p de chi-cuadrado = {p} (se muestra, no se usa).",
+    ),
+    "few_units": ("fewer than 10 units", "menos de 10 unidades"),
+    "leaks": (
+        "Units seen in two arms: {n}.",
+        "Unidades vistas en dos variantes: {n}.",
+    ),
+    "maturity": ("Maturity", "Madurez"),
+    "mature": (
+        "95 % of labels come within {hours} h; {n} labels are of younger exposures (immature).",
+        "El 95 % de los resultados llega en {hours} h; {n} son de exposiciones más nuevas "
+        "(inmaduras).",
+    ),
+    "immature_units": (
+        "{n} of {of} units are immature: they have no outcome yet, which is not 0.",
+        "{n} de {of} unidades están inmaduras: aún no tienen resultado, que no es 0.",
+    ),
+    "delay": (
+        "how long labels take is known once three days agree",
+        "cuánto tardan los resultados se sabe cuando tres días coinciden",
+    ),
+    "effect": ("Effect", "Efecto"),
+    "treatment": ("treatment", "tratamiento"),
+    "effect_on": ("effect on {metric}", "efecto en {metric}"),
+    "interval": ("interval at {level}", "intervalo al {level}"),
+    "smallest_p": ("smallest p", "menor p"),
+    "e": ("e", "e"),
+    "lift": ("of the control's mean", "de la media del control"),
+    "mature_effect": ("by mature units alone", "solo por unidades maduras"),
+    "no_mature": (
+        "not enough mature outcomes",
+        "no hay suficientes resultados maduros",
+    ),
+    "effect_note": (
+        "The interval and p hold at every look, however often one looks.",
+        "El intervalo y p valen en cada mirada, por muchas que sean.",
+    ),
+    "guardrail": ("guardrail", "límite"),
+    "evidence_of_harm": ("evidence of harm (e)", "evidencia de daño (e)"),
+    "harm_together": (
+        "Together e = {e}; it is taken back at 100.",
+        "Juntas e = {e}; se retira en 100.",
+    ),
+    "cost": ("Cost of the decision", "Costo de la decisión"),
+    "cost_keep": (
+        "Keeping the control loses {keep} of {metric} a unit on average, choosing {arm} loses "
+        "{choose}: every size of the effect weighed by its chance after these data. This is no "
+        "stopping rule.",
+        "Quedarse con el control pierde {keep} de {metric} por unidad en promedio, elegir {arm} "
+        "pierde {choose}: cada tamaño del efecto pesado por su probabilidad con estos datos. No es "
+        "una regla para detener.",
+    ),
+    "cost_so_far": (
+        "By the estimate, the {n} units of {arm} have done worse so far by {each} each: about "
+        "{total} in all.",
+        "Según la estimación, a las {n} unidades de {arm} les ha ido peor por {each} cada una: "
+        "unos {total} en total.",
+    ),
+    "corrections": ("Corrections", "Correcciones"),
+    "corrected": (
+        "Outcomes corrected by a later one: {n}; the earlier ones were taken back.",
+        "Resultados corregidos por uno posterior: {n}; los anteriores se retiraron.",
+    ),
+    "history": ("History", "Historia"),
+    "when": ("when", "cuándo"),
+    "action": ("action", "acción"),
+    "who": ("who", "quién"),
+    "why": ("reason", "motivo"),
+}
+
+
+def phrase(key: str, /, **facts: object) -> Phrase:
+    """Give a report's words in both languages, with the facts filled in."""
+    en, es = _TEXTS[key]
+    return Phrase(en, es, **facts)

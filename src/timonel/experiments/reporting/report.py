@@ -1,0 +1,206 @@
+"""What a report of an experiment says: the last stored look, what it was fed, and the history.
+
+Nothing is judged here: a look is an act, and a report reads the last one.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from timonel.errors import Phrase
+from timonel.events.joining import JOINED
+from timonel.experiments.counting.sums import CORRECTED
+from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
+from timonel.experiments.judging.evidence import Evidence
+from timonel.experiments.judging.judge import alpha_each, comparison, n_star
+from timonel.experiments.judging.keeping import decode_evidence
+from timonel.experiments.judging.look import Look, direction
+from timonel.experiments.judging.reports import arm_moments
+from timonel.experiments.rows import Event, Experiment, Rows
+from timonel.stats.compare import Unsayable, chance_to_win, relative_lift
+from timonel.stats.sequential import asymptotic_cs
+from timonel.store.tables import outcomes, predictions
+
+NO_LOOK = Phrase(
+    "nobody has looked at it yet (`timonel experiment look`)",
+    "aún nadie lo ha mirado (`timonel experiment look`)",
+)
+NO_EVIDENCE = Phrase(
+    "the look is from before its evidence was kept",
+    "la mirada es anterior a que se guardara su evidencia",
+)
+SEVERAL_SHARES = Phrase(
+    "the shares changed meanwhile, so the arms' own means are not of the same time",
+    "las partes cambiaron entretanto: las medias de las variantes no son del mismo tiempo",
+)
+PAIRS = Phrase(
+    "pairs of answers are compared, not two arms",
+    "se comparan pares de respuestas, no dos variantes",
+)
+NO_EFFECT = Phrase(
+    "an arm has no outcome yet, or all outcomes are the same",
+    "una variante aún no tiene resultados, o todos son iguales",
+)
+_REASONS = {
+    Unsayable.EMPTY: Phrase("an arm has no outcome", "una variante no tiene resultados"),
+    Unsayable.SINGLE: Phrase(
+        "an arm has fewer than two outcomes", "una variante tiene menos de dos resultados"
+    ),
+    Unsayable.CONSTANT: Phrase(
+        "all outcomes of an arm are the same", "todos los resultados de una variante son iguales"
+    ),
+    Unsayable.NOT_POSITIVE: Phrase(
+        "the control's mean is not positive", "la media del control no es positiva"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its interval; None is unknown, and the reason stands beside it."""
+
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    reason: Phrase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a decision for one arm may cost, in the metric's own unit.
+
+    Parameters
+    ----------
+    keeping, choosing : float
+        Lost a unit, on average, by keeping the control or choosing the treatment, weighing every
+        size of the effect by its chance after these data (flat prior).
+    n_worse : int
+        Units in the arm that did worse so far.
+    worse_is_treatment : bool
+    each : float
+        What each of them lost, at least 0.
+    """
+
+    keeping: float
+    choosing: float
+    n_worse: int
+    worse_is_treatment: bool
+    each: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a report is written from.
+
+    Parameters
+    ----------
+    number : int
+        Of the look, from 1; 0: none was made.
+    unsaid : Phrase or None
+        Why there is no evidence.
+    lifts : dict of str to Estimate
+        By treatment: the effect as a share of the control's mean.
+    costs : dict of str to Cost
+    corrected : int or None
+    """
+
+    experiment: Experiment
+    events: list[Event]
+    number: int = 0
+    look: Look | None = None
+    evidence: Evidence | None = None
+    unsaid: Phrase | None = None
+    lifts: dict[str, Estimate] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
+    corrected: int | None = None
+
+
+def read_report(connection: Connection, project: str, name: str) -> Report:
+    """Read an experiment's report.
+
+    Raises
+    ------
+    UnknownExperiment
+    """
+    rows = Rows(connection, project)
+    experiment, events = rows.one(name), rows.events(name)
+    number, look, kept = rows.last_judged(name)
+    if look is None:
+        return Report(experiment, events, unsaid=NO_LOOK)
+    evidence = _evidence(kept)
+    if evidence is None:
+        return Report(experiment, events, number, look, unsaid=NO_EVIDENCE)
+    design = experiment.design
+    by_units = sum(counted.sums(CORRECTED).x for counted in evidence.arms.values())
+    treatments = design.names[1:]
+    costs = {arm: _cost(design, look, evidence, arm) for arm in treatments}
+    return Report(
+        experiment,
+        events,
+        number,
+        look,
+        evidence,
+        lifts={arm: _lift(design, evidence, arm) for arm in treatments},
+        costs={arm: cost for arm, cost in costs.items() if cost is not None},
+        corrected=by_units + _corrected_in_log(connection, project, design),
+    )
+
+
+def _evidence(kept: str | None) -> Evidence | None:
+    try:
+        return None if kept is None else decode_evidence(kept)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+
+
+def _lift(design: Design, evidence: Evidence, arm: str) -> Estimate:
+    """Give the effect as a share of the control's mean, by an interval that holds at every look."""
+    if design.mode is Mode.SHADOW:
+        return Estimate(reason=PAIRS)
+    if len(evidence.weights) > 1 and design.listed is None:
+        return Estimate(reason=SEVERAL_SHARES)
+    control = arm_moments(evidence.arms, design.names[0], design.metric)
+    treatment = arm_moments(evidence.arms, arm, design.metric)
+    compared = comparison(design, evidence, arm)
+    if control is None or treatment is None or compared is None:
+        return Estimate(reason=NO_EFFECT)
+    found = relative_lift(control, treatment)
+    if found.effect is None or found.se is None:
+        return Estimate(found.effect, reason=_REASONS[found.reason or Unsayable.CONSTANT])
+    around = asymptotic_cs(
+        found.effect, found.se, compared[2], alpha=alpha_each(design), n_star=n_star(design)
+    )
+    return Estimate(found.effect, around.lower, around.upper)
+
+
+def _cost(design: Design, look: Look, evidence: Evidence, arm: str) -> Cost | None:
+    compared = comparison(design, evidence, arm)
+    if compared is None:
+        return None
+    better = direction(design) * compared[0]
+    risk = chance_to_win(better, compared[1])
+    if risk.risk_control is None or risk.risk_treatment is None:
+        return None
+    worse = arm if better < 0 else design.names[0]
+    units = sum(report.units for report in look.arms if report.arm == worse)
+    return Cost(risk.risk_control, risk.risk_treatment, units, better < 0, abs(better))
+
+
+def _corrected_in_log(connection: Connection, project: str, design: Design) -> int:
+    """Count the truths that took the place of an earlier one."""
+    o, p = outcomes.c, predictions.c
+    variants = [variant_of(design.name, arm) for arm in (*design.names, HOLDOUT)]
+    query = (
+        select(func.count())
+        .select_from(outcomes)
+        .join(predictions, (p.project == o.project) & (p.prediction_id == o.prediction_id))
+        .where(
+            o.project == project,
+            o.model == design.model,
+            o.state == JOINED,
+            o.revision > 1,
+            p.variant.in_(variants),
+        )
+    )
+    return connection.scalar(query) or 0
