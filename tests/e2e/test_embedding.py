@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 import timonel
+from timonel.serving.config import decode, encode
+from timonel.serving.embedding.orders import KeeperOrders
 from timonel.serving.processes.ports import next_free
 
 TOML = '[project]\nname = "ana"\ntimezone = "America/Santiago"\n'
@@ -40,7 +43,7 @@ import os
 import timonel
 from fastapi import FastAPI
 
-ml = timonel.asgi("project", worker=False)
+ml = timonel.asgi("project", worker=False, max_rows="2")
 app = FastAPI({lifespan})
 app.mount("/ml", ml)
 
@@ -183,6 +186,8 @@ def test_kill_9_of_workers_and_keeper_loses_nothing(
     with running(tmp_path, kind, lifespan) as client:
         given |= {ask(client), ask(client, 0.0)}
         assert client.post(PREDICT, json={"inputs": {"visits": -1}}).status_code == 422
+        three = client.post(PREDICT, json={"inputs": [{"visits": 1}] * 3})
+        assert (three.status_code, "max_rows" in three.text) == (413, True)  # as the host set it
         check_control(client)
         first = keeper(tmp_path)
         with asking(client, given):
@@ -207,6 +212,12 @@ async def test_a_project_that_cannot_be_opened_is_a_503_that_says_why(tmp_path: 
         answer = await client.get("/v1/models")
     assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
     assert "timonel.toml" in answer.text
+
+
+def test_settings_of_the_host_reach_the_keeper() -> None:
+    settings: dict[str, Any] = {"max_rows": 2, "timezone": "America/Santiago", "port": None}
+    sent = KeeperOrders(folder=Path("a folder"), settings=settings)
+    assert decode(encode(sent), KeeperOrders) == sent
 
 
 def test_the_host_imports_no_more_than_a_predict_worker_and_the_settings_need() -> None:

@@ -1,6 +1,7 @@
 """What a keeper and the processes that have mounted us tell each other, a line of JSON each."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,7 +13,7 @@ class KeeperOrders(msgspec.Struct, frozen=True, kw_only=True):
     """What a keeper is started with, on its standard input; ``settings`` are overrides."""
 
     folder: Path
-    settings: dict[str, object] = {}
+    settings: dict[str, Any] = {}
     worker: bool = True
 
 
