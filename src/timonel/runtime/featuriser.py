@@ -29,6 +29,7 @@ refuse      missing, values, name, model                                        
 from array import array
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -82,7 +83,10 @@ class _Number(Step):
 
     def columns(self, values: Sequence[float | None]) -> FloatMatrix:
         fill = self.fill
-        numbers = np.array([fill if v is None else v for v in values], dtype=np.float64)
+        known = values  # numpy itself reads None as NaN
+        if not isnan(fill) and None in values:
+            known = [fill if v is None else v for v in values]
+        numbers = np.array(known, dtype=np.float64)
         if not self.plain:
             with np.errstate(over="ignore"):
                 numbers = (numbers - self.mean) / self.scale

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from timonel.runtime.featuriser import Featuriser, FloatMatrix, Value
-from timonel.runtime.linear import apply_link, sigmoid
+from timonel.runtime.linear import apply_link, apply_link_many, sigmoid
 
 _CHUNK = 4096
 
@@ -120,7 +120,7 @@ class OnnxScores:
             fed = _float32(matrix) if cuts is None else _ranks(matrix, cuts)
             margins = run(names, {feed: fed}, None)[0].tolist()
             if calibration is None:
-                said.append([apply_link(link, row) for row in margins])
+                said.append(apply_link_many(link, margins))
             else:
                 said.append([calibrated(calibration, link, row) for row in margins])
         if self._final is not None:

@@ -44,6 +44,15 @@ def apply_link(link: str, margins: list[float]) -> list[float]:
     return margins
 
 
+def apply_link_many(link: str, table: list[list[float]]) -> list[list[float]]:
+    """Turn the margins of many rows into outputs, bit for bit as ``apply_link`` does each."""
+    if link == "identity":
+        return table
+    if link == "sigmoid":
+        return [sigmoid(margins[0]) for margins in table]
+    return [apply_link(link, margins) for margins in table]
+
+
 class LinearForm:
     """``intercept + coef . x`` and a link.
 
@@ -87,7 +96,7 @@ class LinearForm:
             for column in range(featuriser.n_dense):
                 margins += dense[:, column, None] * np.array(self._by_column[column])
         if featuriser.n_columns == featuriser.n_dense:
-            return [apply_link(self._link, row) for row in margins.tolist()]
+            return apply_link_many(self._link, margins.tolist())
         return [
             self._finish(row, featuriser.text_row(values))
             for row, values in zip(margins.tolist(), table, strict=True)
@@ -96,7 +105,7 @@ class LinearForm:
     def outputs(self, matrix: FloatMatrix) -> FloatMatrix:
         """Give the outputs of rows that are featurised already, shape (n_rows, n_outputs)."""
         margins = matrix @ np.array(self._by_output).T + np.array(self._intercept)
-        return np.array([apply_link(self._link, row) for row in margins.tolist()])
+        return np.array(apply_link_many(self._link, margins.tolist()))
 
     def _finish(self, margins: list[float], text: list[tuple[int, float]]) -> list[float]:
         for column, weight in text:

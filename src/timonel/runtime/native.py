@@ -222,7 +222,7 @@ class NativePredictor:
         else:
             self._featuriser.rows(table)  # refuses what the pipeline cannot answer
             matrix = frame_of(self._frame, table)
-        return [self._answer(outputs) for outputs in self._outputs(matrix).tolist()]
+        return self._answer.many(self._outputs(matrix).tolist())
 
     def _outputs(self, matrix: Any) -> FloatMatrix:
         if self._classifier:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from math import isfinite
 
+import numpy as np
+
 from timonel.registry.manifest import ServingManifest
 from timonel.runtime.errors import InvalidOutput
 from timonel.wire.answer import Answer, Label
@@ -86,6 +88,31 @@ class AnswerMaker:
             clipped[self._positive if self._positive >= 0 else best],
             dict(zip(self._keys, clipped, strict=True)),
         )
+
+    def many(self, table: Sequence[Sequence[float]]) -> list[Answer]:
+        """Turn many rows' outputs into answers, each bit for bit as it would be alone.
+
+        Raises
+        ------
+        InvalidOutput
+            If any row would raise it alone.
+        """
+        classes = self._classes
+        sizes = set(map(len, table))
+        if classes is None or len(classes) < 2 or sizes != {len(classes)}:
+            return [self(outputs) for outputs in table]
+        matrix = np.array(table, dtype=np.float64)
+        total = sum(matrix.T[1:], start=matrix.T[0])  # in the order in which a row alone is summed
+        plain = (matrix.min() >= 0.0) & (matrix.max() <= 1.0)  # so NaN is not
+        if not plain or abs(total - 1.0).max() >= _SLACK:
+            return [self(outputs) for outputs in table]  # something is to be clipped or refused
+        best = (matrix >= (matrix.max(axis=1) - TIE)[:, None]).argmax(axis=1).tolist()
+        at = best if self._positive < 0 else [self._positive] * len(best)
+        keys = self._keys
+        return [
+            Answer(classes[one], row[score], dict(zip(keys, row, strict=True)))
+            for row, one, score in zip(matrix.tolist(), best, at, strict=True)
+        ]
 
     def _invalid(self, outputs: Sequence[float], expected: str) -> InvalidOutput:
         shown = ", ".join(f"{value:.6g}" for value in outputs[:8])

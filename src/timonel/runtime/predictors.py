@@ -74,7 +74,7 @@ class CompiledPredictor:
         """Answer for many rows, in order."""
         if not table:
             return []
-        return [self._answer(outputs) for outputs in self._scores.rows(self._featuriser, table)]
+        return self._answer.many(self._scores.rows(self._featuriser, table))
 
 
 def read_artifact(manifest: ServingManifest, name: str, artifact: ArtifactGetter) -> bytes:

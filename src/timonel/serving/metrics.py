@@ -105,13 +105,13 @@ class MetricsSlot:
         """Set a counter's number (of a family that is a present value)."""
         self._words[self._place((family, *labels))] = value
 
-    def observe(self, labels: tuple[str, ...], latency_us: int) -> None:
-        """Count one answer and its latency; ``labels`` begins with the family."""
+    def observe(self, labels: tuple[str, ...], latency_us: int, n: int = 1) -> None:
+        """Count ``n`` answers of one latency; ``labels`` begins with the family."""
         at = self._places.get(labels) or self._place(labels)
         words = self._words
-        words[at] += 1
-        words[at + 1] += latency_us
-        words[at + 2 + bisect_left(LATENCY_EDGES_US, latency_us)] += 1
+        words[at] += n
+        words[at + 1] += n * latency_us
+        words[at + 2 + bisect_left(LATENCY_EDGES_US, latency_us)] += n
 
     def close(self) -> None:
         """Give the mapping back; the numbers stay in the file."""

@@ -6,6 +6,7 @@ answer needs: no SQLAlchemy, no pydantic, no FastAPI, no training library.
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ from timonel.serving.processes.liveness import Heartbeat, end_with_parent, recei
 TICK_S = 0.05  # how soon a new generation is known of; silence is judged after 2 s
 KEEP_ALIVE_S = 75  # longer than the 60 s of the usual balancers: they close first
 FINISH_S = 15
+_MANY_OBJECTS = 20_000
 
 
 def main(arguments: list[str]) -> None:
@@ -76,6 +78,7 @@ async def _serve(
     stopping: list[int],
 ) -> None:
     await application.start()
+    _leave_alone_what_stays()
     ticking = asyncio.create_task(_tick(application, server, beat, stopping))
     try:
         await server.serve(sockets=[sock])
@@ -84,6 +87,17 @@ async def _serve(
         with contextlib.suppress(asyncio.CancelledError):
             await ticking
         await application.stop()
+
+
+def _leave_alone_what_stays() -> None:
+    """Have cycles looked for seldom, and not among what lives as long as the process.
+
+    A request leaves none behind, but the rows of a large one made Python look through everything
+    again and again, for a fifth of the time that they took.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_MANY_OBJECTS, 20, 20)
 
 
 async def _tick(

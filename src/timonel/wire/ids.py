@@ -52,8 +52,27 @@ class IdSource:
             else:
                 ms = self._ms
                 self._bits = bits = self._bits + 1 + self._random.getrandbits(_STEP_BITS)
-        number = ms << 80 | _VERSION | bits >> 62 << 64 | _VARIANT | bits & _LOW_62
-        return number.to_bytes(16, "big")
+        return _id(ms, bits)
+
+    def many(self, n: int) -> list[bytes]:
+        """Give the next ``n`` ids, in order; as if ``next`` were asked so often."""
+        if not n:
+            return []
+        first = self.next()
+        with self._lock:
+            ms, bits = self._ms, self._bits
+            step = self._random.getrandbits
+            ids = [first]
+            for _ in range(n - 1):
+                bits += 1 + step(_STEP_BITS)
+                ids.append(_id(ms, bits))
+            self._bits = bits
+        return ids
+
+
+def _id(ms: int, bits: int) -> bytes:
+    number = ms << 80 | _VERSION | bits >> 62 << 64 | _VARIANT | bits & _LOW_62
+    return number.to_bytes(16, "big")
 
 
 _sources: "WeakSet[IdSource]" = WeakSet()

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from timonel.registry.manifest import ArtifactRef, SelfTest, ServingManifest
@@ -19,6 +21,7 @@ from timonel.runtime.errors import (
     UnreadablePlan,
 )
 from timonel.runtime.featuriser import Featuriser, Value
+from timonel.runtime.outputs import AnswerMaker
 from timonel.runtime.parity import Rows
 from timonel.runtime.predictors import load_predictor, self_test
 from timonel.schema.features import Category, Flag, Number
@@ -368,11 +371,28 @@ def test_self_test_passes_and_fails(served: tuple[ServingManifest, Any]) -> None
     ],
 )
 def test_outputs_that_are_no_answer_are_refused(task: str, outputs: list[float]) -> None:
-    from timonel.runtime.outputs import AnswerMaker
-
     maker = AnswerMaker("m", None if task == "regression" else ["no", "yes"])
     with pytest.raises(InvalidOutput, match="outputs"):
         maker(outputs)
+
+
+_PROBABILITY = st.floats(0, 1) | st.sampled_from([0.5, 0.49999997, 0.50000003, -5e-5, 1.00005])
+
+
+@given(
+    first=st.lists(_PROBABILITY, min_size=1, max_size=20),
+    positive=st.sampled_from([None, "no", "yes"]),
+    spoilt=st.sampled_from([None, [0.4, 0.4], [float("nan"), 1.0], [1.0]]),
+)
+def test_answers_together_are_those_of_each_alone(
+    first: list[float], positive: str | None, spoilt: list[float] | None
+) -> None:
+    maker = AnswerMaker("m", ["no", "yes"], positive)
+    table = [[probability, 1.0 - probability] for probability in first]
+    assert repr(maker.many(table)) == repr(list(map(maker, table)))  # to the sign of a zero
+    if spoilt is not None:
+        with pytest.raises(InvalidOutput, match="outputs"):
+            maker.many([*table, spoilt])
 
 
 def test_a_tie_falls_to_the_first_class_in_both_arithmetics() -> None:

@@ -13,8 +13,11 @@ VERSION_4 = "ceefac1e-c240-426f-9a6c-4b86d5af5df5"
 def test_ids_are_uuid7_of_now_and_strictly_grow() -> None:
     source = IdSource()
     before = time.time_ns() // 1_000_000
-    ids = [source.next() for _ in range(20_000)]
+    ids = [source.next() for _ in range(10_000)]
+    ids += source.many(9_999)
+    ids += [*source.many(0), *source.many(1)]
     assert ids == sorted(set(ids))
+    assert len(ids) == 20_000
     for one in (ids[0], ids[-1]):
         read = uuid.UUID(bytes=one)
         assert read.version == 7
@@ -50,7 +53,8 @@ def test_threads_and_sources_share_no_id() -> None:
     made: list[list[bytes]] = [[] for _ in range(4)]
 
     def make(at: int) -> None:
-        made[at] = [sources[at % 2].next() for _ in range(5000)]
+        made[at] = [sources[at % 2].next() for _ in range(2500)]
+        made[at] += [one for _ in range(50) for one in sources[at % 2].many(50)]
 
     threads = [threading.Thread(target=make, args=(at,)) for at in range(4)]
     for thread in threads:

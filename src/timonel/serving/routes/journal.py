@@ -1,7 +1,9 @@
 """What is written of each request: frames to the spool, counts to this worker's slot."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 
 from timonel.errors import TimonelError, TooLarge, Unavailable
 from timonel.events.frames import UNKNOWN_FIELDS, Frame, PredictionFrame, RefusalFrame
@@ -10,6 +12,7 @@ from timonel.serving.metrics import Family, MetricsSlot
 from timonel.wire.ids import IdSource
 
 _PREDICTIONS = Family.PREDICTIONS.value
+_alike = attrgetter("model", "version", "variant", "source", "reason", "latency_us")
 _log = logging.getLogger("timonel.serving")
 
 
@@ -81,6 +84,12 @@ class Journal:
             (_PREDICTIONS, frame.model, frame.version, frame.variant, frame.source, frame.reason),
             frame.latency_us,
         )
+
+    def answered_together(self, frames: Sequence[PredictionFrame]) -> None:
+        """Count the answers of one request; those that are alike are counted at once."""
+        alike = Counter(map(_alike, frames))
+        for (*labels, latency_us), n in alike.items():
+            self.slot.observe((_PREDICTIONS, *labels), latency_us, n)
 
     def refusal(self, model: str, at: int, error: TimonelError) -> None:
         """Note a request for a known model that was not answered."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 from weakref import WeakSet
 
@@ -223,7 +224,7 @@ class Predictions:
             given = await self._batches.one(choice.version, row.values)
         else:
             given = (await self._ask(choice.version, [row.values]))[0]
-        frame = asked.frame(row, choice, given, identifier)
+        frame = asked.frame(row, choice, given, identifier, asked.took_us())
         if choice.shadow is not None and asked.missing is None:
             frame = shadowed(frame, choice, row.values)
         logged = await self._journal.prediction(frame)
@@ -234,14 +235,47 @@ class Predictions:
 
     async def _many(self, asked: "_Asked", language: str) -> PredictionsReply:
         rows = self._good_rows(asked)
-        ids = asked.request.ids
-        identifiers = {place: ids[place] if ids else self._journal.ids.next() for place in rows}
+        identifiers = self._identifiers(asked, len(rows))
         choices = self._choices(asked, rows, identifiers)
-        if self._turns is not None and any(choice.turn for choice in choices.values()):
-            settled = await self._turns.settled(list(choices.values()), asked.at)
-            choices = dict(zip(choices, settled, strict=True))
+        if self._turns is not None and any(choice.turn for choice in choices):
+            choices = await self._turns.settled(choices, asked.at)
+        given = await self._given(choices, rows)
+        frames: list[PredictionFrame] = []
+        logged = True
+        for turn in _turns(list(zip(rows, choices, given, identifiers, strict=True))):
+            took_us = asked.took_us()
+            made = [asked.frame(*one, took_us) for one in turn]
+            if any(choice.shadow for _, choice, _, _ in turn):
+                made = [
+                    shadowed(frame, choice, row.values)
+                    for frame, (row, choice, _, _) in zip(made, turn, strict=True)
+                ]
+            logged = await self._journal.predictions(made) and logged
+            frames += made
+            await asyncio.sleep(0)
+        self._journal.answered_together(frames)
+        if tracing.active is not None:
+            tracing.active.answered(frames)
+        answers = iter(frames)
+        replies: list[PredictionReply | RowProblem] = [
+            reply_of(next(answers), logged=logged)
+            if isinstance(sent, Row)
+            else RowProblem(problem(asked.invalid(sent), lang=language))
+            for sent in asked.request.rows
+        ]
+        return PredictionsReply(replies)
+
+    def _identifiers(self, asked: "_Asked", n_good: int) -> list[bytes]:
+        sent = asked.request.ids
+        if sent is None:
+            return self._journal.ids.many(n_good)
+        pairs = zip(sent, asked.request.rows, strict=True)
+        return [identifier for identifier, row in pairs if isinstance(row, Row)]
+
+    async def _given(self, choices: list[Choice], rows: list[Row]) -> list[Given]:
+        """Ask for all rows that have the same choice at once."""
         groups: dict[tuple[int, str, bool], list[int]] = {}
-        for place, choice in choices.items():
+        for place, choice in enumerate(choices):
             key = id(choice.version), choice.variant, choice.by_rules
             groups.setdefault(key, []).append(place)
         answers: dict[int, Given] = {}
@@ -249,37 +283,14 @@ class Predictions:
             table = [rows[place].values for place in places]
             given = await self._chosen(choices[places[0]], table)
             answers.update(zip(places, given, strict=True))
-        frames: dict[int, PredictionFrame] = {}
-        logged = True
-        for turn in _turns(list(rows)):
-            made = [
-                asked.frame(rows[place], choices[place], answers[place], identifiers[place])
-                for place in turn
-            ]
-            made = [
-                shadowed(frame, choices[place], rows[place].values)
-                for place, frame in zip(turn, made, strict=True)
-            ]
-            logged = await self._journal.predictions(made) and logged
-            frames.update(zip(turn, made, strict=True))
-            await asyncio.sleep(0)
-        if tracing.active is not None:
-            tracing.active.answered(list(frames.values()))
-        replies: list[PredictionReply | RowProblem] = []
-        for place, sent in enumerate(asked.request.rows):
-            if isinstance(sent, Row):
-                self._journal.answered(frames[place])
-                replies.append(reply_of(frames[place], logged=logged))
-            else:
-                replies.append(RowProblem(problem(asked.invalid(sent), lang=language)))
-        return PredictionsReply(replies)
+        return [answers[place] for place in range(len(rows))]
 
-    def _good_rows(self, asked: "_Asked") -> dict[int, Row]:
-        good: dict[int, Row] = {}
+    def _good_rows(self, asked: "_Asked") -> list[Row]:
+        good: list[Row] = []
         errors: list[FieldError] = []
-        for place, row in enumerate(asked.request.rows):
+        for row in asked.request.rows:
             if isinstance(row, Row):
-                good[place] = row
+                good.append(row)
             elif not asked.request.partial:
                 errors += row
             elif len(errors) < MOST_ERRORS:
@@ -289,13 +300,11 @@ class Predictions:
             raise asked.invalid(errors[:MOST_ERRORS])
         return good
 
-    def _choices(
-        self, asked: "_Asked", rows: dict[int, Row], identifiers: dict[int, bytes]
-    ) -> dict[int, Choice]:
+    def _choices(self, asked: "_Asked", rows: list[Row], identifiers: list[bytes]) -> list[Choice]:
         if rows and (asked.pinned is not None or not asked.model.experiments):
-            first = next(iter(rows))  # without an experiment all rows have the same
-            return dict.fromkeys(rows, self._choice(asked, rows[first], identifiers[first]))
-        return {place: self._choice(asked, row, identifiers[place]) for place, row in rows.items()}
+            # without an experiment all rows have the same
+            return [self._choice(asked, rows[0], identifiers[0])] * len(rows)
+        return list(map(partial(self._choice, asked), rows, identifiers))
 
     def _choice(self, asked: "_Asked", row: Row, identifier: bytes) -> Choice:
         if asked.pinned is not None:
@@ -374,7 +383,12 @@ class _Asked(NamedTuple):
     missing: Reason | None = None  # why a row that was looked up is not whole
     age_ms: int | None = None
 
-    def frame(self, row: Row, choice: Choice, given: Given, identifier: bytes) -> PredictionFrame:
+    def took_us(self) -> int:
+        return (time.monotonic_ns() - self.started_ns) // 1000
+
+    def frame(
+        self, row: Row, choice: Choice, given: Given, identifier: bytes, took_us: int
+    ) -> PredictionFrame:
         answer = given.answer
         version = choice.version
         return PredictionFrame(
@@ -392,7 +406,7 @@ class _Asked(NamedTuple):
             score=answer.score,
             probabilities=answer.probabilities,
             explanation=answer.explanation,
-            latency_us=(time.monotonic_ns() - self.started_ns) // 1000,
+            latency_us=took_us,
             features=version.decoder.log(row.values),
             data_age_ms=self.age_ms,
         )
