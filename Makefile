@@ -17,7 +17,7 @@ run: .venv/installed ## install into .venv and start the demo (ARGS="--once --js
 	@$(BIN)/timonel demo $(ARGS)
 
 test: .venv/dev ## unit, property, contract and end-to-end tests, with a real PostgreSQL
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not interop and not slow"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not interop and not slow"
 
 test-interop: .venv/interop ## heavy real packages, browsers, long simulations
 	$(BIN)/python -m pytest -m "interop or slow" -rs
