@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 from weakref import WeakSet
 
@@ -47,6 +48,7 @@ CAREFUL_BYTES = 16 << 10  # saying what is wrong with more than this is left to 
 MAX_IN_FLIGHT = 256
 _TURN = 256  # rows of a batch that are worked on before other requests get a turn
 _TURN_S = 0.01
+_PART = 2048  # rows that a thread asks a graph for at once: the other has the next ones meanwhile
 _MODEL = Source.MODEL.value
 # a batch may have failed because of one of its rows
 _OF_A_ROW = (InvalidOutput, NativeFailed, ServiceFailed)
@@ -242,7 +244,7 @@ class Predictions:
         given = await self._given(choices, rows)
         frames: list[PredictionFrame] = []
         logged = True
-        for turn in _turns(list(zip(rows, choices, given, identifiers, strict=True))):
+        for turn in _parts(list(zip(rows, choices, given, identifiers, strict=True)), _TURN):
             took_us = asked.took_us()
             made = [asked.frame(*one, took_us) for one in turn]
             if any(choice.shadow for _, choice, _, _ in turn):
@@ -335,9 +337,14 @@ class Predictions:
         if given is not None:
             return given
         loop = asyncio.get_running_loop()
-        working = loop.run_in_executor(self._threads, many_by_model, version, table)
+        working = asyncio.gather(
+            *(
+                loop.run_in_executor(self._threads, many_by_model, version, part)
+                for part in _parts(table, _PART)
+            )
+        )
         try:
-            return await asyncio.wait_for(working, until - time.monotonic())
+            return list(chain(*await asyncio.wait_for(working, until - time.monotonic())))
         except TimeoutError:
             version.breaker.failed(time.monotonic())
             return await _instead(version, table, Reason.TIMEOUT)
@@ -452,9 +459,9 @@ async def _in_turns(table: list[Values], answer: Callable[[Values], Given]) -> l
     return given
 
 
-def _turns(items: list[_Item]) -> Iterator[list[_Item]]:
-    for start in range(0, len(items), _TURN):
-        yield items[start : start + _TURN]
+def _parts(items: list[_Item], size: int) -> Iterator[list[_Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _limit_s(version: ServedVersion, n_rows: int) -> float:
