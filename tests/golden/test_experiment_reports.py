@@ -86,14 +86,20 @@ def held(name: str, page: str) -> None:
 
 
 def test_a_report_says_what_the_look_said_and_counts_corrections(office: Office) -> None:
-    arms = office.begin(hypothesis="A letter brings *back* <b>10 %</b>\nof revenue | orders")
+    arms = office.begin(
+        secondary=("churned", "visits"),
+        hypothesis="A letter brings *back* <b>10 %</b>\nof revenue | orders",
+    )
     draw = random.Random(5)
     values = {
         unit: round(draw.gauss(13_000 if arm == "treatment" else 10_000, 2_000))
         for unit, arm in sorted(arms.items())
     }
     told = list(values.items())[:290]
-    office.units.record("letters", {unit: {"revenue": value} for unit, value in told})
+    office.units.record(
+        "letters",
+        {unit: {"revenue": value, "churned": value < 8_000} for unit, value in told},
+    )
     office.units.record("letters", {told[0][0]: {"revenue": told[0][1] + 1}})
     office.bench.clock.advance(3 * 86_400)
     office.experiments.look("letters")

@@ -9,7 +9,7 @@ from timonel.errors import in_language
 from timonel.experiments.design import Design
 from timonel.experiments.judging.look import Look
 from timonel.experiments.rows import Event, Experiment
-from timonel.experiments.texts import sentence
+from timonel.experiments.texts import sentence, unsaid
 
 
 def experiment_document(
@@ -57,4 +57,9 @@ def design_document(design: Design) -> dict[str, Any]:
 def look_document(look: Look, lang: str = "en") -> dict[str, Any]:
     """Give a look as plain values, with its sentence."""
     document: dict[str, Any] = msgspec.to_builtins(look)
-    return document | {"sentence": in_language(sentence(look), lang)}
+    metrics = [
+        msgspec.to_builtins(one)
+        | {"why": None if one.reason is None else in_language(unsaid(one.reason), lang)}
+        for one in look.compared
+    ]
+    return document | {"metrics": metrics, "sentence": in_language(sentence(look), lang)}

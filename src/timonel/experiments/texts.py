@@ -1,7 +1,7 @@
 """What a look says, as a sentence in both languages."""
 
 from timonel.errors import Phrase
-from timonel.experiments.judging.look import GoalReport, Look, Rule, Verdict
+from timonel.experiments.judging.look import GoalReport, Look, MetricReport, Rule, Unsaid, Verdict
 
 _RULES: dict[Rule, tuple[str, str]] = {
     Rule.NO_DATA: ("nothing has been drained yet", "aún no hay datos"),
@@ -79,6 +79,22 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
     Verdict.INCONCLUSIVE_STOP: ("stop: undecided", "detener: sin decisión"),
     Verdict.INVALID: ("invalid: decide nothing by it", "no válido: no decida con esto"),
 }
+_UNSAID: dict[Unsaid, tuple[str, str]] = {
+    Unsaid.NOT_RECORDED: ("it was recorded of no unit", "no se registró de ninguna unidad"),
+    Unsaid.ARM_EMPTY: (
+        "it was recorded of no unit of one arm",
+        "no se registró de ninguna unidad de una variante",
+    ),
+    Unsaid.NO_SPREAD: (
+        "all of its values are the same, or there are too few",
+        "todos sus valores son iguales, o hay muy pocos",
+    ),
+}
+
+
+def unsaid(reason: Unsaid) -> Phrase:
+    """Say why a metric has no effect."""
+    return Phrase(*_UNSAID[reason])
 
 
 def sentence(look: Look) -> Phrase:
@@ -91,7 +107,7 @@ def sentence(look: Look) -> Phrase:
     )
 
 
-def effect_of(goal: GoalReport) -> Phrase:
+def effect_of(goal: GoalReport | MetricReport) -> Phrase:
     """Say an effect with its interval; "cannot say" where there is none."""
     if goal.effect is None:
         return Phrase("cannot say yet", "aún no se puede decir")

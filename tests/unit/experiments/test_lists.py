@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from sqlalchemy import Engine
 
 from timonel.errors import ProjectFault
 from timonel.experiments.design import Answers, Arm, Condition, Design, Mode
+from timonel.experiments.documents import look_document
 from timonel.experiments.errors import (
     ExperimentExists,
     InvalidDesign,
@@ -26,7 +28,7 @@ from timonel.experiments.errors import (
     UnusableOutcomeFile,
     UnusableUnits,
 )
-from timonel.experiments.judging.look import Rule, Verdict
+from timonel.experiments.judging.look import Rule, Unsaid, Verdict
 from timonel.experiments.outside.files import UnitFile, draw_list
 from timonel.experiments.outside.lists import assign_list
 from timonel.experiments.outside.members import Member, write_members
@@ -260,6 +262,36 @@ def test_promotion_counts_those_of_whom_nothing_came(office: Office) -> None:
     assert found.all_same
     assert found.log is not None
     assert found.log.same
+
+
+def test_one_record_feeds_every_metric_and_all_are_compared(office: Office) -> None:
+    arms = office.begin(secondary=("orders_count", "churned", "visits"))
+    draw = random.Random(2)
+    outcomes = {
+        unit: {
+            "revenue": round(draw.gauss(100, 20), 2),
+            "orders_count": float(draw.randint(0, 4) + 2 * (arm == "treatment")),
+            "churned": float(draw.random() < 0.3),
+        }
+        for unit, arm in arms.items()
+    }
+    assert office.units.record("letters", outcomes) == (1200, 0)
+    look = office.experiments.look("letters")
+    found = {one.metric: one for one in look.compared}
+    assert list(found) == ["revenue", "orders_count", "churned", "visits"]
+    for metric in ("revenue", "orders_count", "churned"):
+        means = [
+            fmean(values[metric] for unit, values in outcomes.items() if arms[unit] == arm)
+            for arm in ("control", "treatment")
+        ]
+        assert (found[metric].control, found[metric].treatment) == pytest.approx(means)
+        assert found[metric].effect == pytest.approx(means[1] - means[0])
+    adjusted = found["orders_count"].adjusted_p
+    assert adjusted is not None
+    assert adjusted < 0.05
+    assert found["visits"].reason is Unsaid.NOT_RECORDED
+    assert look_document(look, "es")["metrics"][3]["why"] == "no se registró de ninguna unidad"
+    assert office.experiments.replay("letters").all_same
 
 
 def test_a_list_that_could_not_be_honoured_is_refused(office: Office) -> None:

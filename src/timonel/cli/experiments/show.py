@@ -101,6 +101,8 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
         say("experiment_effect", effect=effect, metric=goal.metric, side=side, e=e, p=p)
         if goal.chance_to_win is not None:
             say("experiment_win", chance=f"{goal.chance_to_win:.1%}")
+    if len(look.compared) > len(look.goals):
+        print_metrics(look)
     say("experiment_rule", engine=look.engine, alpha=look.alpha, srm=f"{look.srm_e:.3g}")
     if design.mode == "outside":
         say("experiment_without_outcome", n=look.immature)
@@ -114,6 +116,29 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
         say("experiment_ramp_e", e=f"{look.ramp_e:.3g}")
     if look.verdict == "CONTINUE":
         say("experiment_expected", expected=expected_in(look))
+
+
+def print_metrics(look: "Look") -> None:
+    """Print a line a metric and treatment, with the p-value adjusted over all of them."""
+    from timonel.experiments.texts import effect_of, unsaid
+
+    lang = language()
+    rows = []
+    for one in look.compared:
+        told = text("metric_unknown", reason=unsaid(one.reason)) if one.reason else ""
+        rows.append(
+            [
+                one.metric,
+                one.arm,
+                f"{one.n_control} / {one.n_treatment}",
+                _number(one.control, ".4f"),
+                _number(one.treatment, ".4f"),
+                told or in_language(effect_of(one), lang),
+                _number(one.p_value, ".3g"),
+                _number(one.adjusted_p, ".3g"),
+            ]
+        )
+    table(text("metrics_headings").split("|"), rows)
 
 
 def _arm_row(arm: "ArmReport") -> list[object]:

@@ -100,6 +100,11 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  effect    {effect} on {metric} ({side}); e = {e}, smallest p = {p}",
         "es": "  efecto    {effect} en {metric} ({side}); e = {e}, menor p = {p}",
     },
+    "metrics_headings": {
+        "en": "metric|arm|units|control|treatment|effect|smallest p|adjusted (Holm)",
+        "es": "métrica|variante|unidades|control|tratamiento|efecto|menor p|ajustado (Holm)",
+    },
+    "metric_unknown": {"en": "unknown: {reason}", "es": "se desconoce: {reason}"},
     "experiment_more": {"en": "more is better", "es": "más es mejor"},
     "experiment_less": {"en": "less is better", "es": "menos es mejor"},
     "experiment_rule": {

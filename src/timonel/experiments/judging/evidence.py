@@ -90,6 +90,9 @@ class Evidence:
         Of shadow answers: treatment less control.
     elapsed_us : int
         Since the start.
+    metrics : dict of str to dict of str to Contribution
+        Each treatment against the control in every metric of units, the goal first; empty but
+        where someone else acts.
     """
 
     at: int
@@ -106,6 +109,7 @@ class Evidence:
     pairs: dict[str, int] = field(default_factory=dict)
     difference: PairSums = field(default_factory=PairSums)
     elapsed_us: int = 0
+    metrics: dict[str, dict[str, Contribution]] = field(default_factory=dict)
 
 
 def contribution(control: PairSums, treatment: PairSums) -> Contribution:

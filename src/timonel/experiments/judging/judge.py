@@ -10,6 +10,7 @@ from math import inf, prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import UNSET
 from scipy.special import chdtrc
 
 from timonel.experiments.counting.sums import DAY_US, PairSums
@@ -20,10 +21,13 @@ from timonel.experiments.judging.look import (
     Look,
     Rule,
     Verdict,
+    alpha_each,
     direction,
     finite,
+    n_star,
     smallest_p,
 )
+from timonel.experiments.judging.metrics import metric_reports
 from timonel.experiments.judging.reports import arm_reports, labels
 from timonel.stats.compare import chance_to_win
 from timonel.stats.sequential import (
@@ -43,8 +47,7 @@ LEAST_UNITS = 50
 LEAST_EVENTS = 5
 LEAST_HARMED = 30
 LEAST_BLOCKS = 20
-DEFAULT_N_STAR = 5000.0
-RAMP_N_STAR, RAMP_ALPHA = 2000.0, 0.01
+RAMP_ALPHA = 0.01
 _MOST_DAYS = 365.0
 _LEAST_DAYS = 1.0 / 24.0  # what came in less says nothing of what comes in a day
 _NEW_FRACTION = 0.02
@@ -116,6 +119,7 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
         pairs=evidence.pairs,
         expected_days=days,
         facts=spent.facts,
+        metrics=metric_reports(design, evidence, goals, before) or UNSET,
     )
 
 
@@ -277,22 +281,10 @@ def _exact(design: Design) -> bool:
     return design.mode is Mode.SHADOW and design.metric == "correct" and design.margin == 0
 
 
-def alpha_each(design: Design) -> float:
-    """Give each treatment its part of alpha."""
-    return design.alpha / (len(design.arms) - 1)
-
-
 def _exposed(design: Design, evidence: Evidence, arm: str) -> int:
     if design.mode is Mode.SHADOW:
         return evidence.difference.n
     return evidence.arms.get(arm, Counted()).units
-
-
-def n_star(design: Design) -> float:
-    """Give the information at which a design's sequence is narrowest."""
-    if design.mode is Mode.RAMP:
-        return RAMP_N_STAR
-    return design.planned_n / 4.0 if design.planned_n else DEFAULT_N_STAR
 
 
 def _deciding_n(effect: float, sd: float, design: Design) -> float:

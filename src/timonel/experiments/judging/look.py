@@ -6,7 +6,10 @@ from typing import Any
 
 import msgspec
 
-from timonel.experiments.design import Design
+from timonel.experiments.design import Design, Mode
+
+DEFAULT_N_STAR = 5000.0
+RAMP_N_STAR = 2000.0
 
 
 class Verdict(StrEnum):
@@ -75,6 +78,47 @@ class GoalReport(msgspec.Struct, frozen=True, kw_only=True):
     chance_to_win: float | None = None  # not a stopping rule
 
 
+class Unsaid(StrEnum):
+    """Why a metric has no effect; one a sentence of the catalogue."""
+
+    NOT_RECORDED = "not_recorded"  # of no unit
+    ARM_EMPTY = "arm_empty"
+    NO_SPREAD = "no_spread"  # all values are the same
+
+
+class MetricReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm against the control in one metric of units; None is unknown, and has a reason.
+
+    Parameters
+    ----------
+    n_control, n_treatment : int
+        Units with a value.
+    control, treatment : float or None
+        Means.
+    lower, upper : float or None
+        Of the effect, at this metric's own alpha, for all looks.
+    p_value : float or None
+        The smallest of all looks so far.
+    adjusted_p : float or None
+        By Holm, together with all other metrics and arms: to be held against alpha.
+    """
+
+    metric: str
+    role: str  # goal, secondary
+    arm: str
+    n_control: int
+    n_treatment: int
+    control: float | None = None
+    treatment: float | None = None
+    effect: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    e_value: float | None = None
+    p_value: float | None = None
+    adjusted_p: float | None = None
+    reason: Unsaid | None = None
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen, by which rule it was judged, and what came of it."""
 
@@ -97,6 +141,13 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     pairs: dict[str, int] = {}
     expected_days: float | None = None
     facts: dict[str, Any] = {}
+    # of units that others act on; looks from before they were compared have none, in any bit
+    metrics: list[MetricReport] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def compared(self) -> list[MetricReport]:
+        """Every metric that units are compared in, the goal first."""
+        return [] if self.metrics is msgspec.UNSET else self.metrics
 
     @property
     def goal(self) -> GoalReport | None:
@@ -135,3 +186,15 @@ def smallest_p(goal: str, arm: str, now: float, before: Look | None) -> float:
 def direction(design: Design) -> float:
     """Give 1 where more of the metric is better, else -1."""
     return 1.0 if design.higher_is_better else -1.0
+
+
+def alpha_each(design: Design) -> float:
+    """Give each treatment its part of alpha."""
+    return design.alpha / (len(design.arms) - 1)
+
+
+def n_star(design: Design) -> float:
+    """Give the information at which a design's sequence is narrowest."""
+    if design.mode is Mode.RAMP:
+        return RAMP_N_STAR
+    return design.planned_n / 4.0 if design.planned_n else DEFAULT_N_STAR

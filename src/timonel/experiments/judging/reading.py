@@ -5,7 +5,7 @@ kept in one row. So a look costs the open cells, however much has been counted b
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -258,21 +258,30 @@ def _add(totals: Totals, design: Design, cells: Iterable[_Cell]) -> None:
                 totals.goal[arm] = totals.goal.get(arm, Contribution()) + found
 
 
-def _compare_units(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
+def _compare_units(evidence: Evidence, design: Design, cells: Sequence[_Cell]) -> None:
     """Compare units that may come again: each phase and day of first exposure is a stratum."""
+    evidence.goal |= _by_units(design, design.metric, cells)
+    if design.mode is Mode.OUTSIDE:
+        evidence.metrics = {design.metric: dict(evidence.goal)}
+        for metric in design.secondary:
+            evidence.metrics[metric] = _by_units(design, metric, cells)
+
+
+def _by_units(design: Design, metric: str, cells: Iterable[_Cell]) -> dict[str, Contribution]:
     strata: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
     for cell in cells:
-        if cell.arrival == OPEN and cell.metric == design.metric:
+        if cell.arrival == OPEN and cell.metric == metric:
             strata[cell.phase, cell.exposure][cell.arm] = cell.sums
     if not strata:
-        return
-    for arm in design.names[1:]:
-        both = [
+        return {}
+    return {
+        arm: ratio_contributions(
             (arms[design.names[CONTROL]], arms[arm])
             for _, arms in sorted(strata.items())
             if design.names[CONTROL] in arms and arm in arms
-        ]
-        evidence.goal[arm] = ratio_contributions(both)
+        )
+        for arm in design.names[1:]
+    }
 
 
 def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:

@@ -7,11 +7,10 @@ from zoneinfo import ZoneInfo
 
 from timonel.errors import Phrase, in_language
 from timonel.experiments.design import DAY_S, Answers, Arm, Mode
-from timonel.experiments.judging.judge import alpha_each
-from timonel.experiments.judging.look import ArmReport, GoalReport, Look
+from timonel.experiments.judging.look import ArmReport, GoalReport, Look, MetricReport, alpha_each
 from timonel.experiments.reporting.phrases import phrase
 from timonel.experiments.reporting.report import NO_EFFECT, NO_LOOK, Estimate, Report
-from timonel.experiments.texts import expected_in, sentence
+from timonel.experiments.texts import expected_in, sentence, unsaid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALARM = 20.0
@@ -48,6 +47,7 @@ def markdown(report: Report, *, lang: str, zone: str) -> str:
         _ratio,
         _maturity,
         _effect,
+        _metrics,
         _guardrails,
         _cost,
         _corrections,
@@ -284,6 +284,37 @@ def _goal(page: _Page, goal: GoalReport, report: Report) -> list[str]:
         f"{goal.e_value:.3g}" if known else page.unknown(NO_EFFECT),
         page.estimate(lift),
         mature if goal.mature_effect is None else number(goal.mature_effect, "+"),
+    ]
+
+
+def _metrics(page: _Page, report: Report) -> None:
+    look = report.look
+    if look is None or len(look.compared) <= len(look.goals):
+        return
+    page.heading("metrics")
+    headings = ("metric", "role", "arm", "n_units", "control", "treatment")
+    own = ("effect", "interval_own", "smallest_p", "adjusted_p")
+    page.table(
+        [page.say(key) for key in (*headings, *own)],
+        [_metric(page, one) for one in look.compared],
+    )
+    page.add(page.say("metrics_note", alpha=look.alpha, share=f"{look.alpha:.0%}"))
+
+
+def _metric(page: _Page, one: MetricReport) -> list[str]:
+    unknown = page.say("unknown_as_said")
+    effect = unknown if one.reason is None else page.unknown(unsaid(one.reason))
+    return [
+        f"`{one.metric}`",
+        page.say(f"{one.role}_role"),
+        one.arm,
+        f"{one.n_control} / {one.n_treatment}",
+        unknown if one.control is None else number(one.control),
+        unknown if one.treatment is None else number(one.treatment),
+        effect if one.effect is None else number(one.effect, "+"),
+        unknown if one.effect is None else page.interval(one.lower, one.upper),
+        unknown if one.p_value is None else f"{one.p_value:.3g}",
+        unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}",
     ]
 
 

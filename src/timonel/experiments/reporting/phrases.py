@@ -9,6 +9,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Según la mirada {number}, del {at} ({zone}). Aquí nada se juzgó de nuevo.",
     ),
     "unknown": ("unknown: {reason}", "se desconoce: {reason}"),
+    "unknown_as_said": ("unknown", "se desconoce"),
     "none": ("none", "ninguno"),
     "verdict": ("Verdict", "Veredicto"),
     "rule": ("rule", "regla"),
@@ -104,6 +105,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "treatment": ("treatment", "tratamiento"),
     "effect_on": ("effect on {metric}", "efecto en {metric}"),
     "interval": ("interval at {level}", "intervalo al {level}"),
+    "interval_own": ("interval", "intervalo"),
     "smallest_p": ("smallest p", "menor p"),
     "e": ("e", "e"),
     "lift": ("of the control's mean", "de la media del control"),
@@ -111,6 +113,22 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "no_mature": (
         "not enough mature outcomes",
         "no hay suficientes resultados maduros",
+    ),
+    "metrics": ("All metrics", "Todas las métricas"),
+    "metric": ("metric", "métrica"),
+    "role": ("role", "papel"),
+    "goal_role": ("goal", "objetivo"),
+    "secondary_role": ("secondary", "secundaria"),
+    "n_units": ("units with a value", "unidades con valor"),
+    "control": ("control", "control"),
+    "adjusted_p": ("adjusted p (Holm)", "p ajustado (Holm)"),
+    "metrics_note": (
+        "Only the goal decides. Another metric differs where its adjusted p is at most {alpha}: "
+        "among all metrics and arms that errs in at most {share} of experiments, at all looks "
+        "together. Intervals are each metric's own.",
+        "Solo el objetivo decide. Otra métrica difiere si su p ajustado es a lo más {alpha}: entre "
+        "todas las métricas y variantes eso yerra en a lo más {share} de los experimentos, con "
+        "todas las miradas. Los intervalos son de cada métrica.",
     ),
     "effect_note": (
         "The interval and p hold at every look, however often one looks.",

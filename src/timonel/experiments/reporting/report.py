@@ -13,9 +13,9 @@ from timonel.events.joining import JOINED
 from timonel.experiments.counting.sums import CORRECTED
 from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
 from timonel.experiments.judging.evidence import Evidence
-from timonel.experiments.judging.judge import alpha_each, comparison, n_star
+from timonel.experiments.judging.judge import comparison
 from timonel.experiments.judging.keeping import decode_evidence
-from timonel.experiments.judging.look import Look, direction
+from timonel.experiments.judging.look import Look, alpha_each, direction, n_star
 from timonel.experiments.judging.reports import arm_moments
 from timonel.experiments.rows import Event, Experiment, Rows
 from timonel.stats.compare import Unsayable, chance_to_win, relative_lift
