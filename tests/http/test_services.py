@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.http.protocols import predictions, serving
 
@@ -216,6 +217,31 @@ async def test_a_late_service_is_left_alone_until_it_is_tried_again(
     assert 1 <= asked <= 5  # one that was not sent in time was not asked
     assert len(service.asked) == asked + 1  # half-open: one is let through
     assert again["reason"] in ("assigned", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("said", "opens"),
+    [
+        ({"predictions": ["perhaps"]}, True),
+        ({"predictions": [[0.7, 0.7]]}, True),
+        ({"predictions": [-3.0]}, False),  # out of range: the next row's may be in it
+    ],
+)
+async def test_a_service_that_answers_nonsense_is_left_alone(
+    world: ServingWorld, config: WorkerConfig, service: Service, said: Any, opens: bool
+) -> None:
+    service.reply = lambda _: (200, said)
+    manifest = served_manifest(service)
+    if not opens:
+        manifest = msgspec.structs.replace(
+            manifest, task="regression", classes=None, positive=None, target_range=(0.0, None)
+        )
+    world.promote(manifest)
+    async with serving(config) as (_, client):
+        reasons = [
+            (await client.post(PREDICT, json=row_of(1.0))).json()["reason"] for _ in range(7)
+        ]
+    assert reasons == ["invalid_output"] * 5 + ["breaker_open" if opens else "invalid_output"] * 2
 
 
 async def test_one_bad_row_does_not_spoil_the_others(

@@ -186,6 +186,11 @@ class OutputCheck:
             _explained(answer.explanation),
         )
 
+    def only_outside(self, answer: Answer) -> bool:
+        """Say whether all that is wrong with an answer is that its number is out of range."""
+        found = self.checked(answer)
+        return not isinstance(found, Answer) and found[0] is _OUTSIDE
+
     def fault(self, answer: Answer) -> tuple[str, str, str] | None:
         """Name what is wrong with an answer: (field, found, expected); None where nothing is."""
         for field, part in (

@@ -24,6 +24,7 @@ _MOST_TOLD = 100
 # hashing a member of an Enum runs Python code; these go into every frame and label
 _MODEL, _RULES, _BASELINE = Source.MODEL.value, Source.RULES.value, Source.BASELINE.value
 _ASSIGNED = Reason.ASSIGNED.value
+_INVALID = Reason.INVALID_OUTPUT.value
 _WHY = {
     Reason.NO_VERSION: ("it has no version in production", "no tiene versión en producción"),
     Reason.MODEL_ERROR: ("its version failed", "su versión falló"),
@@ -140,6 +141,18 @@ def checked(version: ServedVersion, values: Values, answer: Answer) -> Given:
         return confident(version, values, tidy)
     tell(version, f"gave {tidy[0]}, expected {tidy[1]}")
     return instead(version, values, Reason.INVALID_OUTPUT)
+
+
+def broken(version: ServedVersion, given: Given, answer: Answer) -> bool:
+    """Say whether an answer that was not taken speaks against the model, not only of its row.
+
+    Parameters
+    ----------
+    given : Given
+        What ``checked`` made of it.
+    answer : Answer
+    """
+    return given.reason == _INVALID and not version.outputs.only_outside(answer)
 
 
 def instead(version: ServedVersion, values: Values, reason: Reason) -> Given:

@@ -24,6 +24,7 @@ from timonel.serving.processes.errors import NativeFailed
 from timonel.serving.routes.batches import Batches, LargeBatches, NativePool
 from timonel.serving.routes.fallback import (
     Given,
+    broken,
     by_model,
     checked,
     failure,
@@ -374,8 +375,12 @@ class Predictions:
             if not isinstance(error, RowRefused):  # that is the row's doing
                 breaker.failed(time.monotonic())
             return await _instead(version, table, failure(version, error))
-        breaker.succeeded()
-        return [checked(version, values, answer) for values, answer in pairs]
+        given = [checked(version, values, answer) for values, answer in pairs]
+        if any(map(partial(broken, version), given, answers)):
+            breaker.failed(time.monotonic())
+        else:
+            breaker.succeeded()
+        return given
 
 
 class _Asked(NamedTuple):
