@@ -43,6 +43,8 @@ _FIGURES: Mapping[str, tuple[str, str]] = {
     Kind.PERFORMANCE_DEGRADATION: ("loss", "Watch(accuracy_loss=)"),
 }
 """The figure by which a kind of alert is judged, and the setting that holds its threshold."""
+_OF_MONITOR: Mapping[str, tuple[str, str]] = {"outliers": ("rate", "Watch(outliers=)")}
+"""Of monitors that have a setting of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,16 @@ def precision_of(kind: str, monitor: str, alerts: Sequence[Judged]) -> RulePreci
     found = wilson(len(useful), len(useful) + len(false))
     judged = replace(plain, precision=found.estimate, lower=found.low, upper=found.high)
     sizes = [one.size for one in false if one.size is not None]
-    if kind not in _FIGURES or not false or len(sizes) < len(false):
+    figure = _figure_of(kind, monitor)
+    if figure is None or not false or len(sizes) < len(false):
         return judged
     threshold = floor(max(sizes) * 100.0 + 1.0) / 100.0  # the next whole hundredth above them
     lost = sum(one.size is not None and one.size <= threshold for one in useful)
-    return replace(judged, threshold=threshold, setting=_FIGURES[kind][1], n_lost=lost)
+    return replace(judged, threshold=threshold, setting=figure[1], n_lost=lost)
+
+
+def _figure_of(kind: str, monitor: str) -> tuple[str, str] | None:
+    return _OF_MONITOR.get(monitor, _FIGURES.get(kind))
 
 
 @dataclass(frozen=True, slots=True)

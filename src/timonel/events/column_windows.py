@@ -8,6 +8,7 @@ without their inputs are in no window: they are not rows of missing values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from msgspec.structs import astuple
 from sqlalchemy import Connection, select
 
 from timonel.events.frames import NO_INPUTS, PredictionFrame
+from timonel.stats.multivariate.row_outliers import RowOutliers, outliers_add
 from timonel.stats.profiles.profile import Profile, counts_add
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.stats.profiles.rows import RowCounter
@@ -36,6 +38,7 @@ class _Profiled(msgspec.Struct):
     """The part of a serving manifest that says on what its traffic is counted."""
 
     profile: str | None = None
+    outliers: dict[str, Any] | None = None
 
 
 _manifest_of = msgspec.json.Decoder(_Profiled).decode
@@ -49,6 +52,8 @@ class ProfiledRows:
     profile_id : str
     profile : Profile
         Its cells are counted on.
+    outliers : RowOutliers or None
+        What tells rows that stand out, where a model asks for it.
     """
 
     __slots__ = (
@@ -56,13 +61,16 @@ class ProfiledRows:
         "_kinds",
         "_names",
         "_numeric_answer",
+        "_outliers",
         "_rows_of",
         "_scored",
         "profile",
         "profile_id",
     )
 
-    def __init__(self, profile_id: str, profile: Profile) -> None:
+    def __init__(
+        self, profile_id: str, profile: Profile, outliers: RowOutliers | None = None
+    ) -> None:
         self.profile_id = profile_id
         self.profile = profile
         self._names = profile.names
@@ -71,6 +79,7 @@ class ProfiledRows:
         self._scored = SCORE in self._kinds
         self._rows_of = _rows_decoder(self._kinds)
         self._counter = RowCounter(profile)
+        self._outliers = outliers
 
     def count(self, frames: Sequence[PredictionFrame]) -> dict[str, Any]:
         """Count predictions; a value that no cell can take counts as missing, and none raises."""
@@ -91,7 +100,10 @@ class ProfiledRows:
     def _count(self, rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
         self._counter.clear()
         self._counter.extend(rows)
-        return self._counter.take()
+        counts = self._counter.take()
+        if self._outliers is not None:
+            counts["outliers"] = self._outliers.look(rows)
+        return counts
 
     def _quick_rows(self, frames: Sequence[PredictionFrame]) -> list[Sequence[Any]] | None:
         """Read rows as they should be; None where a value of one is of another kind."""
@@ -153,7 +165,7 @@ class ColumnWindows:
         self._project = project
         self._frames: list[PredictionFrame] = []
         self._by_version: dict[tuple[str, str], ProfiledRows | None] = {}
-        self._by_id: dict[str, ProfiledRows | None] = {}
+        self._by_id: dict[str, Profile | None] = {}
 
     def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
         """Take predictions; they are counted when their profile can be read."""
@@ -169,7 +181,7 @@ class ColumnWindows:
         counted = self._counted(self._grouped(connection), drainer_id)
         for *key, n, counts, updated_at in read_keyed(connection, column_windows, _N_KEY, counted):
             found, latest = counted[tuple(key)]
-            merged = counts_add(found, {"n": n, **msgspec.json.decode(counts)})
+            merged = _both(found, {"n": n, **msgspec.json.decode(counts)})
             counted[tuple(key)] = (merged, max(latest, updated_at))
         rows = [
             (*key, counts["n"], counts_text(counts), latest)
@@ -228,27 +240,36 @@ class ColumnWindows:
             )
             if manifest is None:  # registered in a moment
                 return None
-            profile_id = _manifest_of(manifest).profile
-            self._by_version[model, version] = (
-                None if profile_id is None else self._profile(connection, profile_id)
-            )
+            self._by_version[model, version] = self._rows_as(connection, _manifest_of(manifest))
         return self._by_version[model, version]
 
-    def _profile(self, connection: Connection, profile_id: str) -> ProfiledRows | None:
+    def _rows_as(self, connection: Connection, published: _Profiled) -> ProfiledRows | None:
+        profile_id, outliers = published.profile, published.outliers
+        profile = None if profile_id is None else self._profile(connection, profile_id)
+        if profile_id is None or profile is None:
+            return None
+        look = None if outliers is None else RowOutliers.from_json(outliers, profile)
+        return ProfiledRows(profile_id, profile, look)
+
+    def _profile(self, connection: Connection, profile_id: str) -> Profile | None:
         if profile_id not in self._by_id:
             p = profiles.c
             document = connection.scalar(
                 select(p.document).where(p.project == self._project, p.profile_id == profile_id)
             )
-            self._by_id[profile_id] = (
-                None if document is None else ProfiledRows(profile_id, Profile.from_json(document))
-            )
+            self._by_id[profile_id] = None if document is None else Profile.from_json(document)
         return self._by_id[profile_id]
 
 
 def counts_text(counts: Mapping[str, Any]) -> str:
     """Write the counts of a window as its row keeps them: canonical JSON, without ``n``."""
-    return _encode({"cells": counts["cells"], "ends": counts["ends"]}).decode()
+    return _encode({name: part for name, part in counts.items() if name != "n"}).decode()
+
+
+def _both(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    sum_ = counts_add(a, b)
+    looked = [counts["outliers"] for counts in (a, b) if "outliers" in counts]
+    return {**sum_, "outliers": reduce(outliers_add, looked)} if looked else sum_
 
 
 def _registered(version: str) -> bool:

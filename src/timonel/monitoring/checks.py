@@ -26,6 +26,7 @@ from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.stats.calibration.reference import Estimator
+from timonel.stats.multivariate.row_outliers import Limits
 from timonel.stats.profiles.profile import Profile
 from timonel.store.control import read_clock
 
@@ -80,6 +81,7 @@ class Checks:
         self._health = HealthLog(engine, project, raise_signal)
         self._profiles: dict[tuple[str, str], tuple[str, Profile] | None] = {}
         self._estimators: dict[tuple[str, str], Estimator | None] = {}
+        self._outlier_limits: dict[tuple[str, str], Limits | None] = {}
         self._done: dict[tuple[str, str], tuple[object, ...]] = {}
         self._anomalies = AnomalyWatch()
         self._recorded = RecordedWatch(engine, project, raise_signal)
@@ -182,6 +184,7 @@ class Checks:
                     champion=champion,
                     profile_of=partial(self._profile, row.model),
                     estimator_of=partial(self._estimator, row.model),
+                    limits_of=partial(self._limits, row.model),
                     raise_signal=self._raise,
                     now_us=now_us,
                     low_confidence=manifest.policy.low_confidence,
@@ -201,6 +204,14 @@ class Checks:
             found = None if profile_id is None else self._registry.profile(profile_id)
             self._profiles[key] = None if found is None else (str(profile_id), found)
         return self._profiles[key]
+
+    def _limits(self, model: str, version: str) -> Limits | None:
+        """Give from where on rows of a version stand out; None where it cannot tell."""
+        key = (model, version)
+        if key not in self._outlier_limits:
+            found = self._registry.manifest(model, version).outliers
+            self._outlier_limits[key] = None if found is None else Limits(**found["limits"])
+        return self._outlier_limits[key]
 
     def _estimator(self, model: str, version: str) -> Estimator | None:
         """Give what estimates a version's performance, fitted once; None where it left nothing."""

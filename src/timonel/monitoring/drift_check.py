@@ -17,6 +17,7 @@ import numpy as np
 from timonel.monitoring.drift.batch_quality import batch_quality, refused_rows
 from timonel.monitoring.drift.calibration import Calibration, Found
 from timonel.monitoring.drift.explained import by_mix, explained, importance_of
+from timonel.monitoring.drift.outliers import judge_outliers, tell_outliers
 from timonel.monitoring.drift.telling import (
     ANSWERS,
     FEATURES,
@@ -92,11 +93,12 @@ def check_drift(watched: Watched) -> CheckResult:
     for window in windows:
         before = by_start.get(window.start_us)
         version = None if before is None else before.version
-        found = _judge(watched, calibration, window, version)
+        found, standing_out = _judge(watched, calibration, window, version)
         states.append(found[0].state)
         if window.end_us > newest:
             newest = window.end_us
             tell(watched, found)
+            tell_outliers(watched, standing_out)
     n_learned = _learn(watched, calibration, past, MOST_A_RUN - len(states))
     state = str(worst(states)) if states else "idle"
     return CheckResult("drift", watched.model, state, "", len(states) + n_learned)
@@ -157,8 +159,11 @@ def worst(states: Sequence[VerdictState]) -> VerdictState:
 
 def _judge(
     watched: Watched, calibration: Calibration, window: Window, version: str | None
-) -> list[Verdict]:
-    """Judge a window; the first verdict is the window's own, the others are of its columns."""
+) -> tuple[list[Verdict], Verdict | None]:
+    """Judge a window; the first verdict is the window's own, the others are of its columns.
+
+    Beside them stands that on rows that stand out, where the model asks for it.
+    """
     with reading(watched.engine) as connection:
         rows = read_counted(
             connection, watched.project, watched.model, window.start_h, window.end_h
@@ -169,12 +174,18 @@ def _judge(
         found = [of_window(watched, read, VerdictState.UNKNOWN, {"reason": "no_profile"})]
         with watched.engine.begin() as connection:
             write_verdicts(connection, watched.project, found)
-        return found
-    report, found = _judge_columns(watched, calibration, read, *reference)
+        return found, None
+    clustering = _clustering(watched, window)
+    standing_out = judge_outliers(watched, read, clustering)
+    report, found = _judge_columns(watched, calibration, read, *reference, clustering)
+    if standing_out is not None:
+        whole = found[0]
+        facts = {**whole.facts, "outliers": {"state": standing_out.state, **standing_out.facts}}
+        found[0] = replace(whole, facts=facts)
     with watched.engine.begin() as connection:
-        write_verdicts(connection, watched.project, found)
+        write_verdicts(connection, watched.project, [*found, *filter(None, [standing_out])])
         calibration.keep(connection, window, reference[0], report, _found(found))
-    return found
+    return found, standing_out
 
 
 def _found(verdicts: Sequence[Verdict]) -> Found:
@@ -204,9 +215,9 @@ def _judge_columns(
     read: WindowRows,
     profile_id: str,
     reference: Profile,
+    clustering: float,
 ) -> tuple[DriftReport, list[Verdict]]:
     scales = calibration.scales(read.window, profile_id, reference.names)
-    clustering = _clustering(watched, read.window)
     current = window_profile(watched, reference, profile_id, read)
     report = _compare(watched, reference, current, scales, clustering)
     recent = _recent(watched, read)

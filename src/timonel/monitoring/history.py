@@ -28,6 +28,7 @@ class Monitor(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
     NO_DATA = "no_data"
     DATA_QUALITY = "data_quality"
+    OUTLIERS = "outliers"
     ANOMALY = "anomaly"
 
 

@@ -39,7 +39,7 @@ class Verdict:
     ----------
     monitor : str
         feature_drift, prediction_drift, performance, fallback, low_confidence, no_data,
-        data_quality.
+        data_quality, outliers.
     subject : str
         Column or metric; "" for the window as a whole.
     start_us, end_us : int

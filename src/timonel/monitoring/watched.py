@@ -13,6 +13,7 @@ from timonel.registry.catalogue import ModelVersion
 from timonel.registry.manifest import WatchPlan
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.stats.calibration.reference import Estimator
+from timonel.stats.multivariate.row_outliers import Limits
 from timonel.stats.profiles.profile import Profile
 
 LOOK_BACK_H = 35 * 24
@@ -57,6 +58,7 @@ class Watched:
     raise_signal: RaiseSignal
     now_us: int
     estimator_of: Callable[[str], Estimator | None] = lambda _version: None
+    limits_of: Callable[[str], Limits | None] = lambda _version: None
     low_confidence: float | None = None
     timezone: str = "UTC"
     versions: tuple[str, ...] = field(default=())

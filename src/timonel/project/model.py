@@ -100,6 +100,10 @@ class Watch:
         The share of answers by rules or baseline that is still usual.
     refused_rate : float
         The share of rows that break the schema that is still usual.
+    outliers : float or None
+        The share of rows that may stand out before it is an alert, where about 1 % of ordinary
+        ones do (``timonel.stats.multivariate.row_outliers``). None: rows are not looked at one by
+        one. Versions trained from then on have what tells them.
     rule : {"default", "ks", "psi", "mean_shift", "confidence"}
         By what columns are judged; what each is blind to stands in
         ``timonel.stats.profiles.rules``.
@@ -119,6 +123,7 @@ class Watch:
     min_labels: int = 200
     fallback_rate: float = 0.05
     refused_rate: float = 0.05
+    outliers: float | None = None
     rule: str = "default"
     rules: dict[str, str] = field(default_factory=dict)
     detector: str = "adwin"
@@ -134,6 +139,11 @@ class Watch:
             *(
                 (name, 0 <= getattr(self, name) < 1, Phrase("in [0, 1)", "en [0, 1)"))
                 for name in shares
+            ),
+            (
+                "outliers",
+                self.outliers is None or 0 < self.outliers < 1,
+                Phrase("in (0, 1), or None", "en (0, 1), o None"),
             ),
             (
                 "floors",

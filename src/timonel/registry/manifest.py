@@ -73,6 +73,7 @@ class WatchPlan(msgspec.Struct, frozen=True):
     min_labels: int = 200
     fallback_rate: float = 0.05
     refused_rate: float = 0.05
+    outliers: float | None = None
     rule: str = "default"
     rules: dict[str, str] = {}
     detector: str = "adwin"
@@ -116,6 +117,7 @@ class ServingManifest(msgspec.Struct, frozen=True, kw_only=True):
     lookup: LookupPlan | None = None  # of a declaration alone
     profile: str | None = None  # id of the reference profile its traffic is counted on
     labelled: dict[str, Any] | None = None  # timonel.stats.calibration.reference
+    outliers: dict[str, Any] | None = None  # timonel.stats.multivariate.row_outliers
     self_test: SelfTest = SelfTest()
     parity: dict[str, Any] | None = None
     batch: BatchWay | None = None  # of a compiled model, where the native pool answers many rows

@@ -25,6 +25,8 @@ from timonel.registry.registry import Registry
 from timonel.schema.features import Category, Number
 from timonel.schema.schema import Schema
 from timonel.signals import Signal
+from timonel.stats.multivariate.row_outliers import RowOutliers
+from timonel.stats.profiles.profile import Profile
 from timonel.stats.profiles.reference import profile_of
 from timonel.store.control import ensure_project, set_clock
 from timonel.testing.builders import digest, make_manifest
@@ -112,9 +114,11 @@ class City:
         self._wrote = False
         self.signals: list[Signal] = []
         self.checks = Checks(engine, PROJECT, self.bench.clock, self.registry, self.signals.append)
-        plan = watch_plan_of(watch or Watch(season=False))
+        self.plan = watch_plan_of(watch or Watch(season=False))
         self.registry.declare(
-            make_manifest(model, schema=self.schema.to_json(), classes=["no", "yes"], watch=plan)
+            make_manifest(
+                model, schema=self.schema.to_json(), classes=["no", "yes"], watch=self.plan
+            )
         )
         self.version = self.deploy("1")
 
@@ -122,17 +126,19 @@ class City:
         """Train (in name) on drawn rows, register and promote; give the version's number."""
         draw = draw or self.draw
         columns = draw(self.rng, n)
-        rows = list(zip(*(np.asarray(columns[f.name]).tolist() for f in self.schema), strict=True))
+        rows = self._rows(columns)
         held = draw(self.rng, n // 4)
         answers = [Answer(said(p), p, None) for p in score_of(held)]
         profile = profile_of(self.schema, rows, answers, classifier=True)
         self.registry.keep_profile(self.model, profile)
+        told = self._outliers(profile, rows, held) if self.plan.outliers is not None else None
         manifest = make_manifest(
             self.model,
             schema=self.schema.to_json(),
             classes=["no", "yes"],
             positive="yes",
             profile=profile.digest(),
+            outliers=told,
         )
         accuracy = self.accuracy
         version = self.registry.register(
@@ -238,6 +244,15 @@ class City:
         """The present epoch hour."""
         return self.bench.clock.now_us() // (HOUR_S * 1_000_000)
 
+    def _rows(self, columns: Columns) -> list[tuple[Any, ...]]:
+        return list(zip(*(np.asarray(columns[f.name]).tolist() for f in self.schema), strict=True))
+
+    def _outliers(
+        self, profile: Profile, learned: Sequence[Sequence[Any]], held: Columns
+    ) -> dict[str, Any] | None:
+        found = RowOutliers.fit(profile, learned, self._rows(held))
+        return None if found is None else found.to_json()
+
     def _write(self, frames: Sequence[Frame]) -> None:
         self._wrote = True
         writer = SpoolWriter.open(self.bench.slot())
@@ -263,6 +278,7 @@ def watch_plan_of(watch: Watch) -> WatchPlan:
         min_labels=watch.min_labels,
         fallback_rate=watch.fallback_rate,
         refused_rate=watch.refused_rate,
+        outliers=watch.outliers,
         rule=watch.rule,
         rules=dict(watch.rules),
         detector=watch.detector,

@@ -1,5 +1,6 @@
 """What serving will read of a training: the manifest, its artifacts, and its self-test."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -23,6 +24,8 @@ from timonel.runtime.native import NativePredictor, dump, library_versions
 from timonel.runtime.outputs import AnswerMaker
 from timonel.runtime.parity import Rows
 from timonel.runtime.predictors import PLAN_ARTIFACT, Predictor, compiled_predictor
+from timonel.stats.multivariate.row_outliers import RowOutliers
+from timonel.stats.profiles.profile import Profile
 from timonel.wire.answer import Label
 from timonel.wire.rules import RulesSource
 
@@ -177,10 +180,24 @@ def watch_plan(model: Model) -> WatchPlan:
         min_labels=watch.min_labels,
         fallback_rate=watch.fallback_rate,
         refused_rate=watch.refused_rate,
+        outliers=watch.outliers,
         rule=watch.rule,
         rules=dict(watch.rules),
         detector=watch.detector,
     )
+
+
+def outliers_of(
+    model: Model,
+    profile: Profile,
+    learned: Sequence[Sequence[Any]],
+    held: Sequence[Sequence[Any]],
+) -> dict[str, Any] | None:
+    """Give what tells rows that stand out; None where nobody asks, or it cannot be known."""
+    if model.policy.watch.outliers is None:
+        return None
+    found = RowOutliers.fit(profile, learned, held)
+    return None if found is None else found.to_json()
 
 
 def self_test_of(predictor: Predictor, rows: Rows) -> SelfTest:

@@ -32,7 +32,7 @@ from timonel.stats.profiles.profile import Profile
 from timonel.stats.profiles.reference import profile_of
 from timonel.training import digests
 from timonel.training.advice import Advice, advise, giveaways
-from timonel.training.assemble import Fitted, assemble, self_test_of
+from timonel.training.assemble import Fitted, assemble, outliers_of, self_test_of
 from timonel.training.errors import RecipeFailed
 from timonel.training.estimators import build, resolve
 from timonel.training.evaluate import (
@@ -183,6 +183,7 @@ def _train(
         manifest,
         profile=profile.digest(),
         labelled=_labelled(manifest, profile, answers, truth),
+        outliers=outliers_of(model, profile, learned, held),
         self_test=self_test_of(predictor, clean),
     )
     tell("describing", 0.95)

@@ -11,10 +11,12 @@ from sqlalchemy import func, select, update
 
 from timonel.alerts.alert import News, State
 from timonel.alerts.lifecycle import Step, hear, rule_of
+from timonel.alerts.texts import describe
 from timonel.monitoring import checks as checks_module
 from timonel.monitoring.history import Monitor, drift_windows, recent_verdicts
 from timonel.monitoring.watched import Watched
 from timonel.project.model import Watch
+from timonel.registry.manifest import WatchPlan
 from timonel.signals import Condition, Kind, Signal
 from timonel.store.engine import make_engine
 from timonel.store.tables import drainers, metadata
@@ -326,6 +328,46 @@ def test_refused_rows_raise_an_alert_by_field_and_it_ends(city: Make) -> None:
         one.engine, PROJECT, "churn", monitor=Monitor.DATA_QUALITY, limit=1
     )
     assert (str(verdict.state), verdict.facts["n_refused"]) == ("ok", 0)
+
+
+def test_rows_that_stand_out_raise_an_alert_that_names_their_column(city: Make) -> None:
+    def strange(rng: np.random.Generator, n: int) -> dict[str, Any]:
+        columns = usual(rng, n)
+        columns["age"][: n // 10] *= 100  # a decimal comma that some senders lose
+        return columns
+
+    one = city(seed=19, watch=Watch(season=False, outliers=0.03))
+    raised = []
+    for draw in (usual, strange, strange, usual, usual):
+        one.ask(1_000, draw)
+        raised += [s for s in one.end_hour() if s.monitor == "outliers"]
+    assert [str(s.condition) for s in raised] == ["clear", "holds", "holds", "clear", "clear"]
+    facts = raised[2].facts
+    assert facts["columns"]["age"] >= 95
+    assert facts["usual"] <= 0.01
+    assert 0.08 < facts["lower"] < facts["rate"] < facts["upper"] < 0.14
+    alert = None
+    for signal in raised[:3]:
+        alert = hear(alert, signal, rule_of(signal)).alert
+    assert alert is not None
+    assert alert.state is State.FIRING
+    assert "age" in describe(alert, "en").seen
+    title = describe(alert, "es").title
+    assert title == f"Llegan filas fuera de lo común a churn ({facts['n_outliers']} de 1.000)"
+    (verdict, *_) = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.OUTLIERS, limit=9)
+    assert (str(verdict.state), verdict.n) == ("ok", 1_000)
+    (window, *_) = drift_windows(one.engine, PROJECT, "churn", 1)
+    assert window.whole.facts["outliers"]["rate"] == verdict.statistic
+
+
+def test_a_version_that_cannot_tell_rows_says_so(quick_city: Make) -> None:
+    one = quick_city(seed=20, watch=Watch(season=False, outliers=0.03))
+    one.plan = WatchPlan()  # its next version is trained before anybody asks
+    one.deploy("2")
+    one.ask(1_000)
+    assert [str(s.condition) for s in one.end_hour() if s.monitor == "outliers"] == ["unknown"]
+    (verdict,) = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.OUTLIERS, limit=9)
+    assert verdict.facts == {"reason": "no_row_reference"}
 
 
 def test_callers_whose_every_row_is_refused_are_not_called_silent(quick_city: Make) -> None:

@@ -14,12 +14,13 @@ from sklearn.linear_model import Ridge
 
 from timonel.errors import ProjectFault
 from timonel.project import recipes
-from timonel.project.model import Model, Policy
+from timonel.project.model import Model, Policy, Watch
 from timonel.project.sources import Csv, Parquet
 from timonel.runtime.native import NativePredictor
 from timonel.runtime.predictors import load_predictor, self_test
 from timonel.schema.features import Category, Flag, Number, Text, Timestamp
 from timonel.schema.schema import Schema
+from timonel.stats.multivariate.row_outliers import RowOutliers
 from timonel.training.errors import RecipeFailed, TooFewRows, UnusableData
 from timonel.training.train import TrainedVersion, train
 from timonel.wire.rules import RulesSource
@@ -80,6 +81,20 @@ def blobs(trained: TrainedVersion) -> Callable[[str], bytes]:
 
 
 # --- what comes out
+
+
+def test_who_asks_for_rows_that_stand_out_gets_what_tells_them() -> None:
+    policy = Policy(min_samples=100, watch=Watch(outliers=0.03))
+    trained = run(model(lambda: rows(1_100), recipe=recipes.logistic(), policy=policy))
+    assert trained.manifest.outliers is not None
+    assert trained.profile is not None
+    told = RowOutliers.from_json(trained.manifest.outliers, trained.profile)
+    assert told.columns == ("age", "income", "city", "member")
+    assert told.limits.n == trained.report.n_test
+    counts = told.look([(50, 8e5, "Lota", True, 0), (50, 9e9, "Lota", True, 0)])
+    assert (counts["n"], counts["outliers"], counts["by"]) == (2, 1, {"income": 1})
+    few = run(model(policy=policy, recipe=recipes.logistic()))  # 60 rows are held back
+    assert few.manifest.outliers is None
 
 
 @pytest.mark.parametrize(

@@ -126,11 +126,14 @@ PHRASES: dict[Kind, Phrases] = {
     Kind.DATA_QUALITY: Phrases(
         title=(
             "Bad data in {column} of {model}",
+            "Rows that stand out are sent to {model} ({n_outliers} of {n})",
             "Bad data is sent to {model}",
             "Bad data comes in",
         ),
         seen=(
             "{rate:%} of {n} rows break a rule of {column}: {reason}.",
+            "{n_outliers} of {n} rows stand out ({rate:%}; of ordinary rows {usual:%} do), most "
+            "by: {columns}.",
             "{n_refused} of {n} rows were refused ({rate:%}), by field: {fields}.",
             "{n_refused} of {n} rows were refused ({rate:%}).",
             "{reason}.",
@@ -139,7 +142,9 @@ PHRASES: dict[Kind, Phrases] = {
         expected=("At most {threshold:%}.", "Rows that keep to the declared schema."),
         steps=(
             "See what is wrong with them: the errors of the refused requests name field, value and "
-            "what was expected; `timonel drift {model}` counts them by field.",
+            "what was expected; `timonel drift {model}` counts them by field ({fields}).",
+            "Look at such rows of that time: see whether {columns} came in another unit, order or "
+            "coding, or from another source.",
             "Ask whoever delivers {column} what changed.",
             "If the new values are right, correct the schema in model.py and train again.",
         ),

@@ -133,11 +133,14 @@ PHRASES: dict[Kind, Phrases] = {
     Kind.DATA_QUALITY: Phrases(
         title=(
             "Datos malos en {column} de {model}",
+            "Llegan filas fuera de lo común a {model} ({n_outliers} de {n})",
             "Se envían datos malos a {model}",
             "Llegan datos malos",
         ),
         seen=(
             "{rate:%} de {n} filas no cumplen una regla de {column}: {reason}.",
+            "{n_outliers} de {n} filas se salen de lo común ({rate:%}; de las ordinarias, "
+            "{usual:%}), sobre todo por: {columns}.",
             "Se rechazaron {n_refused} de {n} filas ({rate:%}), por campo: {fields}.",
             "Se rechazaron {n_refused} de {n} filas ({rate:%}).",
             "{reason}.",
@@ -146,7 +149,9 @@ PHRASES: dict[Kind, Phrases] = {
         expected=("A lo más {threshold:%}.", "Filas que respetan el esquema declarado."),
         steps=(
             "Vea qué tienen de malo: los errores de las peticiones rechazadas nombran el campo, el "
-            "valor y lo esperado; `timonel drift {model}` las cuenta por campo.",
+            "valor y lo esperado; `timonel drift {model}` las cuenta por campo ({fields}).",
+            "Mire filas así de ese tiempo: vea si {columns} llegó en otra unidad, otro orden u "
+            "otra codificación, o de otra fuente.",
             "Pregunte a quien entrega {column} qué cambió.",
             "Si los valores nuevos son correctos, corrija el esquema en model.py y reentrene.",
         ),

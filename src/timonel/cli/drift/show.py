@@ -107,6 +107,7 @@ def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: 
     together.tell_parts(whole.facts.get("explained") or [], window.performance)
     _print_quality(whole.facts.get("quality"))
     _print_refused(whole.facts.get("refused"))
+    _print_outliers(whole.facts.get("outliers"))
     out()
 
 
@@ -161,6 +162,21 @@ def _print_refused(refused: dict[str, Any] | None) -> None:
         by = [f"{name} {n}" for name, n in list(refused["fields"].items())[:_MOST_RANKED]]
         key = "drift_refused_by" if by else "drift_refused"
         say(key, n=refused["n"], share=share, fields=", ".join(by))
+
+
+def _print_outliers(found: dict[str, Any] | None) -> None:
+    if found is None:
+        return
+    if "rate" not in found:
+        say("drift_outliers_unknown" if found["state"] == "unknown" else "drift_outliers_few")
+        return
+    by = ", ".join(f"{name} {n}" for name, n in found["columns"].items())
+    say(
+        "drift_outliers",
+        n=found["n_outliers"],
+        by=f"; {by}" if by else "",
+        **{name: _percent(found[name]) for name in ("rate", "lower", "upper", "usual")},
+    )
 
 
 def _row(column: "Verdict") -> list[Any]:

@@ -97,6 +97,20 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  Refused rows: {n} ({share} %), by field: {fields}",
         "es": "  Filas rechazadas: {n} ({share} %), por campo: {fields}",
     },
+    "drift_outliers": {
+        "en": "  Rows that stand out: {n}, {rate} % [{lower}, {upper}] ({usual} % of ordinary "
+        "rows){by}",
+        "es": "  Filas fuera de lo común: {n}, {rate} % [{lower}, {upper}] ({usual} % de las "
+        "ordinarias){by}",
+    },
+    "drift_outliers_few": {
+        "en": "  Rows that stand out: not enough rows to say",
+        "es": "  Filas fuera de lo común: no alcanzan las filas para decirlo",
+    },
+    "drift_outliers_unknown": {
+        "en": "  Rows that stand out: its version cannot tell them; train a new one",
+        "es": "  Filas fuera de lo común: su versión no sabe reconocerlas; entrene una nueva",
+    },
     "quality_EXCELLENT": {"en": "excellent", "es": "excelentes"},
     "quality_GOOD": {"en": "good", "es": "buenos"},
     "quality_ACCEPTABLE": {"en": "acceptable", "es": "aceptables"},

@@ -50,6 +50,16 @@ def unpack64(text: str) -> FloatArray:
     return np.frombuffer(b64decode(text), ">f8").astype(np.float64)
 
 
+def pack16(whole: FloatArray) -> str:
+    """Encode whole numbers within 16 bits as base64, big-endian."""
+    return b64encode(whole.astype(">i2").tobytes()).decode()
+
+
+def unpack16(text: str) -> FloatArray:
+    """Decode what ``pack16`` made."""
+    return np.frombuffer(b64decode(text), ">i2").astype(np.float64)
+
+
 def pack_counts(counts: IntArray) -> str:
     """Encode counts as base64 of LEB128: 7 bits a byte, low first; most counts take 1 or 2 bytes.
 

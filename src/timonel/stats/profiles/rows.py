@@ -81,7 +81,7 @@ class RowCounter:
         rows, self._rows = self._rows, []
         self._n += len(rows)
         if self._numbers:
-            tallies = self._stack.tally(_table(rows, self._numbers))
+            tallies = self._stack.tally(table_of(rows, self._numbers))
             for at, tally in zip(self._numbers, tallies, strict=True):
                 self._keep(at, tally)
         for at, cells in self._others:
@@ -96,7 +96,7 @@ class RowCounter:
         self._tallies[name] = tally
 
 
-def _table(rows: Sequence[Sequence[Any]], places: tuple[int, ...]) -> FloatArray:
+def table_of(rows: Sequence[Sequence[Any]], places: tuple[int, ...]) -> FloatArray:
     """Give columns of numbers, shape (n_rows, n_places); what is none is missing."""
     try:
         table = np.array(list(map(itemgetter(*places), rows)), dtype=np.float64)
