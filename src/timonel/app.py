@@ -19,6 +19,7 @@ from timonel.errors import Phrase, joined
 from timonel.events.errors import UnknownOutcome
 from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
+from timonel.experiments.outside.enlisting import UnitLists
 from timonel.experiments.outside.units import OutsideUnits
 from timonel.experiments.rows import Experiment
 from timonel.experiments.wishes import Wish, design_of
@@ -129,6 +130,11 @@ class App(Host):
     def outside_units(self) -> OutsideUnits:
         """Units of experiments in which someone else acts."""
         return OutsideUnits(self.engine, self.name, self.clock)
+
+    @cached_property
+    def unit_lists(self) -> UnitLists:
+        """Units that are assigned as one list, before their experiment starts."""
+        return UnitLists(self.engine, self.name, self.clock)
 
     def create_experiment(
         self, model: str, wish: Wish, *, who: str, units: "UnitFile | None" = None

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         description="When the spool cannot be written: answer unlogged and say so, or 503.",
     )
     max_body_kb: int = Field(1024, ge=1, description="Largest request body.")
+    max_file_mb: int = Field(
+        64, ge=1, description="Largest CSV file in a request, where a route takes one."
+    )
     max_rows: int = Field(10_000, ge=1, description="Most rows in one request.")
     native_processes: int = Field(
         1, ge=0, description="Processes for models that are not compiled."

@@ -59,6 +59,9 @@ TABLE = [
     Route("GET /ui/", None, "problem", "voa"),
     Route("GET /docs", None, "problem", "vpxoa"),
     Route("POST /v1/models/churn/rollback", {"reason": "test"}, "problem", "oa", 409),
+    Route("POST /v1/experiments/none/units", {"units": []}, "problem", "xoa", 404),
+    Route("GET /v1/experiments/none/units", None, "problem", "xoa", 404),
+    Route("POST /v1/experiments/none/record", {"outcomes": []}, "problem", "xoa", 404),
     Route("GET /v1/keys", None, "problem", "a"),
     Route("POST /v1/keys/nobody/revoke", {}, "problem", "a", 404),
 ]

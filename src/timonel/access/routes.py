@@ -30,10 +30,11 @@ class Need(NamedTuple):
     scopes: frozenset[Scope]
     subject: Subject
     shown: tuple[Scope, ...]  # in the table's order: the first is named to who has none
+    files: bool = False  # it takes a CSV file too, of up to `max_file_mb`
 
 
-def _need(subject: Subject, *scopes: Scope) -> Need:
-    return Need(frozenset(scopes), subject, scopes)
+def _need(subject: Subject, *scopes: Scope, files: bool = False) -> Need:
+    return Need(frozenset(scopes), subject, scopes, files)
 
 
 OPEN = _need(Subject.NONE)
@@ -112,6 +113,9 @@ ROUTES: dict[str, Need] = {
     "POST /v1/experiments/{name}/share": _OPERATES_ALL,
     "POST /v1/experiments/{name}/assign": _need(Subject.FOUND, PREDICT),
     "POST /v1/experiments/{name}/outcomes": _need(Subject.FOUND, OUTCOMES),
+    "POST /v1/experiments/{name}/units": _need(Subject.FOUND, OPERATE, files=True),
+    "GET /v1/experiments/{name}/units": _need(Subject.FOUND, RECORDS),  # unit by unit
+    "POST /v1/experiments/{name}/record": _need(Subject.FOUND, OUTCOMES, files=True),
     "POST /ofrep/v1/evaluate/flags": _need(Subject.FOUND, PREDICT),
     "POST /ofrep/v1/evaluate/flags/{name}": _need(Subject.FOUND, PREDICT),
     "POST /v1/experiments/{name}/look": _OPERATES_ALL,  # it is kept, and spends of the error

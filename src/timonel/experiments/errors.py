@@ -300,3 +300,41 @@ class NoList(NotFound):
             "una vez.",
         ),
     }
+
+
+class ListIsThere(Conflict):
+    """A second list of units for one experiment."""
+
+    code = "experiment_has_list"
+    texts = {
+        "en": Text(
+            "Cannot assign a list of units to experiment {experiment}: it has one of {n} units, "
+            "drawn by seed {seed}.",
+            "Create another experiment for other units; a list that may be drawn until it pleases "
+            "is no random one.",
+        ),
+        "es": Text(
+            "No se puede asignar una lista de unidades al experimento {experiment}: ya tiene una "
+            "de {n} unidades, sorteada con la semilla {seed}.",
+            "Cree otro experimento para otras unidades; una lista que se sortea hasta que guste "
+            "no es aleatoria.",
+        ),
+    }
+
+
+class NotDraft(Conflict):
+    """A list of units for an experiment that has begun."""
+
+    code = "experiment_not_draft"
+    texts = {
+        "en": Text(
+            "Cannot assign a list of units to experiment {experiment}: its state is {state}, "
+            "expected draft.",
+            "Create a new experiment and assign its list before it starts.",
+        ),
+        "es": Text(
+            "No se puede asignar una lista de unidades al experimento {experiment}: su estado es "
+            "{state}, se esperaba draft (borrador).",
+            "Cree un experimento nuevo y asigne su lista antes de iniciarlo.",
+        ),
+    }

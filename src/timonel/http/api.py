@@ -15,6 +15,7 @@ from timonel.http.access.key_routes import create_key_routes
 from timonel.http.alert_routes import create_alert_routes
 from timonel.http.docs import create_docs
 from timonel.http.event_routes import create_event_routes
+from timonel.http.experiments.lists import create_list_routes
 from timonel.http.experiments.openfeature import create_openfeature_routes
 from timonel.http.experiments.outside import create_outside_routes
 from timonel.http.experiments.planning import create_planning_routes
@@ -84,6 +85,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_retraining_routes(app),
         create_experiment_routes(app),
         create_outside_routes(app),
+        create_list_routes(app),
         create_planning_routes(app),
         create_openfeature_routes(app),
         create_metric_routes(app),
@@ -102,6 +104,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         Guard,
         gate=None if behind_worker else app.gate(Cors(settings.cors_origins).origins),
         max_body_bytes=settings.max_body_kb << 10,
+        max_file_bytes=settings.max_file_mb << 20,
         language=settings.language,
         root_path=settings.root_path,
         cors_origins=settings.cors_origins,

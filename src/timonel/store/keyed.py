@@ -1,12 +1,14 @@
 """Rows that one writer owns, read and written by their primary key, many at a time."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 _KEYS_A_QUERY = 200
+_VALUES_A_QUERY = 900  # SQLite before 3.32 takes no more than 999
 
 Row = tuple[Any, ...]
 
@@ -23,18 +25,31 @@ def read_keyed(connection: Connection, table: Table, n_key: int, keys: Iterable[
     wanted = list(keys)
     found: list[Row] = []
     if connection.dialect.name == "sqlite":
-        # it would scan the table for a list of row values
-        one = " AND ".join(f'"{column.name}" = ?' for column in columns[:n_key])
-        names = ", ".join(f'"{column.name}"' for column in columns)
-        query = f"SELECT {names} FROM {table.name} WHERE {one}"  # noqa: S608 - names of our own table
-        for key in wanted:
-            found += [tuple(row) for row in connection.exec_driver_sql(query, key)]
+        most = _VALUES_A_QUERY // n_key
+        for start in range(0, len(wanted), most):
+            page = wanted[start : start + most]
+            query = _one_by_one(table, n_key, len(page))
+            values = tuple(part for key in page for part in key)
+            found += [tuple(row) for row in connection.exec_driver_sql(query, values)]
         return found
     for start in range(0, len(wanted), _KEYS_A_QUERY):
         page = wanted[start : start + _KEYS_A_QUERY]
         rows = select(*columns).where(tuple_(*columns[:n_key]).in_(page))
         found += [tuple(row) for row in connection.execute(rows)]
     return found
+
+
+@lru_cache(64)
+def _one_by_one(table: Table, n_key: int, n: int) -> str:
+    """Write SQLite's query for ``n`` keys: for a list of row values it would scan the table."""
+    columns = [f't."{column.name}"' for column in table.c]
+    keys = [f"k{place}" for place in range(n_key)]
+    values = ", ".join([f"({', '.join('?' * n_key)})"] * n)
+    same = " AND ".join(f"{column} = w.{key}" for column, key in zip(columns, keys, strict=False))
+    return (
+        f"WITH w({', '.join(keys)}) AS (VALUES {values}) "  # noqa: S608 - names of our own table
+        f"SELECT {', '.join(columns)} FROM w CROSS JOIN {table.name} AS t ON {same}"
+    )
 
 
 def write_keyed(connection: Connection, table: Table, n_key: int, rows: Sequence[Row]) -> None:

@@ -1,5 +1,7 @@
 """What can be wrong with a request before any model is asked."""
 
+from typing import Any
+
 from timonel.errors import (
     InvalidInput,
     MalformedInput,
@@ -51,14 +53,17 @@ class BodyTooLarge(TooLarge):
     texts = {
         "en": Text(
             "Cannot read the body: found more than {limit} bytes, expected at most {limit}.",
-            "Send fewer rows per request, or raise the setting `max_body_kb`.",
+            "Send fewer rows per request, or raise the setting `{setting}`.",
         ),
         "es": Text(
             "No se puede leer el cuerpo: hay más de {limit} bytes, se esperaban {limit} como "
             "máximo.",
-            "Envíe menos filas por petición, o aumente el ajuste `max_body_kb`.",
+            "Envíe menos filas por petición, o aumente el ajuste `{setting}`.",
         ),
     }
+
+    def __init__(self, *, limit: int, setting: str = "max_body_kb", **_: Any) -> None:
+        super().__init__(limit=limit, setting=setting)
 
 
 class HeadTooLarge(TooLarge):

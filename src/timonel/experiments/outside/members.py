@@ -1,7 +1,8 @@
 """The stored arms of listed units: written before their experiment is, read by id.
 
-A list is written in pages, so that nobody waits long for the database; the experiment is entered
-last, and only where the whole list is there. So an experiment that exists has all of its units.
+A list is written in pages, so that nobody waits long for the database; the experiment (or that a
+draft has a list) is entered last, and only where the whole list is there. So an experiment with a
+list has all of its units.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from timonel.experiments.design import State
 from timonel.experiments.errors import ExperimentBusy, ExperimentExists
-from timonel.experiments.rows import Rows
+from timonel.experiments.rows import Experiment, Rows
 from timonel.store.tables_experiments import experiment_members
 
 LIST = "list"
@@ -29,7 +31,13 @@ class Member(NamedTuple):
 
 
 def write_members(
-    engine: Engine, project: str, name: str, members: Sequence[Member], at: int
+    engine: Engine,
+    project: str,
+    name: str,
+    members: Sequence[Member],
+    at: int,
+    *,
+    draft: bool = False,
 ) -> None:
     """Store the units of an experiment that is not entered yet.
 
@@ -37,6 +45,8 @@ def write_members(
     ----------
     at : int
         Microseconds of the event clock; by them ``whole`` knows this writing from another one.
+    draft : bool
+        It is entered, as a draft without a list.
 
     Raises
     ------
@@ -44,7 +54,7 @@ def write_members(
     ExperimentBusy
         If someone else writes a list under the same name.
     """
-    _clear(engine, project, name)
+    _clear(engine, project, name, draft=draft)
     for start in range(0, len(members), _PAGE):
         rows = [
             {
@@ -95,12 +105,28 @@ def all_members(connection: Connection, project: str, name: str) -> Iterator[Mem
         yield Member(unit, arm)
 
 
-def _clear(engine: Engine, project: str, name: str) -> None:
+def awaits_list(experiment: Experiment) -> bool:
+    """Say whether it is a draft whose units are not assigned."""
+    return experiment.state is State.DRAFT and experiment.design.listed is None
+
+
+def members_after(
+    connection: Connection, project: str, name: str, after: str, limit: int
+) -> list[Member]:
+    """Give a page of the list, by unit."""
+    query = select(_m.unit_id, _m.arm).where(
+        _m.project == project, _m.experiment == name, _m.unit_id > after
+    )
+    rows = connection.execute(query.order_by(_m.unit_id).limit(limit))
+    return [Member(unit, arm) for unit, arm in rows]
+
+
+def _clear(engine: Engine, project: str, name: str, *, draft: bool) -> None:
     """Remove what a creation left that did not come to its end; never an experiment's own list."""
     while True:
         with engine.begin() as connection:
             taken = Rows(connection, project).find(name)
-            if taken is not None:
+            if taken is not None and not (draft and awaits_list(taken)):
                 raise ExperimentExists(experiment=name, state=str(taken.state))
             some = select(_m.unit_id).where(_m.project == project, _m.experiment == name)
             page = list(connection.scalars(some.limit(_IN)))

@@ -5,8 +5,9 @@ corrects the first.
 """
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from timonel.errors import Phrase, in_language
@@ -16,7 +17,7 @@ from timonel.experiments.outside.units import OutsideUnits, Recorded
 from timonel.project.incoming import Manner
 
 MOST = 1e12  # as the routes take it
-_PAGE = 1_000
+_PAGE = 500  # units a transaction: others wait for the database meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,13 @@ class RefusedRow:
     """A row of which nothing was counted, by the file's line."""
 
     line: int
+    unit: str
     reason: Phrase
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordReport:
-    """What became of a file of outcomes.
+    """What became of outcomes.
 
     Parameters
     ----------
@@ -41,19 +43,21 @@ class RecordReport:
     n_empty : int
         Cells without a value: unknown outcomes, none was recorded.
     refused : list of RefusedRow
+        Of ``n_refused``, at most as many as were asked for.
     unread : list of str
         Columns that are no metric of the experiment.
     rejected : Path or None
-        The file of the refused rows with their reasons; None if there are none.
+        The file of the refused rows with their reasons; None if there is none.
     """
 
-    n_rows: int
-    recorded: Recorded
-    n_same: int
-    n_empty: int
-    refused: list[RefusedRow]
-    unread: list[str]
-    rejected: Path | None
+    n_rows: int = 0
+    recorded: Recorded = field(default_factory=Recorded)
+    n_same: int = 0
+    n_empty: int = 0
+    n_refused: int = 0
+    refused: list[RefusedRow] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    rejected: Path | None = None
 
 
 def record_file(
@@ -63,7 +67,9 @@ def record_file(
     *,
     key: str | None = None,
     manner: Manner | None = None,
-    rejected: Path,
+    folder: Path | None = None,
+    rejected: Path | None = None,
+    most_refused: int | None = None,
     lang: str = "en",
 ) -> RecordReport:
     """Record what a file says came of units.
@@ -72,8 +78,12 @@ def record_file(
     ----------
     key : str or None
         Column of the units; None: as in the file of the list, else ``unit_id``.
-    rejected : Path
-        Where refused rows are written.
+    folder : Path or None
+        Where a relative path begins.
+    rejected : Path or None
+        Where refused rows are written; None: nowhere.
+    most_refused : int or None
+        As many are told one by one; None: all.
 
     Raises
     ------
@@ -84,35 +94,69 @@ def record_file(
     design = units.recording(name)
     metrics = (design.metric, *design.secondary)
     usual = "unit_id" if design.listed is None else design.listed.key
-    file = read_outcomes(path, name, key or usual, metrics, manner or Manner())
-    placed = units.placed(name, [row.unit for row in file.rows])
-    twice = repeated(file.rows)
-    good: dict[str, dict[str, float]] = {}
-    refused: list[RefusedRow] = []
-    for row in file.rows:
-        reason = _refusal(row, placed, twice)
-        if reason is None:
-            good[row.unit] = row.values
-        else:
-            refused.append(RefusedRow(row.line, reason))
-    recorded = Recorded()
-    told = [unit for unit, values in good.items() if values]
-    for start in range(0, len(told), _PAGE):
-        page = units.record(name, {unit: good[unit] for unit in told[start : start + _PAGE]})
-        recorded = Recorded(recorded.new + page.new, recorded.corrected + page.corrected)
-    n_values = sum(len(values) for values in good.values())
-    n_metrics = sum(metric in file.frame.columns for metric in metrics)
-    if refused:
-        _write(rejected, file, refused, lang)
-    return RecordReport(
-        n_rows=len(file.rows),
-        recorded=recorded,
-        n_same=n_values - recorded.changed,
-        n_empty=len(good) * n_metrics - n_values,
-        refused=refused,
-        unread=file.unread,
-        rejected=rejected if refused else None,
+    file = read_outcomes(path, name, key or usual, metrics, manner or Manner(), folder=folder)
+    report = record_rows(
+        units,
+        name,
+        file.rows(),
+        repeated(file.units),
+        n_metrics=len(file.metrics),
+        most_refused=most_refused,
     )
+    report.unread = file.unread
+    if report.refused and rejected is not None:
+        _write(rejected, file, report.refused, lang)
+        report.rejected = rejected
+    return report
+
+
+def record_rows(
+    units: OutsideUnits,
+    name: str,
+    rows: Iterable[OutcomeRow],
+    twice: set[str],
+    *,
+    n_metrics: int | None = None,
+    most_refused: int | None = None,
+) -> RecordReport:
+    """Record rows page by page: what can be counted is, every other row is refused whole.
+
+    Parameters
+    ----------
+    twice : set of str
+        Units that have several rows.
+    n_metrics : int or None
+        How many values a row has room for; None: as many as it has.
+    most_refused : int or None
+        As many are told one by one; None: all.
+    """
+    report, n_values = RecordReport(), 0
+    for page in _pages(rows):
+        placed = units.placed(name, [row.unit for row in page])
+        good: dict[str, dict[str, float]] = {}
+        for row in page:
+            reason = _refusal(row, placed, twice)
+            if reason is not None:
+                report.n_refused += 1
+                if most_refused is None or report.n_refused <= most_refused:
+                    report.refused.append(RefusedRow(row.line, row.unit, reason))
+                continue
+            n_values += len(row.values)
+            report.n_empty += (n_metrics or len(row.values)) - len(row.values)
+            if row.values:
+                good[row.unit] = row.values
+        found = units.record(name, good) if good else Recorded()
+        before = report.recorded
+        report.recorded = Recorded(before.new + found.new, before.corrected + found.corrected)
+        report.n_rows += len(page)
+    report.n_same = n_values - report.recorded.changed
+    return report
+
+
+def _pages(rows: Iterable[OutcomeRow]) -> Iterator[list[OutcomeRow]]:
+    stream = iter(rows)
+    while page := list(islice(stream, _PAGE)):
+        yield page
 
 
 def _refusal(row: OutcomeRow, placed: Mapping[str, str], twice: set[str]) -> Phrase | None:
@@ -149,6 +193,6 @@ def _write(path: Path, file: OutcomeFile, refused: list[RefusedRow], lang: str) 
     with path.open("w", newline="", encoding="utf-8-sig") as stream:
         writer = csv.writer(stream, delimiter=file.separator)
         writer.writerow([neutral(name) for name in (*names, reason)])
-        for row, cells in zip(file.rows, file.frame.iter_rows(), strict=True):
-            if row.line in reasons:
-                writer.writerow([*map(neutral, cells), reasons[row.line]])
+        for place, cells in enumerate(file.frame.iter_rows()):
+            if file.line(place) in reasons:
+                writer.writerow([*map(neutral, cells), reasons[file.line(place)]])

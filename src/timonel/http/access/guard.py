@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from timonel.access.callers import LOCAL, Caller
 from timonel.access.gate import Asked, Gate, authorize
-from timonel.access.routes import below_root
+from timonel.access.routes import below_root, find
 from timonel.dashboard.language import choose_language
 from timonel.errors import Phrase, TimonelError
 from timonel.http.errors import MalformedUrl
@@ -43,6 +43,7 @@ _HEADERS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"content-security-policy": PAGE_POLICY.encode(),
 }
+CSV = "text/csv"
 _WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _log = logging.getLogger("timonel.http")
 
@@ -57,6 +58,8 @@ class Guard:
         Tells who asks. None: a predict worker has done so, and says it in a header; it forwards
         over a Unix socket that none but this user may open.
     max_body_bytes : int
+    max_file_bytes : int
+        Of a CSV file, where a route takes one: it is not read whole here, but as it comes.
     language : str or None
         The setting; None: by the reader.
     root_path : str
@@ -71,6 +74,7 @@ class Guard:
         *,
         gate: Gate | None,
         max_body_bytes: int,
+        max_file_bytes: int,
         language: str | None,
         root_path: str = "",
         cors_origins: Sequence[str] = (),
@@ -78,6 +82,7 @@ class Guard:
         self._app = app
         self._gate = gate
         self._limit = max_body_bytes
+        self._file_limit = max_file_bytes
         self._language = language
         self._root_path = root_path
         self._cors = Cors(cors_origins) if cors_origins and gate is not None else None
@@ -100,8 +105,12 @@ class Guard:
             return
         try:
             scope[CALLER] = await self._caller(scope, headers)
-            self._check(scope, headers)
-            await self._app(scope, await self._replayed(scope, receive), answer)
+            if self._takes_file(scope, headers):
+                body = self._counted(receive, headers)
+            else:
+                self._check(scope, headers)
+                body = await self._replayed(scope, receive)
+            await self._app(scope, body, answer)
         except TimonelError as error:
             await self._refuse(error, scope, headers, answer)
         except Exception as error:  # noqa: BLE001 - the last net: no request ends in a bare 500
@@ -129,8 +138,33 @@ class Guard:
         authorize(caller, scope["method"], path)  # again: this is where it is routed
         return caller
 
-    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+    def _takes_file(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         _check_url(scope)
+        if _kind(headers) != CSV:
+            return False
+        need = find(scope["method"], below_root(scope["path"], scope["root_path"])).need
+        return need is not None and need.files
+
+    def _counted(self, receive: Receive, headers: dict[bytes, bytes]) -> Receive:
+        """Let a file through piece by piece, within its limit."""
+        _check_encoding(headers)
+        refusal = BodyTooLarge(limit=self._file_limit, setting="max_file_mb")
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._file_limit:
+            raise refusal
+        n_read = 0
+
+        async def counted() -> Message:
+            nonlocal n_read
+            message = await receive()
+            n_read += len(message.get("body", b""))
+            if n_read > self._file_limit:
+                raise refusal
+            return message
+
+        return counted
+
+    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         declared = headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._limit:
             raise BodyTooLarge(limit=self._limit)
@@ -208,18 +242,26 @@ def _check_url(scope: Scope) -> None:
             raise MalformedUrl(found=Phrase("a NUL character", "un carácter NUL"))
 
 
-def _check_type(headers: dict[bytes, bytes]) -> None:
+def _kind(headers: dict[bytes, bytes]) -> str:
+    return headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+
+
+def _check_encoding(headers: dict[bytes, bytes]) -> None:
     encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
     if encoding != "identity":
         raise UnsupportedMediaType(
             found=Phrase("encoding {name}", "compresión {name}", name=encoding[:50]),
             expected=Phrase("no encoding", "ninguna compresión"),
         )
-    found = headers.get(b"content-type", b"").decode("latin-1")
-    kind = found.partition(";")[0].strip().lower()
+
+
+def _check_type(headers: dict[bytes, bytes]) -> None:
+    _check_encoding(headers)
+    kind = _kind(headers)
     if kind != "application/json" and not (
         kind.startswith("application/") and kind.endswith("+json")
     ):
+        found = headers.get(b"content-type", b"").decode("latin-1")
         raise UnsupportedMediaType(
             found=found[:100] or Phrase("none", "ninguno"), expected="application/json"
         )

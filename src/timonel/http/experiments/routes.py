@@ -89,12 +89,12 @@ def _reading(router: APIRouter, app: "App") -> None:
     ) -> Document:
         found = app.experiments.all(model=model, state=state)
         shown = [app.experiments.show(one.name)[:2] for one in found]
-        lang = _language(request, app)
+        lang = language_of(request, app)
         return {"experiments": [experiment_document(one, look, (), lang) for one, look in shown]}
 
     @router.get("/experiments/{name}", summary="Describe an experiment, its last look and history")
     def experiment(name: Name, request: Request) -> Document:
-        return experiment_document(*app.experiments.show(name), _language(request, app))
+        return experiment_document(*app.experiments.show(name), language_of(request, app))
 
     @router.get(
         "/experiments/{name}/report",
@@ -104,20 +104,20 @@ def _reading(router: APIRouter, app: "App") -> None:
     )
     def report(name: Name, request: Request) -> Response:
         found = app.experiments.report(name)
-        page = markdown(found, lang=_language(request, app), zone=app.config.timezone)
+        page = markdown(found, lang=language_of(request, app), zone=app.config.timezone)
         return Response(page, media_type="text/markdown")
 
     @router.get("/experiments/{name}/replay", summary="Judge the newest looks again, bit for bit")
     def replay(name: Name, request: Request, last: Newest = 1000) -> Document:
         found = app.experiments.replay(name, last=last, log=False)
-        return replay_document(found, _language(request, app))
+        return replay_document(found, language_of(request, app))
 
     @router.post(
         "/experiments/{name}/replay", summary="Judge looks again, and count the log again, too"
     )
     def replay_log(name: Name, request: Request, last: Newest = 1000) -> Document:
         found = app.experiments.replay(name, last=last)
-        return replay_document(found, _language(request, app))
+        return replay_document(found, language_of(request, app))
 
 
 def _changing(router: APIRouter, app: "App") -> None:
@@ -153,9 +153,10 @@ def _changing(router: APIRouter, app: "App") -> None:
 
     @router.post("/experiments/{name}/look", summary="Judge what is known now; the look is stored")
     def look(name: Name, request: Request) -> Document:
-        return look_document(app.experiments.look(name), _language(request, app))
+        return look_document(app.experiments.look(name), language_of(request, app))
 
 
-def _language(request: Request, app: "App") -> str:
+def language_of(request: Request, app: "App") -> str:
+    """Give the language of an answer's texts."""
     accepted = request.headers.get("accept-language")
     return choose_language(None, None, accepted, app.settings.language)
