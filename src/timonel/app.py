@@ -163,6 +163,10 @@ class App(Host):
             from timonel.experiments.outside.files import draw_list
 
             design, members = draw_list(design, units)
+            if units.covariate is not None:
+                from timonel.experiments.outside.covariates import with_covariate
+
+                design, members = with_covariate(design, members, units, units.covariate)
         return self.experiments.create(design, who=who, members=members)
 
     def record_outcomes(

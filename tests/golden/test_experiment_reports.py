@@ -56,7 +56,7 @@ class Office:
         self.experiments.create(drawn, who="ana", members=members)
         self.bench.clock.advance(60)
         self.experiments.start("letters", who="ana", reason="spring | letters")
-        return dict(members)
+        return {member.unit: member.arm for member in members}
 
     def report(self, lang: str) -> str:
         return markdown(self.experiments.report("letters"), lang=lang, zone="America/Santiago")

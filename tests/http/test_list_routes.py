@@ -65,7 +65,7 @@ async def test_a_file_is_drawn_as_by_the_command_and_comes_back_with_its_arms(
     by_command_list = by_command.design.listed
     assert by_command_list is not None
     assert by_command_list.sha256 == listed["sha256"]
-    arms = dict(app.outside_units.listed("by-command")[1])
+    arms = {one.unit: one.arm for one in app.outside_units.listed("by-command")[1]}
 
     page = (await drafted.get(f"{HERE}/units", params={"limit": 150})).json()
     assert (len(page["units"]), page["after"]) == (150, "0149")

@@ -5,7 +5,15 @@ import re
 
 from timonel.errors import Phrase
 from timonel.experiments.choosing import OPERATORS
-from timonel.experiments.design import HOLDOUT, UNPLACED, Answers, Design, Mode, Strategy
+from timonel.experiments.design import (
+    HOLDOUT,
+    UNPLACED,
+    Answers,
+    Design,
+    Mode,
+    Strategy,
+    parts_of,
+)
 from timonel.experiments.errors import InvalidDesign
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
@@ -160,7 +168,9 @@ def _check_numbers(design: Design) -> None:
         expected = Phrase("a part of 0 to 1: NAME:0-0.5", "una parte de 0 a 1: NOMBRE:0-0.5")
         raise _wrong(design, "namespace", f"{namespace.low}-{namespace.high}", expected)
     for guardrail in design.guardrails:
-        if guardrail.event not in EVENTS:
+        if design.mode is Mode.OUTSIDE:
+            continue  # metrics: see there
+        if guardrail.event not in EVENTS or guardrail.higher_is_better is not None:
             raise _wrong(design, "guardrails", guardrail.event, ", ".join(EVENTS))
         if guardrail.tolerated < 1.0 or guardrail.tolerated >= 10.0:
             raise _wrong(design, "guardrails", str(guardrail.tolerated), "[1, 10)")
@@ -214,31 +224,69 @@ def _check_turns(design: Design) -> None:
 
 def _check_outside(design: Design) -> None:
     if design.mode is not Mode.OUTSIDE:
-        if design.secondary:
-            expected = Phrase("mode outside", "modo outside")
-            raise _wrong(design, "also", ", ".join(design.secondary), expected)
+        for field, found in (("also", ", ".join(design.secondary)), ("cap", design.cap)):
+            if found:
+                expected = Phrase("mode outside", "modo outside")
+                raise _wrong(design, field, str(found), expected)
         return
     ours = [arm.name for arm in design.arms if arm.answers is not Answers.EXTERNAL]
     if ours:
         raise _wrong(design, "arms", ", ".join(ours), Phrase("external", "external"))
-    metrics = (design.metric, *design.secondary)
-    for metric in metrics:
-        if not _METRIC.fullmatch(metric) or metric in _OWN_METRICS:
-            expected = Phrase(
-                "a name of yours: a-z, 0-9 and _, at most 40",
-                "un nombre suyo: a-z, 0-9 y _, a lo más 40",
-            )
-            raise _wrong(design, "metric", metric[:64], expected)
-    if len(set(metrics)) < len(metrics):
-        expected = Phrase("each metric once", "cada métrica una vez")
-        raise _wrong(design, "also", ", ".join(metrics), expected)
+    _check_metrics(design)
+    _check_cap(design)
     none = Phrase("none in mode outside", "nada en modo outside")
     if design.unit != "unit":
         raise _wrong(design, "unit", design.unit, "unit")
-    if design.guardrails:
-        raise _wrong(design, "guardrails", design.guardrails[0].event, none)
     if design.holdout:
         raise _wrong(design, "holdout", str(design.holdout), none)
+
+
+def _check_metrics(design: Design) -> None:
+    for metric in design.metrics:
+        parts = parts_of(metric)
+        usable = all(_METRIC.fullmatch(one) and one not in _OWN_METRICS for one in parts)
+        if not usable or len(parts) > 2 or len(set(parts)) < len(parts):
+            expected = Phrase(
+                "a name of yours (a-z, 0-9 and _, at most 40), or a ratio of two: revenue/orders",
+                "un nombre suyo (a-z, 0-9 y _, a lo más 40), o una razón de dos: revenue/orders",
+            )
+            raise _wrong(design, "metric", metric[:64], expected)
+    metrics = (design.metric, *design.secondary)
+    if len(set(metrics)) < len(metrics):
+        expected = Phrase("each metric once", "cada métrica una vez")
+        raise _wrong(design, "also", ", ".join(metrics), expected)
+    for guardrail in design.guardrails:
+        if guardrail.higher_is_better is None or guardrail.event == design.metric:
+            expected = Phrase("another metric than the goal", "otra métrica que el objetivo")
+            raise _wrong(design, "guardrails", guardrail.event[:64], expected)
+        if not 0.0 <= guardrail.margin < math.inf:
+            raise _wrong(design, "guardrails", str(guardrail.margin), ">= 0")
+
+
+def _check_cap(design: Design) -> None:
+    """Refuse a cap or a covariate that could not be honoured."""
+    if not design.adjusts:
+        return
+    cap = design.cap
+    field = "covariate" if cap is None else "cap"
+    if len(parts_of(design.metric)) == 2 or design.metric in _OF_ANSWERS:
+        expected = Phrase(
+            "a goal that is one recorded value", "un objetivo que sea un solo valor registrado"
+        )
+        raise _wrong(design, field, design.metric, expected)
+    if cap is None:
+        return
+    if not 0.5 <= cap.quantile <= 0.9999:
+        expected = Phrase("50 to 99.99 %", "50 a 99.99 %")
+        raise _wrong(design, field, f"{cap.quantile:.2%}", expected)
+    if design.listed is not None and design.listed.counts[0] < cap.least:
+        expected = Phrase(
+            "{n} units or more in the control, which has {found}",
+            "{n} unidades o más en el control, que tiene {found}",
+            n=cap.least,
+            found=design.listed.counts[0],
+        )
+        raise _wrong(design, field, f"{cap.quantile:.2%}", expected)
 
 
 def _check_listed(design: Design) -> None:

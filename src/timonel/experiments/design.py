@@ -5,6 +5,7 @@ state, the shares in force) stands beside it.
 """
 
 from enum import StrEnum
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -79,11 +80,17 @@ class Namespace(msgspec.Struct, frozen=True):
 
 
 class Guardrail(msgspec.Struct, frozen=True):
-    """A bad event that a treatment may not bring about more often than tolerated."""
+    """A bad event that a treatment may not bring about more often than tolerated, or a metric.
 
-    event: str  # fallback, slow
+    Of units that others act on, it is a recorded metric that may not be worse by more than the
+    margin.
+    """
+
+    event: str  # fallback, slow, or a metric
     tolerated: float = 1.1  # ratio of the rates that is still as good
     threshold_ms: float | None = None  # of "slow": frozen at the start
+    higher_is_better: bool | None = None  # of a metric; None: an event
+    margin: float = 0.0  # of a metric, in its own unit
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -92,6 +99,29 @@ class Step(msgspec.Struct, frozen=True):
     share: float
     least_s: int = 3600
     least_exposed: int = 100
+
+
+class Cap(msgspec.Struct, frozen=True):
+    """Values of the goal above a quantile of the control's count as that.
+
+    Parameters
+    ----------
+    quantile : float
+        In (0, 1).
+    steps : int or None
+        The cap itself, in steps of 1e-6; None until enough values have come.
+    n : int
+        Values of the control that it was fixed by.
+    """
+
+    quantile: float
+    steps: int | None = None
+    n: int = 0
+
+    @property
+    def least(self) -> int:
+        """Values of the control that are needed: of fewer, none lies above the quantile."""
+        return ceil(round(1.0 / (1.0 - self.quantile), 6))
 
 
 class UnitList(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +140,8 @@ class UnitList(msgspec.Struct, frozen=True, kw_only=True):
         Column within whose values shares are exact; "" for none.
     counts : tuple of int
         Units an arm.
+    covariate : str
+        Column of what was known of each unit before; "" for none.
     """
 
     source: str
@@ -118,6 +150,7 @@ class UnitList(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     block: str = ""
     counts: tuple[int, ...]
+    covariate: str = ""
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +178,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         With a horizon the engine is group-sequential; None: a confidence sequence.
     listed : UnitList or None
         Units assigned as one list; None: each when it is first seen.
+    cap : Cap or None
+        Of the goal, where someone else acts.
     hypothesis : str
         What is expected and why, in the words of who made it.
     """
@@ -179,6 +214,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     template: str = ""
     listed: UnitList | None = None
     hypothesis: str = ""
+    cap: Cap | None = None
 
     def encode(self) -> str:
         """Give the canonical JSON text: the same design, the same text."""
@@ -192,6 +228,22 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         return "sticky by unit" if self.unit == "unit" else "request-level, not sticky"
 
     @property
+    def adjusts(self) -> bool:
+        """Whether the goal is capped, or held against what was known before."""
+        return self.cap is not None or (self.listed is not None and bool(self.listed.covariate))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric that units are compared in where someone else acts, the goal first."""
+        guarded = [one.event for one in self.guardrails if one.higher_is_better is not None]
+        return tuple(dict.fromkeys((self.metric, *self.secondary, *guarded)))
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """What is recorded of units to know all metrics: of a ratio, both of its parts."""
+        return tuple(dict.fromkeys(part for metric in self.metrics for part in parts_of(metric)))
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The arms' names, the control first."""
         return tuple(arm.name for arm in self.arms)
@@ -203,6 +255,11 @@ _decoder = msgspec.json.Decoder(Design)
 def decode_design(text: str | bytes) -> Design:
     """Read a design back; raises ``msgspec.ValidationError`` on another form."""
     return _decoder.decode(text)
+
+
+def parts_of(metric: str) -> tuple[str, ...]:
+    """Give what a metric is made of: itself, or the two parts of a ratio ``revenue/orders``."""
+    return tuple(metric.split("/"))
 
 
 def variant_of(experiment: str, arm: str) -> str:

@@ -31,6 +31,7 @@ from timonel.experiments.judging.keeping import encode_evidence
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.judging.reading import read_evidence
 from timonel.experiments.latency import frozen_p95_ms
+from timonel.experiments.outside.capping import fix_cap
 from timonel.experiments.outside.members import Member, whole, write_members
 from timonel.experiments.ramp import Moved, next_move
 from timonel.experiments.replaying.recount import recount
@@ -202,8 +203,8 @@ class Experiments:
         """
         with self._engine.begin() as connection:
             rows = Rows(connection, self._project)
-            experiment = rows.one(name, locked=True)
             at = self._clock.now_us()
+            experiment = fix_cap(rows, self._project, rows.one(name, locked=True), at)
             number, before = rows.last_look(name)
             evidence = read_evidence(
                 connection,

@@ -89,6 +89,10 @@ _UNSAID: dict[Unsaid, tuple[str, str]] = {
         "all of its values are the same, or there are too few",
         "todos sus valores son iguales, o hay muy pocos",
     ),
+    Unsaid.NO_CAP: (
+        "the control has too few values to fix its cap",
+        "el control tiene muy pocos valores para fijar su tope",
+    ),
 }
 
 

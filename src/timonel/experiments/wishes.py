@@ -10,6 +10,7 @@ from timonel.errors import Phrase
 from timonel.experiments.design import (
     Answers,
     Arm,
+    Cap,
     Condition,
     Design,
     Guardrail,
@@ -38,11 +39,14 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         ``NAME:LOW-HIGH``.
     guardrails : list of str
         ``fallback``, ``slow`` (against the control's day before) or ``slow:MILLISECONDS``, each
-        with ``@RATIO`` where another ratio than 1.1 is tolerated.
+        with ``@RATIO`` where another ratio than 1.1 is tolerated. In mode outside a recorded metric
+        and which of it is better, ``churned:lower``, with ``@MARGIN`` for how much worse may pass.
     also : list of str
         Further metrics that are recorded of units, in mode outside.
     lower_is_better : bool or None
         None: as is usual for the metric.
+    cap : float or None
+        Quantile of the control's values, in (0, 1): what lies above counts as that.
     only : list of str
         Conditions on inputs: ``FEATURE OP VALUE``.
     """
@@ -72,6 +76,7 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     salt: str | None = None
     hash: str = "blake2b"
     hypothesis: str = ""
+    cap: float | None = None
 
 
 def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> Design:
@@ -115,7 +120,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         metric=metric,
         higher_is_better=not lower,
         secondary=tuple(wish.also),
-        guardrails=tuple(_guardrail(wish, text) for text in _guardrails(wish, mode)),
+        guardrails=tuple(_guardrail(wish, text, mode) for text in _guardrails(wish, mode)),
         alpha=wish.alpha,
         margin=wish.margin,
         planned_n=wish.planned_n,
@@ -124,6 +129,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         depends_on_action=depends_on_action,
         task=task,
         hypothesis=wish.hypothesis.strip(),
+        cap=None if wish.cap is None else Cap(wish.cap),
     )
 
 
@@ -178,7 +184,27 @@ def _namespace(wish: Wish, text: str) -> Namespace:
         ) from None
 
 
-def _guardrail(wish: Wish, text: str) -> Guardrail:
+def _metric_guardrail(wish: Wish, text: str) -> Guardrail:
+    metric, _, margin = text.partition("@")
+    metric, _, better = metric.partition(":")
+    try:
+        if better not in ("lower", "higher"):
+            raise ValueError
+        higher = better == "higher"
+        return Guardrail(metric, higher_is_better=higher, margin=float(margin or 0.0))
+    except ValueError:
+        expected = Phrase(
+            "METRIC:lower or METRIC:higher (which is better), and @MARGIN",
+            "MÉTRICA:lower (menos es mejor) o MÉTRICA:higher (más es mejor), y @MARGEN",
+        )
+        raise InvalidDesign(
+            experiment=wish.name[:64], field="guardrails", found=text[:64], expected=expected
+        ) from None
+
+
+def _guardrail(wish: Wish, text: str, mode: Mode) -> Guardrail:
+    if mode is Mode.OUTSIDE:
+        return _metric_guardrail(wish, text)
     event, _, ratio = text.partition("@")
     event, _, limit = event.partition(":")
     try:

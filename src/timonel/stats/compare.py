@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import gammaln, ndtr, ndtri, stdtr, stdtrit
 
 from timonel.stats.intervals import wilson
-from timonel.stats.moments import BivariateMoments, Moments
+from timonel.stats.moments import BivariateMoments, Moments, adjusted, theta_of
 
 __all__ = [
     "Bayes",
@@ -273,8 +273,8 @@ def cuped(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05) -> C
     ``theta = cov(y, x) / var(x)`` from within-arm moments pooled: the total covariance would hold a
     part of the effect. Source: A. Deng, Y. Xu, R. Kohavi, T. Walker, 2013, WSDM, 123-132.
     """
-    theta = _theta(a, b)
-    return welch(_adjusted(a, theta), _adjusted(b, theta), alpha=alpha)
+    theta = theta_of((a, b))
+    return welch(adjusted(a, theta), adjusted(b, theta), alpha=alpha)
 
 
 def cuped_lift(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05) -> Comparison:
@@ -290,8 +290,8 @@ def cuped_lift(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05)
     -----
     Delta method; the covariance between the adjusted and the unadjusted control mean is counted.
     """
-    theta = _theta(a, b)
-    own, other = _adjusted(a, theta), _adjusted(b, theta)
+    theta = theta_of((a, b))
+    own, other = adjusted(a, theta), adjusted(b, theta)
     refused = _refused(own, other, lambda: None)
     if refused is not None:
         return refused
@@ -303,18 +303,6 @@ def cuped_lift(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05)
     of_b = other.m2 / (b.n - 1) / b.n
     of_a = own.m2 + (apart / base) ** 2 * a.m2_y + 2.0 * apart / base * (a.m2_y - theta * a.c_yx)
     return _normal(apart / base, (of_b + of_a / scale) / base**2, a.n + b.n, alpha)
-
-
-def _theta(a: BivariateMoments, b: BivariateMoments) -> float:
-    spread = a.m2_x + b.m2_x
-    return (a.c_yx + b.c_yx) / spread if spread > 0.0 else 0.0
-
-
-def _adjusted(arm: BivariateMoments, theta: float) -> Moments:
-    squares = arm.m2_y - 2.0 * theta * arm.c_yx + theta**2 * arm.m2_x
-    # a metric that the covariate explains altogether leaves only rounding
-    rounding = 1e-12 * (arm.m2_y + theta**2 * arm.m2_x)
-    return Moments(arm.n, arm.mean_y - theta * arm.mean_x, 0.0 if squares < rounding else squares)
 
 
 # --- small counts

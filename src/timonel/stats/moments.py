@@ -134,6 +134,21 @@ class BivariateMoments:
         return cls(of_y.n, of_y.mean, of_x.mean, of_y.m2, of_x.m2, together)
 
 
+def theta_of(arms: Iterable[BivariateMoments]) -> float:
+    """Give how much of a metric goes with a unit of its covariate, from within-arm moments."""
+    each = list(arms)
+    spread = sum(arm.m2_x for arm in each)
+    return sum(arm.c_yx for arm in each) / spread if spread > 0.0 else 0.0
+
+
+def adjusted(arm: BivariateMoments, theta: float) -> Moments:
+    """Give the moments of ``y - theta x`` of one arm."""
+    squares = arm.m2_y - 2.0 * theta * arm.c_yx + theta**2 * arm.m2_x
+    # a metric that the covariate explains altogether leaves only rounding
+    rounding = 1e-12 * (arm.m2_y + theta**2 * arm.m2_x)
+    return Moments(arm.n, arm.mean_y - theta * arm.mean_x, 0.0 if squares < rounding else squares)
+
+
 @dataclass(frozen=True, slots=True)
 class ExactSums:
     """Number, sum and sum of squares of quantised values; a retraction makes them smaller.

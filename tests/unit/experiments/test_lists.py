@@ -160,7 +160,7 @@ class Office:
         drawn, members = draw_list(design(**changes), UnitFile(path=path, seed=3))
         self.experiments.create(drawn, who="ana", members=members)
         self.experiments.start("letters", who="ana")
-        return dict(members)
+        return {member.unit: member.arm for member in members}
 
     def record(self, text: str, **options: Any) -> RecordReport:
         path = written(self.folder / "outcomes.csv", text)
@@ -193,7 +193,8 @@ def test_the_list_answers_and_nobody_else_is_let_in(office: Office) -> None:
     with pytest.raises(ListIsFixed):
         office.experiments.set_shares("letters", (0.4, 0.6), who="ana")
     listed, members = office.units.listed("letters")
-    assert (dict(members), listed.seed, listed.counts) == (arms, 3, (200, 200))
+    stored = {member.unit: member.arm for member in members}
+    assert (stored, listed.seed, listed.counts) == (arms, 3, (200, 200))
     look = office.experiments.look("letters")
     assert [arm.units for arm in look.arms] == [200, 200]
     assert (look.immature, look.srm_p, look.leaks) == (400, 1.0, 0)
@@ -205,10 +206,10 @@ def test_what_a_creation_left_that_was_cut_off_is_replaced_and_an_experiment_is_
     left = [Member(f"c-{i}", "control") for i in range(700)]
     write_members(office.engine, PROJECT, "letters", left, at=1)
     arms = office.begin()
-    assert dict(office.units.listed("letters")[1]) == arms
+    assert {one.unit: one.arm for one in office.units.listed("letters")[1]} == arms
     with pytest.raises(ExperimentExists):
         write_members(office.engine, PROJECT, "letters", left, at=2)
-    assert dict(office.units.listed("letters")[1]) == arms
+    assert {one.unit: one.arm for one in office.units.listed("letters")[1]} == arms
 
 
 def test_outcomes_of_a_file_count_once_and_refused_rows_come_back(office: Office) -> None:

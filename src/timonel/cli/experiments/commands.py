@@ -70,7 +70,12 @@ def create(
         float | None, typer.Option(help="With an end: group-sequential bounds.", min=0.05)
     ] = None,
     planned: Annotated[int | None, typer.Option(help="Units in all, as planned.", min=50)] = None,
-    metric: Annotated[str | None, typer.Option(help="Default: correct, or absolute_error.")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="Default: correct, or absolute_error. Mode outside: revenue, or revenue/orders."
+        ),
+    ] = None,
     also: Annotated[
         list[str] | None, typer.Option(help="A further metric, mode outside. May be repeated.")
     ] = None,
@@ -85,7 +90,10 @@ def create(
     namespace: Annotated[str | None, typer.Option(help="NAME:0-0.5: a part of the units.")] = None,
     guardrail: Annotated[
         list[str] | None,
-        typer.Option(help="fallback, slow, slow:MILLISECONDS; with @RATIO. May be repeated."),
+        typer.Option(
+            help="fallback, slow, slow:MILLISECONDS; with @RATIO. Mode outside: METRIC:lower or "
+            "METRIC:higher; with @MARGIN. May be repeated."
+        ),
     ] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="'age >= 18': rows that take part. May be repeated.")
@@ -106,6 +114,14 @@ def create(
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of that assignment; drawn and shown by default.", min=0)
+    ] = None,
+    covariate: Annotated[
+        str | None,
+        typer.Option(help="Column of that file: what was known of each unit before (CUPED)."),
+    ] = None,
+    cap: Annotated[
+        float | None,
+        typer.Option(help="Percent of the control's values; the goal above counts as that."),
     ] = None,
     hypothesis: Annotated[
         str, typer.Option(help="What is expected, and why; kept with the design.")
@@ -144,9 +160,10 @@ def create(
             step_hours=step_hours,
             step_units=step_units,
             hypothesis=hypothesis,
+            cap=None if cap is None else cap / 100.0,
         )
         chosen = app.registry.declaration(model).model
-        file = unit_file(units, key_column, block, seed)
+        file = unit_file(units, key_column, block, seed, covariate)
         made = app.create_experiment(chosen, wish, who=who or host_name(), units=file)
         if as_json:
             _print_json(made)
@@ -269,14 +286,23 @@ def look(name: Name, folder: Folder = HERE, as_json: Json = False) -> None:
 
 
 def unit_file(
-    path: Path | None, key: str | None, block: str | None, seed: int | None
+    path: Path | None,
+    key: str | None,
+    block: str | None,
+    seed: int | None,
+    covariate: str | None,
 ) -> "UnitFile | None":
     """Say which units to assign and how; None without a file."""
     from timonel.experiments.outside.files import UnitFile
 
     if path is not None:
-        return UnitFile(path=path, key=key, block=block, seed=seed)
-    for option, given in (("--key-column", key), ("--block", block), ("--seed", seed)):
+        return UnitFile(path=path, key=key, block=block, seed=seed, covariate=covariate)
+    for option, given in (
+        ("--key-column", key),
+        ("--block", block),
+        ("--seed", seed),
+        ("--covariate", covariate),
+    ):
         if given is not None:
             raise typer.BadParameter(text("units_missing"), param_hint=option)
     return None

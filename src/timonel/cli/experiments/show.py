@@ -9,7 +9,7 @@ from timonel.cli.output import language, out, say, table, text
 from timonel.errors import in_language
 
 if TYPE_CHECKING:
-    from timonel.experiments.design import Design
+    from timonel.experiments.design import Cap, Design
     from timonel.experiments.judging.look import ArmReport, Look
     from timonel.experiments.rows import Event, Experiment
 
@@ -59,6 +59,8 @@ def print_experiment(
         unit=design.unit,
     )
     print_listed(design)
+    if design.cap is not None:
+        _print_cap(design.cap)
     if look is None:
         say("experiment_no_look")
     else:
@@ -85,8 +87,19 @@ def print_listed(design: "Design") -> None:
         seed=listed.seed,
         column=listed.key,
         block=listed.block or _UNKNOWN,
+        covariate=listed.covariate or _UNKNOWN,
         sha256=listed.sha256,
     )
+
+
+def _print_cap(cap: "Cap") -> None:
+    from timonel.stats.moments import PER_UNIT
+
+    share = f"{cap.quantile * 100:g} %"
+    if cap.steps is None:
+        say("experiment_no_cap", share=share, least=cap.least)
+    else:
+        say("experiment_cap", share=share, cap=f"{cap.steps / PER_UNIT:g}", n=cap.n)
 
 
 def _print_look(experiment: "Experiment", look: "Look") -> None:

@@ -55,9 +55,19 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
     },
     "experiment_listed": {
         "en": "  list      {n} units of {source} ({counts}), by column {column}, block {block}, "
-        "seed {seed}\n            sha256 {sha256}",
+        "covariate {covariate}, seed {seed}\n            sha256 {sha256}",
         "es": "  lista     {n} unidades de {source} ({counts}), por columna {column}, "
-        "bloque {block}, semilla {seed}\n            sha256 {sha256}",
+        "bloque {block}, covariable {covariate}, semilla {seed}\n            sha256 {sha256}",
+    },
+    "experiment_cap": {
+        "en": "  cap       {cap}: {share} of {n} values of the control; higher ones count as it",
+        "es": "  tope      {cap}: {share} de {n} valores del control; los mayores cuentan como ese",
+    },
+    "experiment_no_cap": {
+        "en": "  cap       {share} of the control: fixed once it has {least} values; before, the "
+        "goal is not compared",
+        "es": "  tope      {share} del control: se fija cuando tenga {least} valores; antes no se "
+        "compara el objetivo",
     },
     "units_missing": {
         "en": "it says how --units FILE is assigned, and no file was given",

@@ -60,15 +60,25 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Length of a block of TIME_BASED.": "Horas de un bloque de TIME_BASED.",
     "With an end: group-sequential bounds.": "Con un final: límites secuenciales por grupos.",
     "Units in all, as planned.": "Unidades en total, según el plan.",
-    "Default: correct, or absolute_error.": "Si falta: correct, o absolute_error.",
+    "Default: correct, or absolute_error. Mode outside: revenue, or revenue/orders.": (
+        "Si falta: correct, o absolute_error. En modo outside: revenue, o revenue/orders."
+    ),
     "How much worse still passes; 0 asks for better.": (
         "Cuánto peor se acepta todavía; 0 exige que sea mejor."
     ),
     "For all looks together.": "Para todas las miradas juntas.",
     "Percent kept on the rules.": "Porcentaje que se queda con las reglas.",
     "NAME:0-0.5: a part of the units.": "NOMBRE:0-0.5: una parte de las unidades.",
-    "fallback, slow, slow:MILLISECONDS; with @RATIO. May be repeated.": (
-        "fallback, slow o slow:MILISEGUNDOS; con @RAZÓN. Se puede repetir."
+    "fallback, slow, slow:MILLISECONDS; with @RATIO. Mode outside: METRIC:lower or METRIC:higher; "
+    "with @MARGIN. May be repeated.": (
+        "fallback, slow o slow:MILISEGUNDOS; con @RAZÓN. En modo outside: MÉTRICA:lower (menos es "
+        "mejor) o MÉTRICA:higher (más es mejor); con @MARGEN. Se puede repetir."
+    ),
+    "Column of that file: what was known of each unit before (CUPED).": (
+        "Columna de ese archivo: lo que se sabía de cada unidad antes (CUPED)."
+    ),
+    "Percent of the control's values; the goal above counts as that.": (
+        "Porcentaje de los valores del control; el objetivo por encima cuenta como ese."
     ),
     "'age >= 18': rows that take part. May be repeated.": (
         "'edad >= 18': filas que participan. Se puede repetir."

@@ -77,11 +77,16 @@ class PairSums:
         return cls(sign, sign * q, sign * q * q, sign * x, sign * x * x, sign * q * x)
 
     @property
+    def negative(self) -> "PairSums":
+        """What takes these sums back."""
+        return PairSums(-self.n, -self.q, -self.q2, -self.x, -self.x2, -self.qx)
+
+    @property
     def alone(self) -> ExactSums:
         """The sums of the values alone."""
         return ExactSums(self.n, self.q, self.q2)
 
-    def moments(self, per_unit: int = PER_UNIT) -> BivariateMoments | None:
+    def moments(self, per_unit: int = PER_UNIT, x_per_unit: int = 1) -> BivariateMoments | None:
         """Derive means and centred sums by rational arithmetic; None where nothing is left."""
         n = self.n
         if n <= 0:
@@ -89,10 +94,10 @@ class PairSums:
         return BivariateMoments(
             n,
             float(Fraction(self.q, n * per_unit)),
-            float(Fraction(self.x, n)),
+            float(Fraction(self.x, n * x_per_unit)),
             float(Fraction(n * self.q2 - self.q * self.q, n * per_unit * per_unit)),
-            float(Fraction(n * self.x2 - self.x * self.x, n)),
-            float(Fraction(n * self.qx - self.q * self.x, n * per_unit)),
+            float(Fraction(n * self.x2 - self.x * self.x, n * x_per_unit * x_per_unit)),
+            float(Fraction(n * self.qx - self.q * self.x, n * per_unit * x_per_unit)),
         )
 
 

@@ -112,7 +112,7 @@ class UnitRows:
                     continue
                 changed.append(_bound((*place, metric), after))
                 for name, old, new in _pairs(metric, before, after):
-                    change = PairSums() + new + _negative(old)
+                    change = new + old.negative
                     _add(cells, _cell(key, exposed, name), change)
         if changed:
             self._connection.execute(_UPDATE, changed)
@@ -220,10 +220,6 @@ def _flag(there: bool) -> PairSums:
 
 def _value(row: _Row) -> PairSums:
     return PairSums.pair(row.q, row.x) if row.x > 0 else PairSums()
-
-
-def _negative(sums: PairSums) -> PairSums:
-    return PairSums(-sums.n, -sums.q, -sums.q2, -sums.x, -sums.x2, -sums.qx)
 
 
 def _cell(key: UnitKey, exposed: _Row, metric: str) -> CellKey:

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 import msgspec
 
 from timonel.experiments.counting.sums import DAY, FINE_H, PairSums
-from timonel.stats.moments import Moments, quantise
+from timonel.stats.moments import (
+    PER_UNIT,
+    BivariateMoments,
+    Moments,
+    adjusted,
+    quantise,
+    theta_of,
+)
 from timonel.stats.sequential import Information, stratum
 
 _STEP = 10**12
@@ -120,13 +127,17 @@ def contribution(control: PairSums, treatment: PairSums) -> Contribution:
     return _rounded(stratum(a, b))
 
 
-def ratio_contributions(strata: Iterable[tuple[PairSums, PairSums]]) -> Contribution:
+def ratio_contributions(
+    strata: Iterable[tuple[PairSums, PairSums]], x_per_unit: int = 1
+) -> Contribution:
     """Compare two arms by a ratio of sums a unit (hits over tries), within strata.
 
     Parameters
     ----------
     strata : iterable of (control, treatment)
         Pairs (q, x) of units: q the sum of a unit's values, x their number.
+    x_per_unit : int
+        Steps of x: 1 where it is a number of values.
 
     Notes
     -----
@@ -135,21 +146,46 @@ def ratio_contributions(strata: Iterable[tuple[PairSums, PairSums]]) -> Contribu
     """
     each = list(strata)
     pooled = sum((a + b for a, b in each), PairSums())
-    whole = pooled.moments()
+    whole = pooled.moments(x_per_unit=x_per_unit)
     if whole is None or whole.mean_x <= 0.0:
         return Contribution()
     ratio = whole.mean_y / whole.mean_x
     total = Contribution()
     for control, treatment in each:
-        a = _linear(control, ratio, whole.mean_x)
-        b = _linear(treatment, ratio, whole.mean_x)
+        a = _linear(control.moments(x_per_unit=x_per_unit), ratio, whole.mean_x)
+        b = _linear(treatment.moments(x_per_unit=x_per_unit), ratio, whole.mean_x)
         if a is not None and b is not None:
             total += _rounded(stratum(a, b))
     return total
 
 
-def _linear(sums: PairSums, ratio: float, mean_x: float) -> Moments | None:
-    m = sums.moments()
+def adjusted_contributions(strata: Iterable[tuple[PairSums, PairSums]]) -> Contribution:
+    """Compare two arms by values less what was known of their units before, within strata.
+
+    Parameters
+    ----------
+    strata : iterable of (control, treatment)
+        Pairs (q, x) of units: q the value, x the covariate, both in steps.
+
+    Notes
+    -----
+    ``y - theta x``, theta from within-arm moments pooled: see ``timonel.stats.compare.cuped``.
+    """
+    each = [(covaried(control), covaried(treatment)) for control, treatment in strata]
+    known = [(a, b) for a, b in each if a is not None and b is not None]
+    theta = theta_of(arm for pair in known for arm in pair)
+    total = Contribution()
+    for a, b in known:
+        total += _rounded(stratum(adjusted(a, theta), adjusted(b, theta)))
+    return total
+
+
+def covaried(sums: PairSums) -> BivariateMoments | None:
+    """Give the moments of values and covariates; None where there are none."""
+    return sums.moments(x_per_unit=PER_UNIT)
+
+
+def _linear(m: BivariateMoments | None, ratio: float, mean_x: float) -> Moments | None:
     if m is None:
         return None
     mean = (m.mean_y - ratio * m.mean_x) / mean_x

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from scipy.special import chdtrc
 
 from timonel.experiments.counting.sums import DAY_US, PairSums
-from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode
+from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode, parts_of
 from timonel.experiments.judging.evidence import Contribution, Counted, Evidence
 from timonel.experiments.judging.look import (
     GoalReport,
@@ -27,7 +27,7 @@ from timonel.experiments.judging.look import (
     n_star,
     smallest_p,
 )
-from timonel.experiments.judging.metrics import metric_reports
+from timonel.experiments.judging.metrics import metric_guardrails, metric_reports
 from timonel.experiments.judging.reports import arm_reports, labels
 from timonel.stats.compare import chance_to_win
 from timonel.stats.sequential import (
@@ -83,7 +83,7 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
         for place, arm in enumerate(design.arms)
         if place
         for event in evidence.bad
-    }
+    } | metric_guardrails(design, evidence)
     srm = prod(
         srm_e_value([counts.get(name, 0) for name in design.names], evidence.weights[phase])
         for phase, counts in sorted(evidence.first.items())
@@ -221,6 +221,8 @@ class _Found:
         control, treatment = self._labelled(self.design.names[0]), self._labelled(arm)
         if control.n + treatment.n < LEAST_UNITS:
             return Rule.TOO_FEW
+        if len(parts_of(self.design.metric)) == 2:
+            return None  # a ratio has no events of two kinds
         n = labels(control) + labels(treatment)
         both = control + treatment
         # of a user's own metric it is known by its values whether it is one of yes and no

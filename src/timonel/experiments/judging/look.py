@@ -84,6 +84,7 @@ class Unsaid(StrEnum):
     NOT_RECORDED = "not_recorded"  # of no unit
     ARM_EMPTY = "arm_empty"
     NO_SPREAD = "no_spread"  # all values are the same
+    NO_CAP = "no_cap"  # too few values of the control to fix it
 
 
 class MetricReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,11 +101,12 @@ class MetricReport(msgspec.Struct, frozen=True, kw_only=True):
     p_value : float or None
         The smallest of all looks so far.
     adjusted_p : float or None
-        By Holm, together with all other metrics and arms: to be held against alpha.
+        By Holm, together with all other metrics and arms: to be held against alpha. Guardrails have
+        none: they are weighed as such.
     """
 
     metric: str
-    role: str  # goal, secondary
+    role: str  # goal, secondary, guardrail
     arm: str
     n_control: int
     n_treatment: int

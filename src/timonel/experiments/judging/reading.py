@@ -5,13 +5,14 @@ kept in one row. So a look costs the open cells, however much has been counted b
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from timonel.experiments.counting.cells import read_cells
+from timonel.experiments.counting.derived import cell_of
 from timonel.experiments.counting.sums import (
     AGE,
     AGES,
@@ -32,10 +33,12 @@ from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
     Evidence,
+    adjusted_contributions,
     contribution,
     maturity,
     ratio_contributions,
 )
+from timonel.experiments.judging.reports import per_unit_of
 from timonel.stats.moments import PER_UNIT
 from timonel.stats.sequential import asymptotic_cs
 from timonel.store.keyed import write_keyed
@@ -213,7 +216,8 @@ def _count(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
         else:
             evidence.arms.setdefault(cell.arm, Counted()).add(cell.metric, cell.sums)
     for guardrail in design.guardrails:
-        evidence.bad.setdefault(guardrail.event, {})
+        if guardrail.higher_is_better is None:
+            evidence.bad.setdefault(guardrail.event, {})
 
 
 def _keep_mature_pairs(evidence: Evidence, cells: Iterable[_Cell], until: int) -> None:
@@ -263,25 +267,37 @@ def _compare_units(evidence: Evidence, design: Design, cells: Sequence[_Cell]) -
     evidence.goal |= _by_units(design, design.metric, cells)
     if design.mode is Mode.OUTSIDE:
         evidence.metrics = {design.metric: dict(evidence.goal)}
-        for metric in design.secondary:
+        for metric in design.metrics[1:]:
             evidence.metrics[metric] = _by_units(design, metric, cells)
 
 
 def _by_units(design: Design, metric: str, cells: Iterable[_Cell]) -> dict[str, Contribution]:
     strata: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
+    name = cell_of(design, metric)
     for cell in cells:
-        if cell.arrival == OPEN and cell.metric == metric:
+        if cell.arrival == OPEN and cell.metric == name:
             strata[cell.phase, cell.exposure][cell.arm] = cell.sums
+    return _compared(design, metric, [arms for _, arms in sorted(strata.items())])
+
+
+def _compared(
+    design: Design, metric: str, strata: Sequence[Mapping[str, PairSums]]
+) -> dict[str, Contribution]:
+    """Compare each treatment with the control in one metric of units, within strata."""
     if not strata:
         return {}
-    return {
-        arm: ratio_contributions(
+    found = {}
+    for arm in design.names[1:]:
+        both = [
             (arms[design.names[CONTROL]], arms[arm])
-            for _, arms in sorted(strata.items())
+            for arms in strata
             if design.names[CONTROL] in arms and arm in arms
-        )
-        for arm in design.names[1:]
-    }
+        ]
+        if cell_of(design, metric) != metric:
+            found[arm] = adjusted_contributions(both)
+        else:
+            found[arm] = ratio_contributions(both, per_unit_of(metric))
+    return found
 
 
 def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
@@ -292,6 +308,7 @@ def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]
     """
     units: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
     values: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
+    compared: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
     for cell in cells:
         if cell.arrival != OPEN:
             continue
@@ -299,20 +316,17 @@ def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]
             units[cell.phase, cell.exposure][cell.arm] = cell.sums.n
         elif cell.metric == design.metric:
             values[cell.phase, cell.exposure][cell.arm] = cell.sums
+        if cell.metric == cell_of(design, design.metric):
+            compared[cell.phase, cell.exposure][cell.arm] = cell.sums
     whole = []
     for place, arms in sorted(units.items()):
         known = values.get(place, {})
         n_known = {arm: known.get(arm, PairSums()).n for arm in arms}
         evidence.immature += sum(arms.values()) - sum(n_known.values())
         if all(n_known[arm] >= COMPLETE * n for arm, n in arms.items()):
-            whole.append(known)
-    for arm in design.names[1:]:
-        both = [
-            (arms[design.names[CONTROL]], arms[arm])
-            for arms in whole
-            if design.names[CONTROL] in arms and arm in arms
-        ]
-        evidence.mature[arm] = ratio_contributions(both)
+            whole.append(compared.get(place, {}))
+    evidence.mature |= dict.fromkeys(design.names[1:], Contribution())
+    evidence.mature |= _compared(design, design.metric, whole)
 
 
 def _maturity(connection: Connection, project: str, design: Design, until: int) -> Maturity:

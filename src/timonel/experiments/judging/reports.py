@@ -12,7 +12,7 @@ from timonel.experiments.counting.sums import (
     LATENCY,
     PairSums,
 )
-from timonel.experiments.design import HOLDOUT, Design, Mode
+from timonel.experiments.design import HOLDOUT, Design, Mode, parts_of
 from timonel.experiments.judging.evidence import Counted
 from timonel.experiments.judging.look import ArmReport
 from timonel.stats.intervals import wilson
@@ -46,7 +46,7 @@ def _report(design: Design, name: str, counted: Counted) -> ArmReport:
         arm=name,
         units=counted.units,
         answers=answers.n,
-        labelled=labels(goal),
+        labelled=labels(goal, design.metric),
         mean=mean,
         lower=lower,
         upper=upper,
@@ -57,9 +57,14 @@ def _report(design: Design, name: str, counted: Counted) -> ArmReport:
     )
 
 
-def labels(sums: PairSums) -> int:
-    """Give how many labels stand behind sums: values, not units."""
-    return sums.x if sums.x else sums.n
+def labels(sums: PairSums, metric: str = "") -> int:
+    """Give how many labels stand behind sums: values, not units; of a ratio, units."""
+    return sums.x if sums.x and per_unit_of(metric) == 1 else sums.n
+
+
+def per_unit_of(metric: str) -> int:
+    """Give the steps of the second number of a metric's pairs: of a ratio, it is a value, too."""
+    return PER_UNIT if len(parts_of(metric)) == 2 else 1
 
 
 def _share(sums: PairSums) -> float | None:
@@ -74,7 +79,7 @@ def _mean(design: Design, goal: PairSums) -> tuple[float | None, float | None, f
         hits = goal.q // PER_UNIT
         found = wilson(hits, goal.n)
         return found.estimate, found.low, found.high
-    alone = moments_of(goal)
+    alone = moments_of(goal, design.metric)
     if alone is None:
         return None, None, None
     if alone.variance is None:
@@ -85,10 +90,10 @@ def _mean(design: Design, goal: PairSums) -> tuple[float | None, float | None, f
 
 def arm_moments(arms: Mapping[str, Counted], arm: str, metric: str) -> Moments | None:
     """Give an arm's mean of a metric and how units spread about it; None where there is none."""
-    return moments_of(arms.get(arm, Counted()).sums(metric))
+    return moments_of(arms.get(arm, Counted()).sums(metric), metric)
 
 
-def moments_of(sums: PairSums) -> Moments | None:
+def moments_of(sums: PairSums, metric: str) -> Moments | None:
     """Give the mean of values, or the ratio of sums where units may have several.
 
     Notes
@@ -96,9 +101,9 @@ def moments_of(sums: PairSums) -> Moments | None:
     A ratio ``R = sum q / sum x`` spreads as ``(q - R x) / mean x`` (the delta method). Source:
     A. Deng, U. Knoblich, J. Lu, KDD 2018, section 2.
     """
-    if not sums.x:
+    if not sums.x and per_unit_of(metric) == 1:
         return sums.alone.moments()
-    moments = sums.moments()
+    moments = sums.moments(x_per_unit=per_unit_of(metric))
     if moments is None or moments.mean_x <= 0.0:
         return None
     ratio = moments.mean_y / moments.mean_x

@@ -52,6 +52,8 @@ class UnitFile:
         Where a relative path begins; messages name the path alone.
     source : str or None
         The name that is kept with the design; None: that of the file.
+    covariate : str or None
+        Column of what was known of each unit before.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class UnitFile:
     decimal: str | None = None
     folder: Path | None = None
     source: str | None = None
+    covariate: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

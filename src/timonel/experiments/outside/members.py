@@ -24,10 +24,11 @@ _m = experiment_members.c
 
 
 class Member(NamedTuple):
-    """A unit of a list, and its arm."""
+    """A unit of a list, its arm, and what was known of it before."""
 
     unit: str
     arm: str
+    covariate: float | None = None
 
 
 def write_members(
@@ -64,6 +65,7 @@ def write_members(
                 "arm": member.arm,
                 "origin": LIST,
                 "at": at,
+                "covariate": member.covariate,
             }
             for member in members[start : start + _PAGE]
         ]
@@ -82,18 +84,18 @@ def whole(connection: Connection, project: str, name: str, n: int, at: int) -> b
     return tuple(connection.execute(query).one()) == (n, at, at)
 
 
-def arms_of(
+def find_members(
     connection: Connection, project: str, name: str, units: Sequence[str]
-) -> dict[str, str]:
-    """Give the arms of those of the units that are on the list."""
-    found: dict[str, str] = {}
+) -> list[Member]:
+    """Give those of the units that are on the list."""
+    found: list[Member] = []
     for start in range(0, len(units), _IN):
-        query = select(_m.unit_id, _m.arm).where(
+        query = select(_m.unit_id, _m.arm, _m.covariate).where(
             _m.project == project,
             _m.experiment == name,
             _m.unit_id.in_(units[start : start + _IN]),
         )
-        found.update((unit, arm) for unit, arm in connection.execute(query))
+        found += [Member(*row) for row in connection.execute(query)]
     return found
 
 

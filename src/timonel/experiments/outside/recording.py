@@ -92,7 +92,7 @@ def record_file(
         If the file cannot be read, or a value is no number; nothing was counted.
     """
     design = units.recording(name)
-    metrics = (design.metric, *design.secondary)
+    metrics = design.recorded
     usual = "unit_id" if design.listed is None else design.listed.key
     file = read_outcomes(path, name, key or usual, metrics, manner or Manner(), folder=folder)
     report = record_rows(

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine, select
 from timonel.clock import Clock
 from timonel.experiments.choosing import RunningExperiment
 from timonel.experiments.counting.cells import write_cells
-from timonel.experiments.counting.sums import CORRECTED, EXPOSED, HOUR_US
+from timonel.experiments.counting.derived import derived_cells, derived_of, merge_cells
+from timonel.experiments.counting.sums import CORRECTED, EXPOSED, HOUR_US, CellKey, PairSums
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
 from timonel.experiments.design import LISTED_PHASE, Design, Mode, State, UnitList
 from timonel.experiments.errors import (
@@ -25,7 +26,7 @@ from timonel.experiments.errors import (
     UndeclaredMetric,
     UnitNotAssigned,
 )
-from timonel.experiments.outside.members import Member, all_members, arms_of
+from timonel.experiments.outside.members import Member, all_members, find_members
 from timonel.experiments.rows import Experiment, Rows
 from timonel.stats.moments import quantise
 from timonel.store.engine import reading
@@ -60,6 +61,7 @@ class _Seen(NamedTuple):
     arm: str
     phase: int
     slot: int
+    covariate: int = 0  # in steps
 
 
 class OutsideUnits:
@@ -147,7 +149,7 @@ class OutsideUnits:
         with self._engine.begin() as connection:
             experiment = Rows(connection, self._project).one(name, locked=True)
             design = _recording(experiment)
-            declared = (design.metric, *design.secondary)
+            declared = design.recorded
             for values in outcomes.values():
                 for metric in values:
                     if metric not in declared:
@@ -158,8 +160,8 @@ class OutsideUnits:
             for unit in outcomes:
                 if unit not in seen:
                     raise UnitNotAssigned(experiment=name, unit=unit[:64])
-            touched = self._changes(connection, name, outcomes, seen)
-            self._settle(connection, touched)
+            touched, derived = self._changes(connection, design, outcomes, seen)
+            self._settle(connection, touched, derived)
         corrected = sum(one.values.get(CORRECTED, (0, 0))[0] for one in touched.values())
         new = sum(
             x
@@ -210,19 +212,29 @@ class OutsideUnits:
     def _changes(
         self,
         connection: Connection,
-        name: str,
+        design: Design,
         outcomes: Mapping[str, Values],
         seen: Mapping[str, _Seen],
-    ) -> dict[UnitKey, Touched]:
-        """Say by how much each value differs from the one that counts now."""
+    ) -> tuple[dict[UnitKey, Touched], dict[CellKey, PairSums]]:
+        """Say by how much values differ from those that count now, and what that makes of pairs."""
+        pairs, name = derived_of(design), design.name
+        beside = {metric for pair in pairs for metric in pair.needs}
         keys = [
             (self._project, name, unit, seen[unit].phase, metric)
             for unit, values in outcomes.items()
             for metric in values
         ]
+        wanted = {
+            *keys,
+            *(
+                (self._project, name, unit, seen[unit].phase, metric)
+                for unit in outcomes
+                for metric in beside
+            ),
+        }
         stored = {
             tuple(row[:_N_KEY]): (int(row[7]), int(row[8]))
-            for row in read_keyed(connection, experiment_units, _N_KEY, keys)
+            for row in read_keyed(connection, experiment_units, _N_KEY, sorted(wanted))
         }
         touched: dict[UnitKey, Touched] = {}
         for key in keys:
@@ -236,10 +248,29 @@ class OutsideUnits:
             one.add(metric, *change)
             if x:
                 one.add(CORRECTED, 1, 0)
-        return touched
+        derived: dict[CellKey, PairSums] = {}
+        for mine in touched if pairs else ():
+            place = seen[mine.unit]
+            before = {}
+            for metric in beside:
+                x, q = stored.get((self._project, *mine, metric), (0, 0))
+                if x:
+                    before[metric] = q
+            told = {m: quantise(float(value)) for m, value in outcomes[mine.unit].items()}
+            cells = derived_cells(
+                pairs, mine, place.arm, place.slot, before, before | told, place.covariate
+            )
+            merge_cells(derived, cells)
+        return touched, derived
 
-    def _settle(self, connection: Connection, touched: Mapping[UnitKey, Touched]) -> None:
+    def _settle(
+        self,
+        connection: Connection,
+        touched: Mapping[UnitKey, Touched],
+        derived: Mapping[CellKey, PairSums] | None = None,
+    ) -> None:
         cells = UnitRows(self._project, connection).settle(touched)
+        merge_cells(cells, derived or {})
         write_cells(connection, self._project, WRITER, cells)
 
     def _seen(
@@ -249,8 +280,11 @@ class OutsideUnits:
         name = experiment.name
         if experiment.design.listed is not None:
             slot = (experiment.started_at or 0) // HOUR_US
-            arms = arms_of(connection, self._project, name, units)
-            return {unit: _Seen(arm, LISTED_PHASE, slot) for unit, arm in arms.items()}
+            members = find_members(connection, self._project, name, units)
+            return {
+                one.unit: _Seen(one.arm, LISTED_PHASE, slot, quantise(one.covariate or 0.0))
+                for one in members
+            }
         u = experiment_units.c
         found: dict[str, _Seen] = {}
         for start in range(0, len(units), 500):

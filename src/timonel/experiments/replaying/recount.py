@@ -20,6 +20,7 @@ from timonel.events.frames import PredictionFrame, ShadowAnswer
 from timonel.events.joining import IDENTICAL, JOINED, read_logged
 from timonel.events.plans import Plan, Plans, Problem
 from timonel.experiments.counting.cells import ExperimentCells, read_cells
+from timonel.experiments.counting.derived import derived_cells, derived_of, merge_cells
 from timonel.experiments.counting.sums import (
     AGE,
     ANSWERS,
@@ -32,6 +33,7 @@ from timonel.experiments.counting.sums import (
 )
 from timonel.experiments.counting.units import UnitKey, cells_of_unit
 from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
+from timonel.experiments.outside.capping import unit_values
 from timonel.experiments.replaying.own import COPIED, own_database
 from timonel.store.tables import outcomes, predictions
 from timonel.store.tables_experiments import experiment_units
@@ -98,7 +100,7 @@ def recount(connection: Connection, project: str, design: Design) -> Recount:
             for key, sums in _count_log(connection, project, design).items()
             if not _of_units(key)
         }
-        return _compared(stored, answers | _count_units(connection, project, design.name))
+        return _compared(stored, answers | _count_units(connection, project, design))
     return _compared(stored, _count_log(connection, project, design))
 
 
@@ -161,7 +163,8 @@ def _of_units(key: CellKey) -> bool:
     return key.arrival_slot == OPEN and not by_answer
 
 
-def _count_units(connection: Connection, project: str, name: str) -> Cells:
+def _count_units(connection: Connection, project: str, design: Design) -> Cells:
+    name = design.name
     u = experiment_units.c
     query = (
         select(u.unit_id, u.phase, u.metric, u.arm, u.first_slot, u.x, u.q)
@@ -174,6 +177,11 @@ def _count_units(connection: Connection, project: str, name: str) -> Cells:
         known = {row.metric: (row.arm, row.first_slot, int(row.x), int(row.q)) for row in group}
         for key, sums in cells_of_unit(UnitKey(name, unit, phase), known).items():
             cells[key] = cells.get(key, PairSums()) + sums
+    pairs = derived_of(design)
+    for one in unit_values(connection, project, name) if pairs else ():
+        merge_cells(
+            cells, derived_cells(pairs, one.key, one.arm, one.slot, {}, one.values, one.covariate)
+        )
     return {key: sums for key, sums in cells.items() if sums}
 
 

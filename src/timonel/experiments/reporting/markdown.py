@@ -6,11 +6,20 @@ from math import floor, log10
 from zoneinfo import ZoneInfo
 
 from timonel.errors import Phrase, in_language
-from timonel.experiments.design import DAY_S, Answers, Arm, Mode
-from timonel.experiments.judging.look import ArmReport, GoalReport, Look, MetricReport, alpha_each
+from timonel.experiments.design import DAY_S, Answers, Arm, Cap, Guardrail, Mode
+from timonel.experiments.judging.look import (
+    ArmReport,
+    GoalReport,
+    Look,
+    MetricReport,
+    Unsaid,
+    alpha_each,
+)
+from timonel.experiments.judging.metrics import GUARDRAIL
 from timonel.experiments.reporting.phrases import phrase
 from timonel.experiments.reporting.report import NO_EFFECT, NO_LOOK, Estimate, Report
 from timonel.experiments.texts import expected_in, sentence, unsaid
+from timonel.stats.moments import PER_UNIT
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALARM = 20.0
@@ -175,6 +184,9 @@ def _design(page: _Page, report: Report) -> None:
         rows.append(("planned", str(design.planned_n)))
     if design.ends_after_s:
         rows.append(("days", f"{design.ends_after_s / DAY_S:g}"))
+    rows += [("guarded", _guarded(page, one)) for one in design.guardrails]
+    if design.cap is not None:
+        rows.append(("cap", _cap(page, design.cap)))
     listed = design.listed
     if listed is not None:
         of = page.say(
@@ -188,6 +200,22 @@ def _design(page: _Page, report: Report) -> None:
     page.table(
         [page.say("item"), page.say("value")], [[page.say(key), value] for key, value in rows]
     )
+
+
+def _guarded(page: _Page, guardrail: Guardrail) -> str:
+    name = f"`{guardrail.event}`"
+    if guardrail.higher_is_better is None:
+        return page.say("guarded_event", event=name, ratio=f"{guardrail.tolerated:g}")
+    told = "guarded_more" if guardrail.higher_is_better else "guarded_less"
+    return page.say(told, metric=name, margin=f"{guardrail.margin:g}")
+
+
+def _cap(page: _Page, cap: Cap) -> str:
+    share = f"{cap.quantile * 100:g} %"
+    if cap.steps is None:
+        reason = page.tell(unsaid(Unsaid.NO_CAP))
+        return f"{share}: {page.say('unknown', reason=reason)}"
+    return page.say("cap_is", share=share, cap=number(cap.steps / PER_UNIT), n=cap.n)
 
 
 def _answers(arm: Arm) -> str:
@@ -269,6 +297,13 @@ def _effect(page: _Page, report: Report) -> None:
         page.say("mature_effect"),
     ]
     page.table(headings, [_goal(page, goal, report) for goal in look.goals])
+    listed, found = design.listed, report.adjustment
+    if listed is not None and listed.covariate:
+        kept = page.unknown(report.unsaid or NO_EFFECT)
+        theta = kept
+        if found is not None and found.kept is not None:
+            kept, theta = f"{1.0 - found.kept:.1%}", number(found.theta)
+        page.add(page.say("adjusted", column=plain(listed.covariate), theta=theta, share=kept))
     page.add(page.say("effect_note"))
 
 
@@ -314,7 +349,9 @@ def _metric(page: _Page, one: MetricReport) -> list[str]:
         effect if one.effect is None else number(one.effect, "+"),
         unknown if one.effect is None else page.interval(one.lower, one.upper),
         unknown if one.p_value is None else f"{one.p_value:.3g}",
-        unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}",
+        page.say("not_adjusted")
+        if one.role == GUARDRAIL
+        else (unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}"),
     ]
 
 

@@ -130,6 +130,30 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "todas las métricas y variantes eso yerra en a lo más {share} de los experimentos, con "
         "todas las miradas. Los intervalos son de cada métrica.",
     ),
+    "guardrail_role": ("guardrail", "límite"),
+    "not_adjusted": ("weighed as a guardrail", "se pesa como límite"),
+    "guarded": ("guardrail", "límite"),
+    "guarded_event": ("{event}, {ratio} times is tolerated", "{event}, se tolera {ratio} veces"),
+    "guarded_more": (
+        "{metric} may not fall by more than {margin}",
+        "{metric} no puede bajar más de {margin}",
+    ),
+    "guarded_less": (
+        "{metric} may not rise by more than {margin}",
+        "{metric} no puede subir más de {margin}",
+    ),
+    "cap": ("cap of the goal", "tope del objetivo"),
+    "cap_is": (
+        "{cap}: {share} of the control's first {n} values; fixed then, higher values count as it",
+        "{cap}: {share} de los primeros {n} valores del control; fijado entonces, los mayores "
+        "cuentan como ese",
+    ),
+    "adjusted": (
+        "Adjusted by {column}, known before of every unit (CUPED): theta {theta}, which takes out "
+        "{share} of the variance. The relative effect is of the control's unadjusted mean.",
+        "Ajustado por {column}, conocida antes de cada unidad (CUPED): theta {theta}, que quita "
+        "{share} de la varianza. El efecto relativo es de la media del control sin ajustar.",
+    ),
     "effect_note": (
         "The interval and p hold at every look, however often one looks.",
         "El intervalo y p valen en cada mirada, por muchas que sean.",

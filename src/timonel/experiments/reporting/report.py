@@ -10,15 +10,23 @@ from sqlalchemy import Connection, func, select
 
 from timonel.errors import Phrase
 from timonel.events.joining import JOINED
+from timonel.experiments.counting.derived import cell_of
 from timonel.experiments.counting.sums import CORRECTED
 from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
-from timonel.experiments.judging.evidence import Evidence
+from timonel.experiments.judging.evidence import Counted, Evidence, covaried
 from timonel.experiments.judging.judge import comparison
 from timonel.experiments.judging.keeping import decode_evidence
 from timonel.experiments.judging.look import Look, alpha_each, direction, n_star
 from timonel.experiments.judging.reports import arm_moments
 from timonel.experiments.rows import Event, Experiment, Rows
-from timonel.stats.compare import Unsayable, chance_to_win, relative_lift
+from timonel.stats.compare import (
+    Comparison,
+    Unsayable,
+    chance_to_win,
+    cuped_lift,
+    relative_lift,
+)
+from timonel.stats.moments import BivariateMoments, adjusted, theta_of
 from timonel.stats.sequential import asymptotic_cs
 from timonel.store.tables import outcomes, predictions
 
@@ -90,6 +98,22 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What was taken out of the goal by what was known before.
+
+    Parameters
+    ----------
+    theta : float
+        Of the goal, a unit of the covariate.
+    kept : float or None
+        Share of the goal's variance that is left; None where it had none.
+    """
+
+    theta: float
+    kept: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that a report is written from.
 
@@ -103,6 +127,7 @@ class Report:
         By treatment: the effect as a share of the control's mean.
     costs : dict of str to Cost
     corrected : int or None
+    adjustment : Adjustment or None
     """
 
     experiment: Experiment
@@ -114,6 +139,7 @@ class Report:
     lifts: dict[str, Estimate] = field(default_factory=dict)
     costs: dict[str, Cost] = field(default_factory=dict)
     corrected: int | None = None
+    adjustment: Adjustment | None = None
 
 
 def read_report(connection: Connection, project: str, name: str) -> Report:
@@ -144,6 +170,7 @@ def read_report(connection: Connection, project: str, name: str) -> Report:
         lifts={arm: _lift(design, evidence, arm) for arm in treatments},
         costs={arm: cost for arm, cost in costs.items() if cost is not None},
         corrected=by_units + _corrected_in_log(connection, project, design),
+        adjustment=_adjustment(design, evidence),
     )
 
 
@@ -160,18 +187,41 @@ def _lift(design: Design, evidence: Evidence, arm: str) -> Estimate:
         return Estimate(reason=PAIRS)
     if len(evidence.weights) > 1 and design.listed is None:
         return Estimate(reason=SEVERAL_SHARES)
-    control = arm_moments(evidence.arms, design.names[0], design.metric)
-    treatment = arm_moments(evidence.arms, arm, design.metric)
     compared = comparison(design, evidence, arm)
-    if control is None or treatment is None or compared is None:
+    found = _fixed_lift(design, evidence, arm)
+    if compared is None or found is None:
         return Estimate(reason=NO_EFFECT)
-    found = relative_lift(control, treatment)
     if found.effect is None or found.se is None:
         return Estimate(found.effect, reason=_REASONS[found.reason or Unsayable.CONSTANT])
     around = asymptotic_cs(
         found.effect, found.se, compared[2], alpha=alpha_each(design), n_star=n_star(design)
     )
     return Estimate(found.effect, around.lower, around.upper)
+
+
+def _fixed_lift(design: Design, evidence: Evidence, arm: str) -> Comparison | None:
+    """Give the relative lift of one look; with a covariate, on the unadjusted control's mean."""
+    if design.adjusts:
+        a, b = (_covaried(design, evidence, name) for name in (design.names[0], arm))
+        return None if a is None or b is None else cuped_lift(a, b)
+    control, treatment = (
+        arm_moments(evidence.arms, name, design.metric) for name in (design.names[0], arm)
+    )
+    return None if control is None or treatment is None else relative_lift(control, treatment)
+
+
+def _covaried(design: Design, evidence: Evidence, arm: str) -> BivariateMoments | None:
+    return covaried(evidence.arms.get(arm, Counted()).sums(cell_of(design, design.metric)))
+
+
+def _adjustment(design: Design, evidence: Evidence) -> Adjustment | None:
+    if design.listed is None or not design.listed.covariate:
+        return None
+    arms = [one for name in design.names if (one := _covaried(design, evidence, name)) is not None]
+    theta = theta_of(arms)
+    before = sum(one.m2_y for one in arms)
+    left = sum(adjusted(one, theta).m2 for one in arms)
+    return Adjustment(theta, left / before if before > 0.0 else None)
 
 
 def _cost(design: Design, look: Look, evidence: Evidence, arm: str) -> Cost | None:

@@ -53,6 +53,9 @@ class NewExperiment(BaseModel, extra="forbid"):
     step_units: Annotated[int, Field(ge=1, le=10**9)] = 100
     salt: Annotated[str | None, Field(max_length=64)] = None
     hash: Annotated[str, Field(max_length=16)] = "blake2b"
+    cap: Annotated[
+        float | None, Field(gt=0, lt=1, description="Quantile of the control; in mode outside.")
+    ] = None
     hypothesis: Annotated[str, Field(max_length=1000, description="What is expected, and why.")] = (
         ""
     )
