@@ -273,9 +273,14 @@ class Gate:
 _BETTER = Phrase(
     "better than the baseline on its holdout", "mejor que la línea base en sus filas reservadas"
 )
-_NOT_BETTER = Phrase(
-    "not shown to be better than the baseline on its holdout",
-    "no se mostró que sea mejor que la línea base en sus filas reservadas",
+_NOT_NEARER = Phrase(
+    "its probabilities were not shown to be nearer to the truth than the base rate, on its holdout",
+    "no se mostró que sus probabilidades estén más cerca de la verdad que la tasa base, en sus "
+    "filas reservadas",
+)
+_NOT_SMALLER = Phrase(
+    "its errors were not shown to be smaller than those of the median, on its holdout",
+    "no se mostró que sus errores sean menores que los de la mediana, en sus filas reservadas",
 )
 _BEATS_RULES = Phrase(
     "better than the rules on the rows they answer", "mejor que las reglas donde estas responden"
@@ -296,11 +301,12 @@ def _because(finding: Phrase, found: Gain) -> Phrase:
 def gates_of(evaluation: Evaluation, policy: Policy) -> list[Gate]:
     """Decide the gates that need no champion: baseline, rules, and the policy's own bar."""
     against = evaluation.against_baseline
+    not_better = _NOT_NEARER if "accuracy" in evaluation.measures else _NOT_SMALLER
     gates = [
         Gate(
             "beats_baseline",
             against.shown,
-            _BETTER if against.shown else _because(_NOT_BETTER, against),
+            _BETTER if against.shown else _because(not_better, against),
             against.document(),
         )
     ]

@@ -21,8 +21,11 @@ from timonel.runtime.predictors import load_predictor, self_test
 from timonel.schema.features import Category, Flag, Number, Text, Timestamp
 from timonel.schema.schema import Schema
 from timonel.stats.multivariate.row_outliers import RowOutliers
+from timonel.training.advice import advise
 from timonel.training.errors import RecipeFailed, TooFewRows, UnusableData
+from timonel.training.evaluate import baseline_of, evaluate_classes, gates_of
 from timonel.training.train import TrainedVersion, train
+from timonel.wire.answer import Answer
 from timonel.wire.rules import RulesSource
 
 START = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # as a source gives it
@@ -415,8 +418,27 @@ def test_gates_say_why_a_version_should_not_answer() -> None:
         row["bought"] = int(rng.random() < 0.5)
     trained = run(model(lambda: made, policy=Policy(min_samples=100, min_accuracy=0.9)))
     assert len(trained.failed_gates) == 2
-    assert any("baseline" in sentence for sentence in trained.report.advice + trained.failed_gates)
+    assert "base rate" in trained.report.advice[0]
+    assert "probabilities were not shown to be nearer" in trained.failed_gates[0]
     assert trained.report.findings[0].code == "no_better_than_baseline"
+
+
+def test_a_model_that_is_right_but_too_sure_is_told_apart_from_one_that_knows_nothing() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.random(400) < 0.5
+    right = rng.random(400) < 0.65
+    answers = [
+        Answer("yes" if said else "no", 0.99 if said else 0.01, {"no": 1.0 - p, "yes": p})
+        for said in np.where(right, truth, ~truth)
+        for p in [0.99 if said else 0.01]
+    ]
+    labels = ["yes" if one else "no" for one in truth]
+    baseline = baseline_of(labels, ["no", "yes"], "yes")
+    found = evaluate_classes(answers, labels, ["no", "yes"], "yes", baseline, None, rng)
+    advice = advise(found, n_read=2000, dropped={}, warnings=[])
+    assert advice[0].code == "probabilities_no_better"
+    assert "0.685" in advice[0].en
+    assert [gate.passed for gate in gates_of(found, Policy())] == [False]
 
 
 # --- refusals
