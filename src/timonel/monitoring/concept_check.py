@@ -171,14 +171,15 @@ class _Look:
         self, estimated: JudgedWindow, labels: Labelled, past: list[JudgedWindow | Verdict]
     ) -> Verdict:
         promised = estimated.facts["estimates"][self.baseline.metric]
+        lower, upper = promised.get("claimed") or (promised["lower"], promised["upper"])
         realised = labels.total / _STEP / labels.n
         facts: dict[str, Any] = {
             "metric": self.baseline.metric,
             "by": WINDOW,
             "realised": realised,
             "estimate": promised["value"],
-            "lower": promised["lower"],
-            "upper": promised["upper"],
+            "lower": lower,
+            "upper": upper,
             "known": [labels.n, labels.total, estimated.judged_at],
         }
         needed = self.watched.plan.min_labels
@@ -195,7 +196,7 @@ class _Look:
             of_labels = (promised["se"] ** 2 - promised["se_reference"] ** 2) * (
                 estimated.n / labels.n
             )
-            se = sqrt(promised["se_reference"] ** 2 + of_labels)
+            facts["se"] = se = sqrt(promised["se_reference"] ** 2 + of_labels)
             p_value = NormalDist().cdf(worse * effect / se) if se > 0.0 else 1.0
             if p_value < LEVEL and -worse * effect > self._floor:
                 state = VerdictState.WARNING

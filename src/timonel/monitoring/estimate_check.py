@@ -2,15 +2,17 @@
 
 The labelled holdout of its training says what such scores were worth; the window's histogram says
 which scores came. No estimate sees concept drift: that the same scores come to be worth less is
-what ``concept_check`` looks for, once there are truths.
+what ``concept_check`` looks for, once there are truths. Where they contradict the estimates by more
+than chance explains, later bands are as wide as the misses were, and say so.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
 
 from timonel.monitoring.drift_check import MOST_A_RUN
+from timonel.monitoring.history import Monitor
 from timonel.monitoring.performance_check import Baseline, baseline_of
 from timonel.monitoring.verdicts import (
     JudgedWindow,
@@ -19,14 +21,16 @@ from timonel.monitoring.verdicts import (
     judged,
     read_ever_alerted,
     read_judged,
+    read_verdicts,
     write_verdicts,
 )
 from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
 from timonel.monitoring.windows import HOUR_US, HourlyCounts, Window, due
 from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
+from timonel.stats.calibration.record import MOST_WINDOWS, Miss, Record
 from timonel.stats.calibration.reference import Estimator
-from timonel.stats.estimation import Estimate
+from timonel.stats.estimation import Estimate, Unestimable
 from timonel.stats.profiles.profile import Profile, counts_add
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.engine import reading
@@ -81,7 +85,19 @@ def _look(watched: Watched) -> "_Look | str":
             versions=[version.version],
             subject=baseline.metric,
         )
-    return _Look(watched, version, baseline, closed_h, *profile, estimator, past)
+        compared = read_verdicts(
+            connection,
+            watched.project,
+            watched.model,
+            Monitor.CONCEPT_DRIFT,
+            since_us=first_hour(closed_h) * HOUR_US,
+            versions=[version.version],
+            subject=f"{baseline.metric}:window",
+            without=(VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN),
+            limit=MOST_WINDOWS,
+        )
+    record = Record.of([Miss(v.effect or 0.0, v.facts.get("se", 0.0)) for v in compared])
+    return _Look(watched, version, baseline, closed_h, *profile, estimator, past, record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +112,7 @@ class _Look:
     profile: Profile
     estimator: Estimator
     past: list[JudgedWindow]
+    record: Record
 
     @property
     def newest_us(self) -> int:
@@ -138,6 +155,9 @@ class _Look:
                 counts = counts_add(counts, {"n": row.n, **_of_answers(row.counts)})
         counted = self.answers.with_counts(counts)
         found = self.estimator.estimates(counted)
+        claimed = found[self.baseline.metric]
+        if self.record.contradicted:
+            found = self._contradicted(found)
         main = found[self.baseline.metric]
         state, reason = self._state(main, window.n)
         facts: dict[str, Any] = {
@@ -147,7 +167,10 @@ class _Look:
             "threshold": self.baseline.allowed,
             "revised": window.revised,
             "estimates": {name: _document(one) for name, one in found.items()},
+            "record": asdict(self.record),
         }
+        # what the scores alone promise: truths are held against this
+        facts["estimates"][self.baseline.metric]["claimed"] = [claimed.lower, claimed.upper]
         if reason:
             facts["reason"] = reason
         return Verdict(
@@ -165,6 +188,26 @@ class _Look:
             judged_at=self.watched.now_us,
         )
 
+    def _contradicted(self, found: dict[str, Estimate]) -> dict[str, Estimate]:
+        """Make the main band as wide as its misses were; of other figures nothing is known."""
+        others = {
+            name: replace(
+                one, value=None, se=None, lower=None, upper=None, reason=Unestimable.CONTRADICTED
+            )
+            for name, one in found.items()
+        }
+        main = found[self.baseline.metric]
+        if main.value is None or main.se is None:
+            return found
+        half = self.record.half(main.se)
+        upper = main.value + half
+        if self.baseline.greater_is_better:
+            upper = min(1.0, upper)
+        return {
+            **others,
+            self.baseline.metric: replace(main, lower=max(0.0, main.value - half), upper=upper),
+        }
+
     def _state(self, main: Estimate, n: int) -> tuple[VerdictState, str]:
         if n < FEWEST_ROWS:
             return VerdictState.NOT_ENOUGH, f"not enough: {n} of {FEWEST_ROWS}"
@@ -173,17 +216,24 @@ class _Look:
         best = main.upper if self.baseline.greater_is_better else main.lower
         if self.baseline.worse(best):
             return VerdictState.ALERT, ""
+        if self.record.contradicted:
+            return VerdictState.UNKNOWN, str(Unestimable.CONTRADICTED)
         worse = self.baseline.worse(main.value)
         return (VerdictState.WARNING if worse else VerdictState.OK), ""
 
     # -- signals
 
     def tell(self, verdict: Verdict) -> None:
-        """Raise an estimated loss, or clear one; what cannot be estimated does neither."""
+        """Raise an estimated loss, or clear one; what cannot be estimated does neither.
+
+        What truths contradict is cleared: they have their own word on the loss.
+        """
         condition = {
             VerdictState.ALERT: Condition.HOLDS,
             VerdictState.OK: Condition.CLEAR,
         }.get(verdict.state, Condition.UNKNOWN)
+        if verdict.facts.get("reason") == Unestimable.CONTRADICTED:
+            condition = Condition.CLEAR
         main = verdict.facts["estimates"][self.baseline.metric]
         self.watched.tell(
             Kind.PERFORMANCE_DEGRADATION,

@@ -4,16 +4,17 @@ Blind spot: concept drift. An estimate asks what the scores promise, by what suc
 in the reference; when the same inputs come to mean something else, it sees nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from timonel.stats.calibration.curves import Curve, Floats, Method, fit_curve, method_for
 from timonel.stats.calibration.expectations import METRICS, Cells, expected, sampling_variance
+from timonel.stats.calibration.stretches import Wander, half_width
 from timonel.stats.metrics import Undefined
 
 N_RESAMPLES = 100
@@ -29,6 +30,7 @@ class Unestimable(StrEnum):
     TOO_FEW_LABELS = "fewer than 200 labels in the reference: too few to calibrate on"
     ONE_CLASS = "the labels of the reference are all of one class"
     EMPTY = "no scores in the window"
+    CONTRADICTED = "the outcomes that came contradict the estimates of this version"
     OUTSIDE_SUPPORT = "outside support: over 5 % of the scores leave the range of the reference"
     PREDICTIONS_OUTSIDE = (
         "outside support: over 5 % of the predictions leave the range of the reference"
@@ -100,6 +102,8 @@ class Cbpe:
     seed : int
     reason : Unestimable or None
         Why nothing can be estimated.
+    wander : mapping of str to Wander
+        By metric, what stretches of the reference miss their estimates by beyond chance.
 
     Notes
     -----
@@ -128,6 +132,7 @@ class Cbpe:
     calibrations: tuple[_Calibration, ...]
     seed: int
     reason: Unestimable | None = None
+    wander: Mapping[str, Wander] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -255,9 +260,10 @@ class Cbpe:
                 continue
         if len(found) < max(2.0, _ENOUGH * (len(self.calibrations) - 1)):
             return _unestimable(metric, n, Unestimable.UNDEFINED)
-        of_reference = float(np.var(found, ddof=1))
+        of_curves, wander = float(np.var(found, ddof=1)), self.wander.get(metric)
+        half = half_width(of_curves + sampling, wander, confidence)
+        of_reference = of_curves + (wander.variance if wander else 0.0)
         se = sqrt(of_reference + sampling)
-        half = float(ndtri((1.0 + confidence) / 2.0)) * se
         value, lower, upper = (min(1.0, max(0.0, v)) for v in (value, value - half, value + half))
         return Estimate(metric, value, se, lower, upper, n, None, sqrt(of_reference))
 

@@ -37,6 +37,15 @@ class Split:
     method: str
     n_duplicates: int
 
+    def by_time(self, table: Table) -> Sequence[int]:
+        """Give the places of the test rows in the order of time; empty where it is not known."""
+        if self.method != "time" or table.time is None:
+            return ()
+        order: list[int] = np.argsort(
+            np.array([table.time[row] for row in self.test.tolist()]), kind="stable"
+        ).tolist()
+        return order
+
     def document(self) -> dict[str, Any]:
         """Give it for lineage."""
         return {

@@ -182,7 +182,7 @@ def _train(
     manifest = msgspec.structs.replace(
         manifest,
         profile=profile.digest(),
-        labelled=_labelled(manifest, profile, answers, truth),
+        labelled=_labelled(manifest, profile, answers, truth, split.by_time(table)),
         outliers=outliers_of(model, profile, learned, held),
         self_test=self_test_of(predictor, clean),
     )
@@ -401,10 +401,15 @@ def _measure(
 
 
 def _labelled(
-    manifest: ServingManifest, profile: Profile, answers: Sequence[Answer], truth: Sequence[Any]
+    manifest: ServingManifest,
+    profile: Profile,
+    answers: Sequence[Answer],
+    truth: Sequence[Any],
+    order: Sequence[int],
 ) -> dict[str, Any] | None:
+    classes, positive = manifest.classes, manifest.positive
     return labelled_reference(
-        profile, answers, truth, classes=manifest.classes, positive=manifest.positive
+        profile, answers, truth, classes=classes, positive=positive, order=order
     )
 
 

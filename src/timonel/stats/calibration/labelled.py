@@ -5,14 +5,15 @@ reads its histogram and no row. The reference is stored, not the curves that are
 is some 4 KB, and with the stored seed the same resamples come of it again, bit for bit.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from timonel.stats.calibration.curves import Floats
+from timonel.stats.calibration.stretches import Wander, wander_of
 from timonel.stats.estimation import N_RESAMPLES, Cbpe
 from timonel.stats.profiles.cells import Cells, NumberCells, ValueCells
 from timonel.stats.profiles.profile import ColumnProfile
@@ -48,6 +49,8 @@ class LabelledScores:
         Scores from here on are predicted positive; 0 with several classes, where each row's score
         is of the class that was predicted.
     seed, n_resamples : int
+    wander : mapping of str to Wander
+        Of stretches of time, by metric; empty where the order of the rows is not known.
 
     Notes
     -----
@@ -63,10 +66,18 @@ class LabelledScores:
     threshold: float
     seed: int = 0
     n_resamples: int = N_RESAMPLES
+    wander: Mapping[str, Wander] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, cells: Cells, score: ArrayLike, positive: ArrayLike, *, threshold: float, seed: int = 0
+        cls,
+        cells: Cells,
+        score: ArrayLike,
+        positive: ArrayLike,
+        *,
+        threshold: float,
+        seed: int = 0,
+        order: Sequence[int] = (),
     ) -> "LabelledScores":
         """Count labelled scores.
 
@@ -78,6 +89,8 @@ class LabelledScores:
             In [0, 1].
         positive : array of bool, shape (n_rows,)
         threshold : float
+        order : sequence of int
+            The rows by time; empty where that is not known.
         """
         scores, hits = np.asarray(score, np.float64), np.asarray(positive, np.float64)
         place, middles = _places(cells, scores), _middles(cells)
@@ -92,6 +105,7 @@ class LabelledScores:
             float(np.max(scores, initial=0.0)),
             threshold,
             seed,
+            wander=wander_of(scores, hits, threshold, order),
         )
 
     @property
@@ -117,7 +131,9 @@ class LabelledScores:
             seed=self.seed,
         )
         # of the rows themselves: means of cells lie further in
-        return replace(fitted, low=np.array([self.low]), high=np.array([self.high]))
+        return replace(
+            fitted, low=np.array([self.low]), high=np.array([self.high]), wander=self.wander
+        )
 
     def window(self, column: ColumnProfile) -> CellCounts:
         """Give a window's scores, one for each cell, as ``Cbpe.estimate`` takes them.
@@ -147,6 +163,7 @@ class LabelledScores:
             "threshold": self.threshold,
             "seed": self.seed,
             "resamples": self.n_resamples,
+            "wander": {metric: list(one) for metric, one in self.wander.items()},
         }
 
     @classmethod
@@ -161,6 +178,7 @@ class LabelledScores:
             document["threshold"],
             document["seed"],
             document["resamples"],
+            {metric: Wander(*one) for metric, one in document.get("wander", {}).items()},
         )
 
 

@@ -8,17 +8,17 @@ Blind spots: concept drift, as every estimate without labels; and a change of in
 errors larger and leaves the predictions where they were.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
 
 from timonel.stats.calibration.curves import FEWEST_LABELS, Floats
 from timonel.stats.calibration.labelled import CellCounts
+from timonel.stats.calibration.stretches import Wander, half_width, wander_of_losses
 from timonel.stats.estimation import MOST_OUTSIDE, Estimate, Unestimable
 from timonel.stats.profiles.cells import NumberCells
 from timonel.stats.profiles.profile import ColumnProfile
@@ -41,6 +41,9 @@ class LossGroups:
         Mean and standard deviation of the absolute errors, in the target's unit.
     low : float
         The reference's smallest prediction.
+    wander : Wander or None
+        What stretches of time miss their groups' means by beyond chance; None: not, or the order
+        of the rows is not known.
     """
 
     upper: Floats
@@ -48,18 +51,21 @@ class LossGroups:
     mean: Floats
     spread: Floats
     low: float
+    wander: Wander | None = None
 
     @classmethod
-    def of(cls, prediction: ArrayLike, truth: ArrayLike) -> "LossGroups":
+    def of(cls, prediction: ArrayLike, truth: ArrayLike, order: Sequence[int] = ()) -> "LossGroups":
         """Group labelled rows: equally many a group, equal predictions together.
 
         Parameters
         ----------
         prediction, truth : array, shape (n_rows,)
+        order : sequence of int
+            The rows by time; empty where that is not known.
         """
-        said, true = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
-        order = np.argsort(said, kind="stable")
-        said, errors = said[order], np.abs(said - true)[order]
+        given, true = np.asarray(prediction, np.float64), np.asarray(truth, np.float64)
+        rising = np.argsort(given, kind="stable")
+        said, errors = given[rising], np.abs(given - true)[rising]
         n_groups = max(1, min(MOST_GROUPS, len(said) // FEWEST_OF_A_GROUP))
         ranks = np.arange(1, n_groups + 1) * len(said) // n_groups - 1
         upper = np.unique(said[ranks]) if len(said) else np.zeros(0)
@@ -69,7 +75,9 @@ class LossGroups:
         squares = np.bincount(group, weights=(errors - mean[group]) ** 2, minlength=len(upper))
         spread = np.sqrt(squares / np.maximum(n - 1, 1))
         low = float(said[0]) if len(said) else 0.0
-        return cls(upper, n.astype(np.int64), mean, spread, low)
+        promised = mean[np.searchsorted(upper, given, side="left")]
+        wander = wander_of_losses(np.abs(given - true), promised, order) if len(order) else None
+        return cls(upper, n.astype(np.int64), mean, spread, low, wander)
 
     def window(self, column: ColumnProfile) -> CellCounts:
         """Give a window's predictions, one for each of the profile's cells."""
@@ -117,11 +125,12 @@ class LossGroups:
         group = np.minimum(np.searchsorted(self.upper, said, side="left"), last)
         share = np.bincount(group, weights=weight, minlength=last + 1) / n
         found = float(share @ self.mean)
-        of_reference = float(np.sum(share**2 * self.spread**2 / np.maximum(self.n, 1)))
+        of_groups = float(np.sum(share**2 * self.spread**2 / np.maximum(self.n, 1)))
         second = float(share @ (self.spread**2 + self.mean**2))
         of_window = max(0.0, second - found**2) / n
+        half = half_width(of_groups + of_window, self.wander, confidence)
+        of_reference = of_groups + (self.wander.variance if self.wander else 0.0)
         se = sqrt(of_reference + of_window)
-        half = float(ndtri((1.0 + confidence) / 2.0)) * se
         return Estimate(
             METRIC, found, se, max(0.0, found - half), found + half, n, None, sqrt(of_reference)
         )
@@ -143,6 +152,7 @@ class LossGroups:
             "mean": self.mean.tolist(),
             "spread": self.spread.tolist(),
             "low": self.low,
+            "wander": None if self.wander is None else list(self.wander),
         }
 
     @classmethod
@@ -154,4 +164,5 @@ class LossGroups:
             np.array(document["mean"], np.float64),
             np.array(document["spread"], np.float64),
             document["low"],
+            None if document.get("wander") is None else Wander(*document["wander"]),
         )

@@ -24,6 +24,7 @@ def labelled_reference(
     classes: Sequence[Label] | None,
     positive: Label | None,
     seed: int = 0,
+    order: Sequence[int] = (),
 ) -> dict[str, Any] | None:
     """Describe labelled rows that the model did not learn from.
 
@@ -37,6 +38,8 @@ def labelled_reference(
         Their truths.
     classes, positive
         As of the version's manifest; None: a regression, and several classes.
+    order : sequence of int
+        The rows by time; empty where that is not known.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def labelled_reference(
     """
     if classes is None:
         said = [float(answer.prediction) for answer in answers]
-        return LossGroups.of(said, [float(truth) for truth in target]).to_json()
+        return LossGroups.of(said, [float(truth) for truth in target], order).to_json()
     column = profile.columns.get(SCORE)
     scores = [answer.score for answer in answers]
     if column is None or not isinstance(column.cells, NumberCells | ValueCells):
@@ -63,7 +66,12 @@ def labelled_reference(
     if threshold is None:
         return None
     found = LabelledScores.of(
-        column.cells, np.array(scores, np.float64), hits, threshold=threshold, seed=seed
+        column.cells,
+        np.array(scores, np.float64),
+        hits,
+        threshold=threshold,
+        seed=seed,
+        order=order,
     )
     return found.to_json()
 

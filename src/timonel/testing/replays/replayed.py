@@ -122,6 +122,7 @@ class Replay:
             rows.truth,
             classes=options["classes"],
             positive=options["positive"],
+            order=range(len(answers)),
         )
         manifest = make_manifest(self.model, **options, profile=profile.digest(), labelled=labelled)
         version = self.registry.register(
