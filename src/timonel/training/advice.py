@@ -103,19 +103,19 @@ def giveaways(
 
 
 def _on_baseline(found: list[Advice], evaluation: Evaluation) -> None:
-    accuracy = evaluation.measures.get("accuracy")
+    accuracy, baseline = evaluation.measures.get("accuracy"), evaluation.baseline
     if evaluation.against_baseline.shown:
         pass
-    elif accuracy is not None and (accuracy.lower or 0.0) > evaluation.baseline:
+    elif accuracy is not None and baseline is not None and (accuracy.lower or 0.0) > baseline:
         found.append(
             Advice(
                 "probabilities_no_better",
                 f"It is right more often ({accuracy.value:.4g}) than the most frequent class "
-                f"({evaluation.baseline:.4g}), but its probabilities are not shown to be nearer to "
+                f"({baseline:.4g}), but its probabilities are not shown to be nearer to "
                 "the truth than the base rate: often such a model is too sure of itself. "
                 "`recipes.calibrated(...)` around its recipe, or more rows, may mend it.",
                 f"Acierta más a menudo ({accuracy.value:.4g}) que la clase más frecuente "
-                f"({evaluation.baseline:.4g}), pero no se demuestra que sus probabilidades estén "
+                f"({baseline:.4g}), pero no se demuestra que sus probabilidades estén "
                 "más cerca de la verdad que la tasa base: un modelo así suele estar demasiado "
                 "seguro. `recipes.calibrated(...)` en torno a su receta, o más filas, puede "
                 "remediarlo.",
