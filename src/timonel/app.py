@@ -17,7 +17,7 @@ from timonel.alerts.channels import Channels
 from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
 from timonel.errors import Phrase, joined
 from timonel.events.errors import UnknownOutcome
-from timonel.events.outcome_files import Columns, ImportReport, import_outcomes
+from timonel.events.importing.files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
 from timonel.experiments.outside.enlisting import UnitLists
 from timonel.experiments.outside.units import OutsideUnits

@@ -267,7 +267,7 @@ def _answer_all(
 
 def _write(path: Path, table: "Incoming", answers: Sequence[dict[str, Any]]) -> None:
     """Write rows and answers as the file of the rows was written, for the program that opens it."""
-    from timonel.events.outcome_files import neutral
+    from timonel.events.importing.files import neutral
 
     def shown(cell: Any) -> str:
         if isinstance(cell, float) and table.decimal != ".":
@@ -312,6 +312,9 @@ def outcome_import(
     time: Annotated[
         str | None, typer.Option(help="Column that says when it held; default: now.")
     ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="When all rows held, for example 2026-12-31.")
+    ] = None,
     decimal: Decimal = None,
     date_format: Pairs = None,
     model: Annotated[
@@ -324,12 +327,14 @@ def outcome_import(
     """Tell what was true, from a file; importing it twice changes nothing."""
     with explained(as_json):
         from timonel.app import open_app
-        from timonel.events.outcome_files import Columns
+        from timonel.events.importing.files import Columns
 
         app = open_app(folder)
         app.require_prepared()
         require_folder(rejected)
-        columns = Columns(value=value or "", key=key, prediction_id=prediction_id, time=time)
+        columns = Columns(
+            value=value or "", key=key, prediction_id=prediction_id, time=time, as_of=as_of
+        )
         report = app.import_outcomes(
             file,
             columns,

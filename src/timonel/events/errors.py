@@ -59,14 +59,36 @@ class UnusableMapping(InvalidInput):
     code = "unusable_mapping"
     texts = {
         "en": Text(
-            "Cannot import outcomes for {model}: found columns {found}, expected {expected}.",
+            "Cannot import outcomes for {model}: found {found}, expected {expected}.",
             "Name the columns: `--key` or `--prediction-id`, `--value`, and `--time` if there is "
-            "one.",
+            "one; `--as-of 2026-12-31` gives all rows one.",
         ),
         "es": Text(
-            "No se pueden importar resultados de {model}: hay columnas {found}, se esperaba "
-            "{expected}.",
-            "Nombre las columnas: `--key` o `--prediction-id`, `--value`, y `--time` si existe.",
+            "No se pueden importar resultados de {model}: hay {found}, se esperaba {expected}.",
+            "Nombre las columnas: `--key` o `--prediction-id`, `--value`, y `--time` si existe; "
+            "`--as-of 2026-12-31` da una a todas las filas.",
+        ),
+    }
+
+
+class UndatedTruths(InvalidInput):
+    """Rows without a time stand as they did before, and their keys were predicted again since."""
+
+    code = "undated_truths"
+    texts = {
+        "en": Text(
+            "Cannot tell whose truth {found} of {of} rows are (key {key}, for one): they were "
+            "imported before and stand unchanged, but their keys were predicted again since. "
+            "Nothing was imported.",
+            "If the file holds a new truth, say when it held: `--as-of 2026-12-31`, or `--time "
+            "COLUMN`. If it is the old one, there is nothing to import: leave these rows out.",
+        ),
+        "es": Text(
+            "No se sabe de qué predicción son {found} de {of} filas (llave {key}, por ejemplo): ya "
+            "se importaron y están iguales, pero sus llaves se predijeron de nuevo desde entonces. "
+            "No se importó nada.",
+            "Si el archivo trae un resultado nuevo, diga de cuándo es: `--as-of 2026-12-31`, o "
+            "`--time COLUMNA`. Si es el anterior, no hay nada que importar: quite esas filas.",
         ),
     }
 

@@ -142,7 +142,7 @@ def join(
         If another transaction joined a truth to one of the same predictions at the same time.
     """
     result = Joining()
-    found = _find_by_key(connection, project, waiting, plans, complete_until)
+    found = find_by_key(connection, project, waiting, plans, complete_until)
     for w in waiting:
         if w.prediction is not None:
             found[w.id] = w.prediction
@@ -175,7 +175,7 @@ def findable(
     complete_until: int,
 ) -> list[Waiting]:
     """Give those truths that need wait no longer; only reads."""
-    found = _find_by_key(connection, project, waiting, plans, complete_until)
+    found = find_by_key(connection, project, waiting, plans, complete_until)
     found |= {w.id: w.prediction for w in waiting if w.prediction is not None}
     logged = read_logged(connection, project, found.values())
     return [w for w in waiting if found.get(w.id) in logged]
@@ -218,13 +218,14 @@ def read_logged(
     return logged
 
 
-def _find_by_key(
+def find_by_key(
     connection: Connection,
     project: str,
     waiting: Sequence[Waiting],
     plans: Plans,
     complete_until: int,
 ) -> dict[UUID, bytes]:
+    """Find the last prediction of the key of each truth, within its horizon; by truth."""
     asked = [
         (w.model, w.key, w.until - plans.of(w.model).horizon_us, w.until, index)
         for index, w in enumerate(waiting)

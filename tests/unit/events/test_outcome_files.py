@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 
 from timonel.events.accumulators import default_accumulators
-from timonel.events.errors import UnusableMapping
-from timonel.events.outcome_files import Columns, Fate, ImportReport, import_outcomes, neutral
+from timonel.events.errors import UndatedTruths, UnusableMapping
+from timonel.events.importing.files import Columns, ImportReport, import_outcomes, neutral
+from timonel.events.importing.texts import Fate
 from timonel.registry.manifest import OutcomePlan
 from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan
 
@@ -138,7 +139,7 @@ def test_naive_times_and_days_are_of_the_project(bench: Bench, events: Events) -
     ],
 )
 def test_columns_that_are_not_there_are_named(bench: Bench, columns: Columns) -> None:
-    with pytest.raises(UnusableMapping, match="found columns k, y"):
+    with pytest.raises(UnusableMapping, match="found the columns k, y"):
         load(bench, [{"k": "k", "y": 1}], columns)
 
 
@@ -157,3 +158,56 @@ def test_rejected_is_not_written_when_all_rows_are_used(bench: Bench, events: Ev
     assert report.counts == {Fate.JOINED: 1, Fate.IDENTICAL: 1}
     assert report.rejected is None
     assert not Path(bench.root / "rejected.csv").exists()
+
+
+def truths_of(bench: Bench, left: dict[str, int], as_of: str | None = None) -> ImportReport:
+    rows = [{"rut": rut, "left": value} for rut, value in left.items()]
+    return load(bench, rows, Columns(key="rut", value="left", as_of=as_of))
+
+
+def test_a_row_that_stands_unchanged_after_new_predictions_is_asked_about(
+    bench: Bench, events: Events
+) -> None:
+    november = {"1-9": 0, "2-7": 0, "3-5": 1}
+    for month in range(2):
+        now = bench.clock.now_us()
+        bench.write(*(events.prediction(key=rut, prediction=0, at=now) for rut in november))
+        bench.clock.advance(20 * 86_400)
+        bench.drainer().drain_once()
+        if month == 0:
+            assert truths_of(bench, november).counts == {Fate.JOINED: 3}
+            assert truths_of(bench, november).counts == {Fate.IDENTICAL: 3}
+    december = november | {"2-7": 1}
+    with pytest.raises(UndatedTruths, match="2 of 3 rows") as refused:
+        truths_of(bench, december)
+    assert "1-9" in str(refused.value)
+    # were only the changed row joined, December would be judged by its errors alone
+    today = datetime.fromtimestamp(bench.clock.now_us() / 1e6, UTC).date().isoformat()
+    assert truths_of(bench, december, today).counts == {Fate.JOINED: 3}
+    assert truths_of(bench, december, today).counts == {Fate.IDENTICAL: 3}
+    # all predictions have their truth: nothing is open that the rows could belong to
+    assert truths_of(bench, november).counts == {Fate.IDENTICAL: 3}
+
+
+def test_a_file_that_came_before_any_prediction_is_asked_about(
+    bench: Bench, events: Events
+) -> None:
+    assert truths_of(bench, {"1-9": 1}).counts == {Fate.UNKNOWN: 1}
+    bench.clock.advance(60)
+    bench.write(events.prediction(key="1-9", prediction=1))
+    bench.clock.advance(86_400)
+    bench.drainer().drain_once()
+    with pytest.raises(UndatedTruths):
+        truths_of(bench, {"1-9": 1})
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (Columns(key="rut", value="left", as_of="31/12/26"), "2026-12-31"),
+        (Columns(key="rut", value="left", time="rut", as_of="2026-12-31"), "--time and --as-of"),
+    ],
+)
+def test_a_moment_of_all_rows_is_one_date(bench: Bench, columns: Columns, said: str) -> None:
+    with pytest.raises(UnusableMapping, match=said):
+        load(bench, [{"rut": "1-9", "left": 1}], columns)

@@ -26,7 +26,7 @@ def units(
 ) -> None:
     """Write the assignment of a list of units, for whoever acts on it."""
     with explained(as_json):
-        from timonel.events.outcome_files import neutral
+        from timonel.events.importing.files import neutral
 
         require_folder(out)
         listed, members = opened(folder).outside_units.listed(name)

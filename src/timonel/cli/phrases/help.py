@@ -72,6 +72,9 @@ HELP_ES: dict[str, str] = {
     "Column that holds the truth; default the model's target.": (
         "Columna con la verdad; si falta, el objetivo del modelo."
     ),
+    "When all rows held, for example 2026-12-31.": (
+        "De cuándo son todas las filas, por ejemplo 2026-12-31."
+    ),
     "Column that says when it held; default: now.": (
         "Columna que dice cuándo fue cierto; si falta: ahora."
     ),

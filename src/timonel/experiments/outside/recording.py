@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from timonel.errors import Phrase, in_language
-from timonel.events.outcome_files import neutral
+from timonel.events.importing.files import neutral
 from timonel.experiments.outside.files import OutcomeFile, OutcomeRow, read_outcomes, repeated
 from timonel.experiments.outside.units import OutsideUnits, Recorded
 from timonel.project.incoming import Manner

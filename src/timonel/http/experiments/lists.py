@@ -24,7 +24,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from starlette.exceptions import HTTPException
 
 from timonel.errors import in_language
-from timonel.events.outcome_files import neutral
+from timonel.events.importing.files import neutral
 from timonel.experiments.documents import experiment_document
 from timonel.experiments.outside.files import (
     NamedUnits,

@@ -10,8 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -20,10 +19,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, select
 
 from timonel.clock import Clock
+from timonel.errors import Phrase
 from timonel.events.accumulators import Accumulator
 from timonel.events.drain import Drainer
-from timonel.events.errors import UnusableMapping
+from timonel.events.errors import UndatedTruths, UnusableMapping
 from timonel.events.frames import OutcomeFrame
+from timonel.events.importing.repeats import predicted_since
+from timonel.events.importing.texts import REASONS, WORDS, Fate
 from timonel.events.joining import IDENTICAL, INVALID, JOINED
 from timonel.events.outcomes import complete_until
 from timonel.events.plans import Plan, Plans, Problem
@@ -39,29 +41,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _KEY_LIMIT = 256
 
 
-class Fate(StrEnum):
-    """What became of a row."""
-
-    JOINED = "joined"
-    REVISED = "revised"
-    IDENTICAL = "identical"
-    EARLY = "early"  # kept, waits for its prediction
-    UNKNOWN = "unknown"  # kept, but its key was never predicted
-    INVALID = "invalid"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Which columns of the file say what; one of ``key`` and ``prediction_id`` is needed.
 
     ``time`` is when the truth held: it belongs to the last prediction of the key until then (a
-    date: until the end of that day). Without it, until the import.
+    date: until the end of that day). ``as_of`` is that of all rows. Without either, until the
+    import.
     """
 
     value: str
     key: str | None = None
     prediction_id: str | None = None
     time: str | None = None
+    as_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +87,7 @@ class ImportReport:
 
     def render(self, lang: str = "en") -> str:
         """Say it to a person, in English or Spanish."""
-        words = _WORDS["es" if lang == "es" else "en"]
+        words = WORDS["es" if lang == "es" else "en"]
         lines = [words["rows"].format(n=self.n_rows)]
         lines += [words[fate].format(n=self.counts[fate]) for fate in Fate if self.counts.get(fate)]
         lines += [words["row"].format(row=one.row, reason=one.reason) for one in self.rows[:20]]
@@ -155,6 +148,8 @@ def import_outcomes(
     ------
     UnusableMapping
         If the columns are not in the table.
+    UndatedTruths
+        If rows without a time were imported before, and their keys were predicted again since.
     StoreUnavailable
         If the database cannot be reached; import the file again, nothing is counted twice.
     """
@@ -165,14 +160,19 @@ def import_outcomes(
         # later predictions may still be on their way to the database
         until = min(clock.now_us(), complete_until(connection, project))
     reader = _Reader(columns, project, model, plans.of(model), ZoneInfo(timezone), until)
+    frames: list[OutcomeFrame | _Bad] = []
+    arrived = 0
+    for row in rows:
+        # strictly later than the row before it, which it may revise
+        arrived = max(arrived + 1, clock.now_us())
+        frames.append(reader.frame(row, arrived))
+    if columns.key is not None and columns.time is columns.as_of is None:
+        _refuse_repeats(engine, project, plans, [f for f in frames if not isinstance(f, _Bad)])
     folder = spool / f"import-{uuid4().hex}"
     writer = SpoolWriter.open(folder)
     try:
-        sent, arrived = [], 0
-        for number, row in enumerate(rows, start=1):
-            # strictly later than the row before it, which it may revise
-            arrived = max(arrived + 1, clock.now_us())
-            frame = reader.frame(row, arrived)
+        sent = []
+        for number, frame in enumerate(frames, start=1):
             if isinstance(frame, _Bad):
                 sent.append(_Sent(number, None, None, frame))
             else:
@@ -187,6 +187,15 @@ def import_outcomes(
     with reading(engine) as connection:
         fates = _fates(connection, project, model, sent, lang)
     return _report(rows, fates, rejected, separator)
+
+
+def _refuse_repeats(
+    engine: Engine, project: str, plans: Plans, frames: Sequence[OutcomeFrame]
+) -> None:
+    with reading(engine) as connection:
+        since = predicted_since(connection, project, plans, frames)
+    if since:
+        raise UndatedTruths(model=frames[0].model, found=len(since), of=len(frames), key=since[0])
 
 
 def _drain(
@@ -211,11 +220,22 @@ def _drain(
 
 def _check(rows: Sequence[Mapping[str, Any]], columns: Columns, model: str) -> None:
     found = list(rows[0]) if rows else []
+    if columns.time is not None and columns.as_of is not None:
+        both, one = Phrase("--time and --as-of", "--time y --as-of"), Phrase("one", "una")
+        raise UnusableMapping(model=model, found=both, expected=one)
+    if columns.as_of is not None and isinstance(_moment(columns.as_of, UTC, 0), _Bad):
+        when = Phrase("a date such as 2026-12-31", "una fecha como 2026-12-31")
+        raise UnusableMapping(model=model, found=columns.as_of, expected=when)
     named = [columns.value, columns.key, columns.prediction_id, columns.time]
     missing = [name for name in named if name is not None and name not in found]
     if missing or (columns.key is None) == (columns.prediction_id is None):
-        expected = ", ".join(missing) or "either a key or a prediction id column"
-        raise UnusableMapping(model=model, found=", ".join(found) or "none", expected=expected)
+        either = Phrase("a key or a prediction id column", "una columna de llave o de id")
+        names = ", ".join(found) or "-"
+        raise UnusableMapping(
+            model=model,
+            found=Phrase("the columns {names}", "las columnas {names}", names=names),
+            expected=", ".join(missing) or either,
+        )
 
 
 class _Reader:
@@ -241,7 +261,11 @@ class _Reader:
     def frame(self, row: Mapping[str, Any], arrived: int) -> OutcomeFrame | _Bad:
         """Read a row, or say why it cannot be sent."""
         content = json.dumps(row, sort_keys=True, default=str)
-        name = json.dumps([self._project, self._model, content, self._seen[content]])
+        identity = [self._project, self._model, content, self._seen[content]]
+        as_of = self._columns.as_of
+        if as_of is not None:
+            identity.append(as_of.strip())
+        name = json.dumps(identity)
         self._seen[content] += 1
         value = self._plan.read(_label(row[self._columns.value]))
         if isinstance(value, Problem):
@@ -249,6 +273,8 @@ class _Reader:
         observed_at: int | _Bad = self._until
         if self._columns.time is not None:
             observed_at = _moment(row[self._columns.time], self._zone, self._until)
+        elif as_of is not None:
+            observed_at = _moment(as_of, self._zone, self._until)
         if isinstance(observed_at, _Bad):
             return observed_at
         named = self._named(row)
@@ -293,7 +319,7 @@ def _text(cell: Any) -> str:
     return str(cell).strip()
 
 
-def _moment(cell: Any, zone: ZoneInfo, until: int) -> int | _Bad:
+def _moment(cell: Any, zone: tzinfo, until: int) -> int | _Bad:
     if isinstance(cell, str):
         try:
             text = cell.strip()
@@ -336,7 +362,7 @@ def _states(
 def _fates(
     connection: Connection, project: str, model: str, sent: list[_Sent], lang: str
 ) -> list[RowFate]:
-    words = _REASONS["es" if lang == "es" else "en"]
+    words = REASONS["es" if lang == "es" else "en"]
     states = _states(connection, project, sent)
     parked = [
         one.key
@@ -429,62 +455,3 @@ def neutral(cell: Any) -> str:
     except ValueError:
         return "'" + text
     return text
-
-
-_REASONS = {
-    "en": {
-        "unknown": "no prediction was ever made for the key {found}",
-        "early": "no prediction of the key {found} is known before its time and within the "
-        "horizon; it waits",
-        "early_id": "the prediction is not known yet; it waits",
-        "no_value": "no value",
-        "not_a_class": "found {found}, expected one of {expected}",
-        "not_a_number": "found {found}, expected a finite number",
-        "not_an_id": "found {found}, expected a prediction id",
-        "bad_key": "found {found}, expected a key of 1 to 256 characters",
-        "bad_time": "found {found}, expected a date or a time such as 2026-03-31T18:00",
-        "no_key": "the model declares no key, so {found} names no prediction",
-        "other_model": "the prediction is of model {found}, expected {expected}",
-    },
-    "es": {
-        "unknown": "nunca se hizo una predicción para la llave {found}",
-        "early": "no se conoce una predicción de la llave {found} anterior a su fecha y dentro "
-        "del horizonte; queda en espera",
-        "early_id": "la predicción aún no se conoce; queda en espera",
-        "no_value": "sin valor",
-        "not_a_class": "hay {found}, se esperaba uno de {expected}",
-        "not_a_number": "hay {found}, se esperaba un número finito",
-        "not_an_id": "hay {found}, se esperaba un id de predicción",
-        "bad_key": "hay {found}, se esperaba una llave de 1 a 256 caracteres",
-        "bad_time": "hay {found}, se esperaba una fecha u hora como 2026-03-31T18:00",
-        "no_key": "el modelo no declara una llave, así que {found} no nombra ninguna predicción",
-        "other_model": "la predicción es del modelo {found}, se esperaba {expected}",
-    },
-}
-
-_WORDS = {
-    "en": {
-        "rows": "{n} row(s) read",
-        Fate.JOINED: "  {n} joined to their prediction",
-        Fate.REVISED: "  {n} revised an earlier truth",
-        Fate.IDENTICAL: "  {n} known already, nothing changed",
-        Fate.EARLY: "  {n} early: kept, they wait for their prediction",
-        Fate.UNKNOWN: "  {n} unknown: their key was never predicted",
-        Fate.INVALID: "  {n} invalid",
-        "row": "  row {row}: {reason}",
-        "more": "  and {n} more",
-        "rejected": "Unknown and invalid rows, with reasons: {path}",
-    },
-    "es": {
-        "rows": "{n} fila(s) leídas",
-        Fate.JOINED: "  {n} unidas a su predicción",
-        Fate.REVISED: "  {n} corrigen un resultado anterior",
-        Fate.IDENTICAL: "  {n} ya se conocían, nada cambió",
-        Fate.EARLY: "  {n} anticipadas: se guardan y esperan su predicción",
-        Fate.UNKNOWN: "  {n} desconocidas: su llave nunca se predijo",
-        Fate.INVALID: "  {n} no válidas",
-        "row": "  fila {row}: {reason}",
-        "more": "  y {n} más",
-        "rejected": "Filas desconocidas y no válidas, con sus motivos: {path}",
-    },
-}
