@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from timonel.alerts.book import AlertBook
 from timonel.alerts.channels import Channels
 from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
-from timonel.errors import Phrase, joined
+from timonel.errors import Phrase
 from timonel.events.errors import UnknownOutcome
 from timonel.events.importing.files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from timonel.experiments.replaying.jobs import AaJobs
     from timonel.experiments.service import Experiments
     from timonel.monitoring.checks import Checks
+    from timonel.monitoring.drift.looks import RowLooks
     from timonel.monitoring.drift.simulation import DriftSimulation
     from timonel.retraining.service import Retraining
     from timonel.serving.versions.explaining import Explanations
@@ -218,6 +219,14 @@ class App(Host):
         return Retraining(parts, self.jobs, self.scheduler)
 
     @cached_property
+    def row_looks(self) -> "RowLooks":
+        """Looks at all columns of logged rows together: at once, or by jobs."""
+        from timonel.monitoring.drift.looks import RowLooks
+
+        parts = (self.engine, self.name, self.registry, self.jobs)
+        return RowLooks(*parts, model=lambda name: self.model(name), timezone=self.config.timezone)
+
+    @cached_property
     def explanations(self) -> "Explanations":
         """Why versions answer what they answer."""
         from timonel.serving.versions.explaining import Explanations
@@ -229,7 +238,7 @@ class App(Host):
         from timonel.experiments.replaying.jobs import aa_kind
         from timonel.retraining.pipeline import retrain_kind
 
-        kinds = [retrain_kind(self.retraining.parts), aa_kind()]
+        kinds = [retrain_kind(self.retraining.parts), aa_kind(), self.row_looks.kind()]
         return {kind.name: kind for kind in kinds}
 
     def deliver_alerts(self) -> DeliveryReport:
@@ -307,7 +316,7 @@ class App(Host):
         A first version is promoted when it beats the baseline. A later one is promoted only under
         ``approval="automatic"`` or by hand, until the paired gates of retraining decide it.
         """
-        from timonel.training.publish import publish
+        from timonel.training.publish import may_promote, publish
         from timonel.training.train import train
 
         model = self.model(name)
@@ -321,7 +330,7 @@ class App(Host):
             champion=self.champion_profile(model),
         )
         version = publish(trained, self.registry, self.artifacts, who=who)
-        allowed, reason = self._may_promote(trained, version)
+        allowed, reason = may_promote(trained, version, self.registry.champion(name))
         if promote and allowed:
             version = self.registry.promote(name, version.version, who=who, reason=str(reason))
         return Published(trained, version, promote and allowed, reason)
@@ -396,31 +405,6 @@ class App(Host):
             profile,
             artifacts=self.artifacts,
             timezone=self.config.timezone,
-        )
-
-    def _may_promote(self, trained: "TrainedVersion", version: ModelVersion) -> tuple[bool, Phrase]:
-        champion = self.registry.champion(version.model)
-        if champion is not None and champion.version == version.version:
-            return False, Phrase(
-                "it is already in production: same data, code, recipe and seed",
-                "ya está en producción: mismos datos, código, receta y semilla",
-            )
-        failed = trained.failed_gates
-        if failed:
-            return False, Phrase(
-                "gates not passed: {failed}",
-                "compuertas no pasadas: {failed}",
-                failed=joined(failed),
-            )
-        if champion is not None:
-            return False, Phrase(
-                "{champion} is in production; compare them and promote by hand",
-                "{champion} está en producción; compárelas y promueva a mano",
-                champion=champion,
-            )
-        return True, Phrase(
-            "first version, better than the baseline on its holdout",
-            "primera versión, mejor que la línea base en sus filas reservadas",
         )
 
     def import_outcomes(

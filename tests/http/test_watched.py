@@ -1,5 +1,6 @@
 """What checks said, over HTTP and by command."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from tests.http.conftest import client_of
 from typer.testing import CliRunner
 
 from timonel.cli.main import app as command
+from timonel.jobs.runner import JobRunner
 from timonel.project.model import Model
 from timonel.schema.features import Text
 from timonel.schema.schema import Schema
@@ -207,6 +209,44 @@ def test_all_columns_together_are_looked_at_on_request(
     monkeypatch.setattr("timonel.monitoring.history.drift_windows", lambda *_: [])
     unknown = CliRunner().invoke(command, asked)
     assert none in unknown.output.splitlines()[-1]
+
+
+async def test_all_columns_together_are_compared_by_a_job(drifted: world.LocalApp) -> None:
+    here = "/v1/models/churn/drift/multivariate"
+    async with client_of(drifted) as client:
+        made = await client.post(here, json={"last": 2, "seed": 1, "who": "ana"})
+        assert (made.status_code, made.json()["result"]) == (202, None)
+        assert made.headers["location"] == f"/v1/jobs/{made.json()['job_id']}"
+        again = await client.post(here)
+        assert (again.status_code, again.json()["code"]) == (409, "job_active")
+        runner = JobRunner(drifted.jobs, drifted.job_kinds(), "w", lambda told, facts: None)
+        assert await asyncio.to_thread(runner.run_one)
+        (look,) = (await client.get(here)).json()["looks"]
+        assert (look["state"], look["requested_by"], look["seed"]) == ("succeeded", "ana", 1)
+        assert (look["result"]["state"], look["result"]["n"]) == ("told_apart", 2000)
+        assert look["result"]["columns"][0]["column"] == "age"
+        (*_, first) = (await client.get("/v1/models/churn/drift?limit=2")).json()["windows"]
+        assert look["window_start"] == first["window_start"]
+        job = (await client.get(made.headers["location"])).json()
+        assert (job["kind"], job["result"]["state"]) == ("drift_multivariate", "told_apart")
+        for body, status, code in (
+            ({"last": 0}, 422, "invalid_parameters"),
+            ({"seed": -1}, 422, "invalid_parameters"),
+        ):
+            refused = await client.post(here, json=body)
+            assert (refused.status_code, refused.json()["code"]) == (status, code)
+        nobody = await client.post("/v1/models/none/drift/multivariate")
+        assert (nobody.status_code, nobody.json()["code"]) == (404, "unknown_model")
+
+
+async def test_without_a_judged_window_there_is_nothing_to_compare(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    app.registry.declare(world.manifest("quiet"))
+    refused = await client.post("/v1/models/quiet/drift/multivariate")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_compare")
+    assert "no version is in production" in refused.json()["detail"]
+    assert (await client.get("/v1/models/quiet/drift/multivariate")).json() == {"looks": []}
 
 
 @pytest.mark.parametrize(

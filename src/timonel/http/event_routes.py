@@ -1,19 +1,22 @@
 """Routes of what was logged: predictions, outcomes, and how good the answers were."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
 
 from timonel.errors import TimonelError
 from timonel.events.errors import UnknownOutcome
-from timonel.http.access.callers import require_seen
+from timonel.http.access.callers import require_seen, who_of
 from timonel.http.documents import outcome_document, performance_document, prediction_document
 from timonel.http.errors import NotAnsweredHere, UnknownPrediction
 from timonel.http.model_routes import require_declared
-from timonel.http.parameters import Limit, ModelName, read_position, write_position
+from timonel.http.parameters import Limit, ModelName, Who, read_position, write_position
+from timonel.jobs.job import Job
 from timonel.monitoring.history import (
     Monitor,
     drift_windows,
@@ -24,6 +27,7 @@ from timonel.monitoring.performance import measure
 from timonel.monitoring.performance_windows import performance_history
 from timonel.project.model import Policy
 from timonel.registry.manifest import decode_manifest
+from timonel.retraining.documents import job_document
 from timonel.store.engine import reading
 from timonel.store.reads import (
     Choice,
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from timonel.app import App
 
 Document = dict[str, Any]
+_OF_THE_JOB = ("job_id", "state", "requested_by", "created_at", "finished_at", "error")
 Axis = Literal["prediction", "arrival"]
 _ROW = {"type": "object", "description": "As for predict: fields of the model's schema."}
 _ROWS = {
@@ -57,6 +62,14 @@ _ROWS = {
 }
 
 
+class WishedLook(BaseModel):
+    """Which rows a classifier is to tell from those of training, and who asks."""
+
+    last: Annotated[int, Field(ge=1, le=1000, description="So many of the last windows.")] = 3
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    who: Who = "api"
+
+
 def create_event_routes(app: "App") -> APIRouter:
     """Make the routes of predictions, outcomes and performance."""
     router = APIRouter(prefix="/v1", tags=["predictions"])
@@ -64,6 +77,7 @@ def create_event_routes(app: "App") -> APIRouter:
     _explaining(router, app)
     _of_model(router, app)
     _of_windows(router, app)
+    _of_drift(router, app)
     _absent(router)
     return router
 
@@ -165,6 +179,18 @@ def _of_windows(router: APIRouter, app: "App") -> None:
         )
         return {"model": model, **history.document()}
 
+    @router.get("/models/{model}/windows", summary="List what checks said, newest window first")
+    def windows(
+        model: ModelName,
+        monitor: Annotated[Monitor | None, Query(description="Only this one's.")] = None,
+        limit: Limit = 100,
+    ) -> Document:
+        require_declared(app, model)
+        found = recent_verdicts(app.engine, app.name, model, monitor=monitor, limit=limit)
+        return {"model": model, "windows": [verdict_document(verdict) for verdict in found]}
+
+
+def _of_drift(router: APIRouter, app: "App") -> None:
     @router.get("/models/{model}/drift", summary="Tell which columns moved, window by window")
     def drift(
         model: ModelName,
@@ -179,15 +205,56 @@ def _of_windows(router: APIRouter, app: "App") -> None:
             "windows": [window.document() for window in windows],
         }
 
-    @router.get("/models/{model}/windows", summary="List what checks said, newest window first")
-    def windows(
+    @router.post(
+        "/models/{model}/drift/multivariate",
+        status_code=202,
+        summary="Ask a classifier whether rows differ in all columns together; 409 while one runs",
+    )
+    def look(
         model: ModelName,
-        monitor: Annotated[Monitor | None, Query(description="Only this one's.")] = None,
-        limit: Limit = 100,
+        request: Request,
+        response: Response,
+        body: Annotated[WishedLook | None, Body()] = None,
     ) -> Document:
+        wish = body or WishedLook()
+        who = who_of(request, wish.who)
+        job = app.row_looks.start(model, last=wish.last, seed=wish.seed, who=who)
+        response.headers["Location"] = f"/v1/jobs/{job.job_id}"
+        return look_document(job)
+
+    @router.get(
+        "/models/{model}/drift/multivariate",
+        summary="Follow these looks, newest first, and what came of them",
+    )
+    def looks(model: ModelName, limit: Limit = 20) -> Document:
         require_declared(app, model)
-        found = recent_verdicts(app.engine, app.name, model, monitor=monitor, limit=limit)
-        return {"model": model, "windows": [verdict_document(verdict) for verdict in found]}
+        return {"looks": [look_document(job) for job in app.row_looks.jobs(model, limit)]}
+
+
+def look_document(job: Job) -> Document:
+    """Describe a look: its job, what was asked, and what was found; ``result`` is null before."""
+    told, asked = job_document(job), job.payload
+    result = job.result if isinstance(job.result, dict) and "state" in job.result else None
+    return {
+        **{name: told[name] for name in _OF_THE_JOB},
+        "model": job.model,
+        "version": asked["version"],
+        "window_start": _moment(asked["window_start"]),
+        "window_end": _moment(asked["window_end"]),
+        "seed": asked["seed"],
+        "result": None
+        if result is None
+        else {
+            name: value
+            for name, value in result.items()
+            if name not in ("model", "version", "window_start", "window_end")
+        },
+        "links": {"self": f"/v1/jobs/{job.job_id}"},
+    }
+
+
+def _moment(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1e6, UTC).isoformat().replace("+00:00", "Z")
 
 
 def min_samples(app: "App", model: str) -> int:

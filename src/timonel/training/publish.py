@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from timonel.errors import TimonelError
+from timonel.errors import Phrase, TimonelError, joined
 from timonel.project.model import Model, Task
 from timonel.registry.manifest import Baseline, ServingManifest
 from timonel.registry.registry import ModelVersion, Registry
@@ -19,7 +19,7 @@ from timonel.training.table import class_list, read_table
 from timonel.training.train import TrainedVersion
 from timonel.wire.rules import RulesSource
 
-__all__ = ["declaration_manifest", "first_baseline", "publish", "verify_rules"]
+__all__ = ["declaration_manifest", "first_baseline", "may_promote", "publish", "verify_rules"]
 
 
 class Artifacts(Protocol):
@@ -97,6 +97,34 @@ def publish(
         who=who,
         reason=reason,
         stage=Stage.VALIDATION,
+    )
+
+
+def may_promote(
+    trained: TrainedVersion, version: ModelVersion, champion: ModelVersion | None
+) -> tuple[bool, Phrase]:
+    """Say whether a training's version may go into production by itself, and why."""
+    if champion is not None and champion.version == version.version:
+        return False, Phrase(
+            "it is already in production: same data, code, recipe and seed",
+            "ya está en producción: mismos datos, código, receta y semilla",
+        )
+    failed = trained.failed_gates
+    if failed:
+        return False, Phrase(
+            "gates not passed: {failed}",
+            "compuertas no pasadas: {failed}",
+            failed=joined(failed),
+        )
+    if champion is not None:
+        return False, Phrase(
+            "{champion} is in production; compare them and promote by hand",
+            "{champion} está en producción; compárelas y promueva a mano",
+            champion=champion,
+        )
+    return True, Phrase(
+        "first version, better than the baseline on its holdout",
+        "primera versión, mejor que la línea base en sus filas reservadas",
     )
 
 

@@ -56,7 +56,7 @@ def show(
         names = [row.model for row in declared]
         found = {name: drift_windows(app.engine, app.name, name, last) for name in names}
         looks = (
-            {name: together.look(app, name, windows, seed) for name, windows in found.items()}
+            {name: app.row_looks.now(name, windows, seed=seed) for name, windows in found.items()}
             if multivariate
             else {}
         )

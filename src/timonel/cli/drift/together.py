@@ -4,39 +4,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from timonel.cli.output import decimal, say, text
-from timonel.errors import Phrase
 
 if TYPE_CHECKING:
-    from timonel.app import App
     from timonel.monitoring.drift.together import Together
-    from timonel.monitoring.history import JudgedWindow
     from timonel.monitoring.verdicts import Verdict
 
 _MOST_COLUMNS = 5
-
-
-def look(app: "App", model: str, windows: Sequence["JudgedWindow"], seed: int) -> "Together":
-    """Look at the rows of the windows that are shown, against the version in production."""
-    from timonel.monitoring.drift.together import Together, look_together
-
-    version = app.registry.champion(model)
-    if version is None or not windows:
-        reason = (
-            Phrase("no version is in production", "no hay versión en producción")
-            if version is None
-            else Phrase("no window was judged yet", "aún no se juzga ninguna ventana")
-        )
-        return Together(model, version.version if version else "", 0, 0, None, reason)
-    return look_together(
-        app.engine,
-        app.name,
-        app.model(model),
-        version,
-        start_us=min(window.whole.start_us for window in windows),
-        end_us=max(window.whole.end_us for window in windows),
-        timezone=app.config.timezone,
-        seed=seed,
-    )
 
 
 def tell(found: "Together") -> None:

@@ -1,6 +1,6 @@
 """What can stand in the way of a look at drift."""
 
-from timonel.errors import ProjectFault, Text
+from timonel.errors import Conflict, ProjectFault, Text
 
 
 class CannotSimulate(ProjectFault):
@@ -17,5 +17,25 @@ class CannotSimulate(ProjectFault):
             "No se puede simular la deriva de {version}: hay {found}, se esperaba una referencia y "
             "al menos 200 filas reservadas.",
             "Entrene una versión con más filas: `timonel train`. Se reserva un quinto de ellas.",
+        ),
+    }
+
+
+class NothingToCompare(Conflict):
+    """A model without rows of which anything could be compared."""
+
+    code = "nothing_to_compare"
+    texts = {
+        "en": Text(
+            "Cannot compare the rows of {model}: {why}, expected a version in production and a "
+            "judged window.",
+            "Put a version into production (`timonel promote {model}`); windows are judged by "
+            "`timonel up` or `timonel worker` when an hour of traffic is complete.",
+        ),
+        "es": Text(
+            "No se pueden comparar las filas de {model}: {why}; se esperaba una versión en "
+            "producción y una ventana juzgada.",
+            "Ponga una versión en producción (`timonel promote {model}`); las ventanas las juzga "
+            "`timonel up` o `timonel worker` cuando se completa una hora de tráfico.",
         ),
     }
