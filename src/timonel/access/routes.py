@@ -115,6 +115,8 @@ ROUTES: dict[str, Need] = {
     "POST /v1/experiments/{name}/share": _OPERATES_ALL,
     "POST /v1/experiments/{name}/assign": _need(Subject.FOUND, PREDICT),
     "POST /v1/experiments/{name}/outcomes": _need(Subject.FOUND, OUTCOMES),
+    "POST /v1/experiments/{name}/interleave": _need(Subject.FOUND, PREDICT),
+    "POST /v1/experiments/{name}/clicks": _need(Subject.FOUND, OUTCOMES),
     "POST /v1/experiments/{name}/units": _need(Subject.FOUND, OPERATE, files=True),
     "GET /v1/experiments/{name}/units": _need(Subject.FOUND, RECORDS),  # unit by unit
     "POST /v1/experiments/{name}/record": _need(Subject.FOUND, OUTCOMES, files=True),

@@ -20,6 +20,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
 _ARM = re.compile(r"[a-z][a-z0-9_.-]{0,22}")
 _TOLERANCE = 1e-9
 _LEAST_BLOCK_S = 3600
+_LONGEST_WINDOW_S = 7 * 86_400
 EVENTS = ("fallback", "slow")
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OF_ANSWERS = ("correct", "absolute_error", "squared_error")
@@ -61,12 +62,13 @@ def check_design(design: Design, features: tuple[str, ...]) -> None:
         _check_mode,
         _check_turns,
         _check_outside,
+        _check_interleave,
         _check_listed,
     ):
         check(design)
     for condition in design.targeting:
         # outside, attributes come with each unit and are nobody's schema
-        if design.mode is not Mode.OUTSIDE and condition.feature not in features:
+        if not design.mode.elsewhere and condition.feature not in features:
             known = ", ".join(features[:10])
             expected = Phrase("an input: {known}", "una entrada: {known}", known=known)
             raise _wrong(design, "targeting", condition.feature, expected)
@@ -90,7 +92,7 @@ def _check_names(design: Design) -> None:
             expected = Phrase("a-z, 0-9, -, . and _, at most 23", "a-z, 0-9, -, . y _, a lo más 23")
             raise _wrong(design, "arms", arm.name[:64], expected)
     answered = [(arm.answers, arm.version) for arm in design.arms]
-    if design.mode is not Mode.OUTSIDE and len(set(answered)) < len(answered):
+    if not design.mode.elsewhere and len(set(answered)) < len(answered):
         shown = ", ".join(arm.version or arm.answers for arm in design.arms)
         expected = Phrase("a different version for each arm", "una versión distinta por variante")
         raise _wrong(design, "arms", shown, expected)
@@ -98,6 +100,11 @@ def _check_names(design: Design) -> None:
 
 def check_shares(design: Design, weights: tuple[float, ...]) -> None:
     """Refuse shares that are none; raises ``InvalidDesign``."""
+    if design.mode is Mode.INTERLEAVE and weights != (0.5, 0.5):
+        half = Phrase(
+            "half and half: teams pick in turns", "mitad y mitad: los equipos eligen por turnos"
+        )
+        raise _wrong(design, "shares", str(list(weights)), half)
     if len(weights) != len(design.arms):
         expected = Phrase("one share an arm", "una parte por variante")
         raise _wrong(design, "shares", str(list(weights)), expected)
@@ -178,7 +185,7 @@ def _check_numbers(design: Design) -> None:
 
 def _check_mode(design: Design) -> None:
     external = [arm.name for arm in design.arms if arm.answers is Answers.EXTERNAL]
-    if external and design.mode is not Mode.OUTSIDE:
+    if external and not design.mode.elsewhere:
         expected = Phrase(
             "mode outside for arms that someone else acts for",
             "modo outside para variantes en las que actúa otro",
@@ -287,6 +294,48 @@ def _check_cap(design: Design) -> None:
             found=design.listed.counts[0],
         )
         raise _wrong(design, field, f"{cap.quantile:.2%}", expected)
+
+
+def _check_interleave(design: Design) -> None:
+    if design.mode is not Mode.INTERLEAVE:
+        return
+    none = Phrase("none in mode interleave", "nada en modo interleave")
+    two = Phrase("two rankings", "dos órdenes")
+    days = Phrase(
+        "none: pairs are decided whenever they say enough",
+        "ninguno: los pares se deciden en cuanto dicen lo suficiente",
+    )
+    namespace = None if design.namespace is None else design.namespace.name
+    ours = [arm.name for arm in design.arms if arm.answers is not Answers.EXTERNAL]
+    external = Phrase("external", "external")
+    for field, found, wrong, expected in (
+        ("arms", ", ".join(ours), bool(ours), external),
+        ("metric", design.metric, design.metric != "clicks", Phrase("clicks", "clicks")),
+        ("unit", design.unit, design.unit != "unit", Phrase("unit", "unit")),
+        ("guardrails", "+", bool(design.guardrails), none),
+        ("holdout", str(design.holdout), design.holdout != 0.0, none),
+        ("arms", ", ".join(design.names), len(design.names) != 2, two),
+        ("strategy", str(design.strategy), design.strategy is not Strategy.WEIGHT_BASED, none),
+        ("only", "+", bool(design.targeting), none),
+        ("namespace", namespace, namespace is not None, none),
+        ("margin", str(design.margin), design.margin != 0.0, none),
+        ("planned_n", str(design.planned_n), design.planned_n is not None, none),
+        ("days", str(design.ends_after_s), design.ends_after_s is not None, days),
+        (
+            "lower_is_better",
+            "true",
+            not design.higher_is_better,
+            Phrase("more clicks to be better", "que más clics sean mejor"),
+        ),
+        (
+            "window",
+            f"{design.window_s} s",
+            not 1 <= design.window_s <= _LONGEST_WINDOW_S,
+            Phrase("a second to a week", "de un segundo a una semana"),
+        ),
+    ):
+        if wrong:
+            raise _wrong(design, field, str(found), expected)
 
 
 def _check_listed(design: Design) -> None:

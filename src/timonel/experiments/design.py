@@ -27,6 +27,12 @@ class Mode(StrEnum):
     RAMP = "ramp"  # a split whose share grows while nothing speaks against it
     SHADOW = "shadow"  # the control answers everything, the treatment answers unheard
     OUTSIDE = "outside"  # someone else acts: we assign, log and analyse
+    INTERLEAVE = "interleave"  # two rankings of a request become one list, and clicks choose
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether someone else acts, by what we say."""
+        return self in (Mode.OUTSIDE, Mode.INTERLEAVE)
 
 
 class Strategy(StrEnum):
@@ -180,6 +186,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         Units assigned as one list; None: each when it is first seen.
     cap : Cap or None
         Of the goal, where someone else acts.
+    window_s : int
+        How long after the hour of a unit's first list its clicks count, in mode interleave.
     hypothesis : str
         What is expected and why, in the words of who made it.
     """
@@ -213,6 +221,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""  # of the model; "": a design from before it was kept
     template: str = ""
     listed: UnitList | None = None
+    window_s: int = 1800
     hypothesis: str = ""
     cap: Cap | None = None
 

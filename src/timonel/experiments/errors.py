@@ -157,14 +157,16 @@ class NotOutside(Conflict):
     code = "experiment_not_outside"
     texts = {
         "en": Text(
-            "Cannot take units of experiment {experiment} by this route: its mode is {mode}, and "
-            "its units come with predictions.",
-            "Ask for predictions with `unit_id`, or create an experiment with `--mode outside`.",
+            "Cannot take units of experiment {experiment} by this route: its mode is {mode}, "
+            "expected outside.",
+            "Its units come with predictions (`unit_id`) or interleaved lists; or create "
+            "an experiment with `--mode outside`.",
         ),
         "es": Text(
             "No se pueden recibir unidades del experimento {experiment} por esta ruta: su modo es "
-            "{mode}, y sus unidades llegan con las predicciones.",
-            "Pida predicciones con `unit_id`, o cree un experimento con `--mode outside`.",
+            "{mode}, se esperaba outside.",
+            "Sus unidades llegan con las predicciones (`unit_id`) o con listas "
+            "intercaladas; o cree un experimento con `--mode outside`.",
         ),
     }
 
@@ -279,6 +281,23 @@ class ListIsFixed(Conflict):
             "No se pueden cambiar las partes del experimento {experiment}: sus unidades se "
             "asignaron como una lista de {n}.",
             "Deténgalo y cree uno nuevo desde un archivo; las cartas enviadas ya no vuelven.",
+        ),
+    }
+
+
+class NoReport(Conflict):
+    """A report of an experiment of a kind that none is written of."""
+
+    code = "experiment_has_no_report"
+    texts = {
+        "en": Text(
+            "Cannot report experiment {experiment}: of {what} no report is written yet.",
+            "`timonel experiment show {experiment}` prints its last look and its history.",
+        ),
+        "es": Text(
+            "No se puede informar del experimento {experiment}: de {what} aún no se escribe "
+            "informe.",
+            "`timonel experiment show {experiment}` muestra su última mirada y su historia.",
         ),
     }
 

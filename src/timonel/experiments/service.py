@@ -23,6 +23,7 @@ from timonel.experiments.errors import (
     IllegalMove,
     InvalidDesign,
     ListIsFixed,
+    NoReport,
     SharesShrink,
     UnitsOverlap,
 )
@@ -34,6 +35,7 @@ from timonel.experiments.latency import frozen_p95_ms
 from timonel.experiments.outside.capping import fix_cap
 from timonel.experiments.outside.members import Member, whole, write_members
 from timonel.experiments.ramp import Moved, next_move
+from timonel.experiments.rankings.service import Rankings
 from timonel.experiments.replaying.recount import recount
 from timonel.experiments.replaying.replay import Replay, replay_looks
 from timonel.experiments.reporting.report import Report, read_report
@@ -74,6 +76,7 @@ class Experiments:
         self._clock = clock
         self._registry = registry
         self._raise_signal = raise_signal
+        self.rankings = Rankings(engine, project, clock)  # of mode interleave
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -91,6 +94,9 @@ class Experiments:
     def report(self, name: str) -> Report:
         """Give what there is to report, by the last look; raises ``UnknownExperiment``."""
         with snapshot(self._engine) as connection:
+            design = Rows(connection, self._project).one(name).design
+            if design.mode is Mode.INTERLEAVE:
+                raise NoReport(experiment=name, what=str(design.mode))
             return read_report(connection, self._project, name)
 
     # -- life -------------------------------------------------------------------------------
@@ -340,7 +346,7 @@ class Experiments:
         mine = experiment.design
         for other in rows.all(model=mine.model, state=State.ACTIVE):
             theirs = other.design
-            if other.name == mine.name or Mode.OUTSIDE in (mine.mode, theirs.mode):
+            if other.name == mine.name or mine.mode.elsewhere or theirs.mode.elsewhere:
                 continue
             a, b = mine.namespace, theirs.namespace
             apart = (

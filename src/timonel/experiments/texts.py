@@ -71,6 +71,18 @@ _RULES: dict[Rule, tuple[str, str]] = {
         "fewer than 20 blocks of time; the block is the unit",
         "menos de 20 bloques de tiempo; la unidad es el bloque",
     ),
+    Rule.NO_COMPARISON: (
+        "no unit whose window has ended clicked more of one ranking's items than of the other's",
+        "ninguna unidad con ventana cerrada eligió más elementos de un orden que del otro",
+    ),
+    Rule.RANKING_BETTER: (
+        "of the units that clicked more of one ranking's items, more chose its items",
+        "de las unidades que eligieron más de un orden que del otro, más eligieron los suyos",
+    ),
+    Rule.RANKING_WORSE: (
+        "of the units that clicked more of one ranking's items, fewer chose its items",
+        "de las unidades que eligieron más de un orden que del otro, menos eligieron los suyos",
+    ),
 }
 _VERDICTS: dict[Verdict, tuple[str, str]] = {
     Verdict.PROMOTE: ("promote {arm}", "promover {arm}"),

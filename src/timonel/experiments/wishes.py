@@ -73,6 +73,7 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     steps: list[float] = []
     step_hours: float = 1.0
     step_units: int = 100
+    window_minutes: float = 30.0
     salt: str | None = None
     hash: str = "blake2b"
     hypothesis: str = ""
@@ -94,7 +95,8 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
             "el nombre de lo que se registra de las unidades: revenue",
         )
         raise InvalidDesign(experiment=wish.name[:64], field="metric", found="-", expected=expected)
-    metric = wish.metric or usual_goal(task)
+    clicks = "clicks" if mode is Mode.INTERLEAVE else ""
+    metric = wish.metric or clicks or usual_goal(task)
     told = wish.lower_is_better
     lower = not more_is_better(metric) if told is None else told
     by_half = wish.share == 0.5 and mode is Mode.SPLIT
@@ -125,6 +127,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         margin=wish.margin,
         planned_n=wish.planned_n,
         ends_after_s=None if wish.days is None else round(wish.days * 86_400),
+        window_s=round(wish.window_minutes * 60),
         steps=tuple(Step(s, round(wish.step_hours * 3600), wish.step_units) for s in shares),
         depends_on_action=depends_on_action,
         task=task,
@@ -154,7 +157,7 @@ def _guardrails(wish: Wish, mode: Mode) -> Sequence[str]:
 
 
 def _arm(wish: Wish, name: str, mode: Mode) -> Arm:
-    reference = getattr(wish, name) or (Answers.EXTERNAL if mode is Mode.OUTSIDE else "")
+    reference = getattr(wish, name) or (Answers.EXTERNAL if mode.elsewhere else "")
     if not reference:
         expected = Phrase("a version such as 1.0.0, or rules", "una versión como 1.0.0, o rules")
         raise InvalidDesign(experiment=wish.name[:64], field=name, found="-", expected=expected)

@@ -19,6 +19,7 @@ from timonel.http.experiments.lists import create_list_routes
 from timonel.http.experiments.openfeature import create_openfeature_routes
 from timonel.http.experiments.outside import create_outside_routes
 from timonel.http.experiments.planning import create_planning_routes
+from timonel.http.experiments.rankings import create_ranking_routes
 from timonel.http.experiments.routes import create_experiment_routes
 from timonel.http.metric_routes import create_metric_routes
 from timonel.http.model_routes import create_model_routes
@@ -86,6 +87,7 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_experiment_routes(app),
         create_outside_routes(app),
         create_list_routes(app),
+        create_ranking_routes(app),
         create_planning_routes(app),
         create_openfeature_routes(app),
         create_metric_routes(app),

@@ -176,3 +176,16 @@ experiment_members = Table(
         mssql_where=text("turn IS NOT NULL"),
     ),
 )
+
+experiment_interleavings = Table(
+    "experiment_interleavings",
+    metadata,
+    _project(),  # a row a request: the rankings, the list that was shown, and clicks on it
+    Column("experiment", NAME, nullable=False),
+    Column("request_id", String(256), nullable=False),
+    Column("unit_id", String(256), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),  # timonel.experiments.rankings.service.Shown as JSON
+    Column("clicks", Text, nullable=False),  # JSON list of [place in the list, when]
+    PrimaryKeyConstraint("project", "experiment", "request_id"),
+)

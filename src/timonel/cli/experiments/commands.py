@@ -31,6 +31,7 @@ class ModeName(StrEnum):
     RAMP = "ramp"
     SHADOW = "shadow"
     OUTSIDE = "outside"
+    INTERLEAVE = "interleave"
 
 
 def opened(folder: Path) -> "App":
@@ -53,7 +54,8 @@ def create(
         ModeName,
         typer.Option(
             help="split; ramp: the share grows while nothing speaks against it; "
-            "shadow: the treatment answers unheard; outside: someone else acts."
+            "shadow: the treatment answers unheard; outside: someone else acts; "
+            "interleave: two rankings become one list, and clicks choose."
         ),
     ] = ModeName.SPLIT,
     share: Annotated[float, typer.Option(help="Percent for the treatment.", min=0, max=100)] = 50,
@@ -103,6 +105,9 @@ def create(
     ] = None,
     step_hours: Annotated[float, typer.Option(help="The least a step lasts.")] = 1.0,
     step_units: Annotated[int, typer.Option(help="The least units a step is seen by.")] = 100,
+    window_minutes: Annotated[
+        float, typer.Option(help="How long clicks on a list count, in mode interleave.", min=0.02)
+    ] = 30.0,
     units: Annotated[
         Path | None,
         typer.Option(help="File of the units to assign at once, in mode outside."),
@@ -159,6 +164,7 @@ def create(
             steps=[percent / 100.0 for percent in step or []],
             step_hours=step_hours,
             step_units=step_units,
+            window_minutes=window_minutes,
             hypothesis=hypothesis,
             cap=None if cap is None else cap / 100.0,
         )

@@ -2,7 +2,7 @@
 
 import typer
 
-from timonel.cli.experiments import business, commands
+from timonel.cli.experiments import business, commands, rankings
 from timonel.cli.experiments.aa import aa
 from timonel.cli.experiments.plan import plan
 from timonel.cli.experiments.replay import replay
@@ -23,4 +23,6 @@ def register(app: typer.Typer) -> None:
         group.command()(command)
     group.command()(business.units)
     group.command()(business.record)
+    group.command()(rankings.interleave)
+    group.command()(rankings.click)
     app.add_typer(group, name="experiment")

@@ -64,8 +64,9 @@ def print_experiment(
     if look is None:
         say("experiment_no_look")
     else:
-        headings = text("arms_headings", metric=design.metric).split("|")
-        table(headings, [_arm_row(arm) for arm in look.arms])
+        if design.mode != "interleave":  # both rankings are in every list: there are no arms
+            headings = text("arms_headings", metric=design.metric).split("|")
+            table(headings, [_arm_row(arm) for arm in look.arms])
         _print_look(experiment, look)
     say("experiment_history")
     for event in events:
@@ -107,6 +108,9 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
 
     design = experiment.design
     say("experiment_says", sentence=sentence(look))
+    if design.mode == "interleave":
+        _print_comparisons(look)
+        return
     for goal in look.goals:
         side = text("experiment_more" if design.higher_is_better else "experiment_less")
         e, p = f"{goal.e_value:.3g}", f"{goal.p_value:.3g}"
@@ -152,6 +156,22 @@ def print_metrics(look: "Look") -> None:
             ]
         )
     table(text("metrics_headings").split("|"), rows)
+
+
+def _print_comparisons(look: "Look") -> None:
+    from timonel.experiments.texts import expected_in
+
+    sides = {side: look.pairs.get(side, 0) for side in ("treatment", "control", "tied")}
+    say("experiment_comparisons", units=look.arms[0].units, immature=look.immature, **sides)
+    for goal in look.goals:
+        share, low, high = (
+            _UNKNOWN if value is None else f"{value + 0.5:.3f}"
+            for value in (goal.effect, goal.lower, goal.upper)
+        )
+        e, p = f"{goal.e_value:.3g}", f"{goal.p_value:.3g}"
+        say("experiment_won", share=share, low=low, high=high, e=e, p=p)
+    if look.verdict == "CONTINUE":
+        say("experiment_expected", expected=expected_in(look))
 
 
 def _arm_row(arm: "ArmReport") -> list[object]:

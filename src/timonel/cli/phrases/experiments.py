@@ -77,6 +77,24 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "{n} units and their arms: {path}",
         "es": "{n} unidades y sus variantes: {path}",
     },
+    "clicks": {
+        "en": "{counted} clicks credited, {nobody} on items of neither, {late} too late, "
+        "{repeated} known already.",
+        "es": "{counted} clics acreditados, {nobody} en elementos de ninguno, {late} tardíos, "
+        "{repeated} ya conocidos.",
+    },
+    "experiment_comparisons": {
+        "en": "  comparisons: {treatment} won by treatment, {control} by control, {tied} tied; of "
+        "{units} units whose window has ended. {immature} are still open.",
+        "es": "  comparaciones: {treatment} ganadas por treatment, {control} por control, {tied} "
+        "empatadas; de {units} unidades con ventana cerrada. {immature} siguen abiertas.",
+    },
+    "experiment_won": {
+        "en": "  share of won comparisons that treatment won: {share} [{low}, {high}] (1/2: no "
+        "difference; bounds hold at every look), e {e}, p {p}",
+        "es": "  parte de las comparaciones ganadas que ganó treatment: {share} [{low}, {high}] "
+        "(1/2: sin diferencia; vale en toda mirada), e {e}, p {p}",
+    },
     "record_what": {
         "en": "give --file FILE, or --unit ID with METRIC=VALUE",
         "es": "indique --file ARCHIVO, o --unit ID con MÉTRICA=VALOR",

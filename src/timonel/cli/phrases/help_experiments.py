@@ -38,6 +38,27 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Record what came of units, where someone else acts; twice the same changes nothing.": (
         "Registra qué pasó con las unidades cuando actúa otro; repetirlo no cambia nada."
     ),
+    "How long clicks on a list count, in mode interleave.": (
+        "Cuánto tiempo cuentan los clics en una lista, en modo interleave."
+    ),
+    "Different for each list that is shown.": "Distinto para cada lista que se muestra.",
+    "The control's items, best first: a,b,c.": (
+        "Los elementos del control, el mejor primero: a,b,c."
+    ),
+    "The treatment's items, best first: b,d,a.": (
+        "Los elementos del tratamiento, el mejor primero: b,d,a."
+    ),
+    "Whom clicks belong to; default: the request.": (
+        "De quién son los clics; si falta, de la petición."
+    ),
+    "The most items to show.": "Cuántos elementos mostrar a lo más.",
+    "Make one list of two rankings by team draft, and log whose each item is.": (
+        "Forma una lista con dos órdenes, por turnos de equipos, y registra de quién es cada uno."
+    ),
+    "Items of that list.": "Elementos de esa lista.",
+    "Tell which items of a list were clicked; twice the same changes nothing.": (
+        "Dice qué elementos de una lista recibieron clics; repetirlo no cambia nada."
+    ),
     "With --unit.": "Con --unit.",
     "One unit, in the place of a file.": "Una unidad, en lugar de un archivo.",
     "A further metric, mode outside. May be repeated.": (
@@ -46,9 +67,11 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Of a metric of yours, in mode outside.": "De una métrica suya, en modo outside.",
     "Its model; the only one by default.": "Su modelo; si falta, el único.",
     "split; ramp: the share grows while nothing speaks against it; shadow: the treatment answers "
-    "unheard; outside: someone else acts.": (
+    "unheard; outside: someone else acts; interleave: two rankings become one list, and clicks "
+    "choose.": (
         "split (dividir); ramp: la parte crece mientras nada habla en contra; shadow: el "
-        "tratamiento responde sin ser oído; outside: actúa otro."
+        "tratamiento responde sin ser oído; outside: actúa otro; interleave: dos órdenes forman "
+        "una lista y los clics eligen."
     ),
     "Percent for the treatment.": "Porcentaje para el tratamiento.",
     "RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN, TIME_BASED.": (

@@ -66,9 +66,10 @@ class _Row(NamedTuple):
 class UnitRows:
     """Reads, locks and writes unit rows within the drain's transaction."""
 
-    def __init__(self, project: str, connection: Connection) -> None:
+    def __init__(self, project: str, connection: Connection, *, by_hour: bool = False) -> None:
         self._project = project
         self._connection = connection
+        self._by_hour = by_hour  # a unit's place in time is its first hour, else its first day
 
     def settle(self, touched: Mapping[UnitKey, Touched]) -> dict[CellKey, PairSums]:
         """Add to the rows of units; give what that changes in the cells.
@@ -102,9 +103,9 @@ class UnitRows:
             place = (self._project, key.experiment, key.unit, key.phase)
             exposed = rows[*place, EXPOSED]
             if exposed.arm != one.arm:
-                _add(cells, _cell(key, exposed, LEAK), PairSums.of(PER_UNIT))
+                _add(cells, self._cell(key, exposed, LEAK), PairSums.of(PER_UNIT))
             if one.exposures and exposed.x == 0 and key not in known:
-                _add(cells, _cell(key, exposed, FIRST), PairSums.of(PER_UNIT))
+                _add(cells, self._cell(key, exposed, FIRST), PairSums.of(PER_UNIT))
             for metric, (x, q) in ((EXPOSED, (one.exposures, 0)), *one.values.items()):
                 before = rows[*place, metric]
                 after = before._replace(x=before.x + x, q=before.q + q)
@@ -113,10 +114,13 @@ class UnitRows:
                 changed.append(_bound((*place, metric), after))
                 for name, old, new in _pairs(metric, before, after):
                     change = new + old.negative
-                    _add(cells, _cell(key, exposed, name), change)
+                    _add(cells, self._cell(key, exposed, name), change)
         if changed:
             self._connection.execute(_UPDATE, changed)
         return cells
+
+    def _cell(self, key: UnitKey, exposed: _Row, metric: str) -> CellKey:
+        return _cell(key, exposed, metric, by_hour=self._by_hour)
 
     def _insert_missing(
         self, keys: Sequence[tuple[Any, ...]], wanted: Mapping[tuple[Any, ...], Touched]
@@ -163,21 +167,25 @@ class UnitRows:
         }
 
 
-def cells_of_unit(key: UnitKey, rows: Mapping[str, tuple[str, int, int, int]]) -> Cells:
+def cells_of_unit(
+    key: UnitKey, rows: Mapping[str, tuple[str, int, int, int]], *, by_hour: bool = False
+) -> Cells:
     """Give what one unit's rows say of the cells, where it was exposed in one phase alone.
 
     Parameters
     ----------
     rows : mapping of metric to (arm, first slot, number of values, their sum)
+    by_hour : bool
+        Whether the unit's place in time is its first hour, else its first day.
     """
     cells: Cells = {}
     exposed = _Row(*rows[EXPOSED])
     if exposed.x > 0:
-        _add(cells, _cell(key, exposed, FIRST), PairSums.of(PER_UNIT))
+        _add(cells, _cell(key, exposed, FIRST, by_hour=by_hour), PairSums.of(PER_UNIT))
     for metric, values in rows.items():
         row = _Row(*values)
         for name, _, now in _pairs(metric, row._replace(x=0, q=0), row):
-            _add(cells, _cell(key, exposed, name), now)
+            _add(cells, _cell(key, exposed, name, by_hour=by_hour), now)
     return cells
 
 
@@ -222,9 +230,9 @@ def _value(row: _Row) -> PairSums:
     return PairSums.pair(row.q, row.x) if row.x > 0 else PairSums()
 
 
-def _cell(key: UnitKey, exposed: _Row, metric: str) -> CellKey:
-    day = day_of(exposed.first_slot)
-    return CellKey(key.experiment, OPEN, 0, day, key.phase, exposed.arm, metric)
+def _cell(key: UnitKey, exposed: _Row, metric: str, *, by_hour: bool) -> CellKey:
+    slot = exposed.first_slot if by_hour else day_of(exposed.first_slot)
+    return CellKey(key.experiment, OPEN, 0, slot, key.phase, exposed.arm, metric)
 
 
 def _add(cells: dict[CellKey, PairSums], key: CellKey, sums: PairSums) -> None:

@@ -28,6 +28,7 @@ from timonel.experiments.judging.look import (
     smallest_p,
 )
 from timonel.experiments.judging.metrics import metric_guardrails, metric_reports
+from timonel.experiments.judging.preferences import judge_preferences
 from timonel.experiments.judging.reports import arm_reports, labels
 from timonel.stats.compare import chance_to_win
 from timonel.stats.sequential import (
@@ -73,6 +74,8 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
     -------
     Look
     """
+    if design.mode is Mode.INTERLEAVE:
+        return judge_preferences(design, evidence, before)
     goals = [
         _goal_report(design, evidence, arm.name, before)
         for arm in design.arms[1:]

@@ -44,6 +44,9 @@ class Rule(StrEnum):
     DELAYS_DIFFER = "delays_differ"
     TIME_IS_UP = "time_is_up"
     TOO_FEW_BLOCKS = "too_few_blocks"
+    NO_COMPARISON = "no_comparison"
+    RANKING_BETTER = "ranking_better"
+    RANKING_WORSE = "ranking_worse"
 
 
 class ArmReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ from timonel.experiments.judging.evidence import (
     maturity,
     ratio_contributions,
 )
+from timonel.experiments.judging.preferences import read_preferences
 from timonel.experiments.judging.reports import per_unit_of
 from timonel.stats.moments import PER_UNIT
 from timonel.stats.sequential import asymptotic_cs
@@ -104,6 +105,8 @@ def read_evidence(
         Up to which event time everything has been drained.
     started_at : int or None
     """
+    if design.mode is Mode.INTERLEAVE:
+        return read_preferences(connection, project, design, at=at, started_at=started_at)
     until = min(until_us, at) // HOUR_US
     totals, closed_until = _read_totals(connection, project, design.name, revised)
     cells = _cells(connection, project, design.name, closed_until)

@@ -7,7 +7,7 @@ are counted, beside the answers that were recorded.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -34,6 +34,7 @@ from timonel.experiments.counting.sums import (
 from timonel.experiments.counting.units import UnitKey, cells_of_unit
 from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
 from timonel.experiments.outside.capping import unit_values
+from timonel.experiments.replaying.interleaved import count_interleaved
 from timonel.experiments.replaying.own import COPIED, own_database
 from timonel.store.tables import outcomes, predictions
 from timonel.store.tables_experiments import experiment_units
@@ -94,6 +95,10 @@ def recount(connection: Connection, project: str, design: Design) -> Recount:
         All of its queries see one moment.
     """
     stored = _stored(connection, project, design.name)
+    if design.mode is Mode.INTERLEAVE:
+        cells, n_lists, n_clicks = count_interleaved(connection, project, design)
+        found = _compared(stored, cells)
+        return replace(found, n_answers=n_lists, n_labels=n_clicks)
     if design.mode is Mode.OUTSIDE:
         answers = {
             key: sums

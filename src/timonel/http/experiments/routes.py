@@ -30,9 +30,9 @@ class NewExperiment(BaseModel, extra="forbid"):
     name: Text
     control: Annotated[str, Field(max_length=32, description="A version, rules or external.")]
     treatment: Annotated[str, Field(max_length=32, description="A version, rules or external.")]
-    mode: Annotated[str, Field(max_length=16, description="split, ramp, shadow, outside.")] = (
-        "split"
-    )
+    mode: Annotated[
+        str, Field(max_length=16, description="split, ramp, shadow, outside, interleave.")
+    ] = "split"
     strategy: Annotated[str | None, Field(max_length=16)] = None
     share: Annotated[float, Field(ge=0, le=1, description="The treatment's.")] = 0.5
     unit: Annotated[str | None, Field(max_length=16, description="unit, request, block.")] = None
@@ -51,6 +51,9 @@ class NewExperiment(BaseModel, extra="forbid"):
     steps: Annotated[list[float], Field(max_length=20)] = []
     step_hours: Annotated[float, Field(gt=0, le=1000)] = 1.0
     step_units: Annotated[int, Field(ge=1, le=10**9)] = 100
+    window_minutes: Annotated[
+        float, Field(gt=0, le=10_080, description="How long clicks count, in mode interleave.")
+    ] = 30.0
     salt: Annotated[str | None, Field(max_length=64)] = None
     hash: Annotated[str, Field(max_length=16)] = "blake2b"
     cap: Annotated[

@@ -75,6 +75,8 @@ def with_experiments(snapshot: Snapshot, rows: Iterable[ExperimentRow]) -> Snaps
             continue
         try:
             design = decode_design(row.design)
+            if design.mode is Mode.INTERLEAVE:
+                continue  # lists are mixed by the control process
             if design.mode is Mode.OUTSIDE:
                 # it assigns nothing here; answers given elsewhere may name its arms
                 named = {variant_of(design.name, arm) for arm in design.names}
