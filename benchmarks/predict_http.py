@@ -30,7 +30,8 @@ from timonel.loadtest.connection import Connection, post
 from timonel.loadtest.load import Bounds, load
 from timonel.loadtest.processes import cpu_s, memory_mib
 from timonel.project import recipes
-from timonel.project.model import Model, Outcome
+from timonel.project.model import Model
+from timonel.project.outcome import Outcome
 from timonel.registry.artifacts import ArtifactStore
 from timonel.serving.config import WorkerConfig, encode
 from timonel.serving.processes.liveness import Heartbeat

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from timonel.project.model import Model, Outcome
+from timonel.project.model import Model
+from timonel.project.outcome import Outcome
 from timonel.registry.artifacts import ArtifactStore
 from timonel.schema.features import Category, Flag, Number
 from timonel.schema.schema import Schema

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from timonel.logs import get_logger
     from timonel.notebook import open_project as open
     from timonel.project import recipes
-    from timonel.project.model import Batching, Model, Outcome, Policy, Watch
+    from timonel.project.model import Batching, Model, Policy, Watch
+    from timonel.project.outcome import Outcome
     from timonel.project.sources import Csv, Excel, Parquet, Sql
     from timonel.schema.features import Category, Flag, Number, Text, Timestamp
     from timonel.schema.schema import Schema
@@ -27,7 +28,7 @@ _HOMES = {
     "Flag": "timonel.schema.features",
     "Model": "timonel.project.model",
     "Number": "timonel.schema.features",
-    "Outcome": "timonel.project.model",
+    "Outcome": "timonel.project.outcome",
     "Parquet": "timonel.project.sources",
     "Policy": "timonel.project.model",
     "Schema": "timonel.schema.schema",

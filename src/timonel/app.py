@@ -7,7 +7,6 @@ Opening reads ``timonel.toml`` alone; the project's Python is imported at the fi
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +16,6 @@ from timonel.alerts.channels import Channels
 from timonel.alerts.outbox import DeliveryReport, deliver_due, remove_channel, try_channel
 from timonel.errors import Phrase
 from timonel.events.errors import UnknownOutcome
-from timonel.events.importing.files import Columns, ImportReport, import_outcomes
 from timonel.events.outcomes import OutcomeStatus, outcome_status
 from timonel.experiments.outside.enlisting import UnitLists
 from timonel.experiments.outside.units import OutsideUnits
@@ -30,10 +28,9 @@ from timonel.jobs.schedule import Scheduler
 from timonel.jobs.steps import JobKind
 from timonel.project.config import read_settings
 from timonel.project.errors import NoModel, UndeclaredModel
-from timonel.project.incoming import Manner, read_truths
+from timonel.project.incoming import Manner
 from timonel.project.model import Model
 from timonel.project.project import Project, load_project
-from timonel.project.scaffold import source_for
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import ModelVersion
 from timonel.retraining.parts import Parts
@@ -43,6 +40,8 @@ from timonel.wire.ids import parse_uuid
 
 if TYPE_CHECKING:
     # scipy and the trainers take a second: parts that need them are imported when they are made
+    from timonel.events.importing.pulls import Pulls
+    from timonel.events.importing.service import Imports
     from timonel.experiments.outside.files import UnitFile
     from timonel.experiments.outside.members import Member
     from timonel.experiments.outside.recording import RecordReport
@@ -238,7 +237,12 @@ class App(Host):
         from timonel.experiments.replaying.jobs import aa_kind
         from timonel.retraining.pipeline import retrain_kind
 
-        kinds = [retrain_kind(self.retraining.parts), aa_kind(), self.row_looks.kind()]
+        kinds = [
+            retrain_kind(self.retraining.parts),
+            aa_kind(),
+            self.pulls.kind(),
+            self.row_looks.kind(),
+        ]
         return {kind.name: kind for kind in kinds}
 
     def deliver_alerts(self) -> DeliveryReport:
@@ -407,43 +411,34 @@ class App(Host):
             timezone=self.config.timezone,
         )
 
-    def import_outcomes(
-        self,
-        file: Path,
-        columns: Columns,
-        *,
-        model: str | None,
-        rejected: Path,
-        manner: Manner | None = None,
-        lang: str = "en",
-    ) -> ImportReport:
-        """Tell the truths of a file; ``model`` None means the only one, ``value`` "" its target.
+    @cached_property
+    def imports(self) -> "Imports":
+        """Truths out of files, and out of the sources that models declare."""
+        from timonel.events.importing.service import Imports
 
-        Raises
-        ------
-        ProjectFault
-            If the file cannot be read, a column is missing, or the model has to be named.
-        """
-        declaration = self.registry.declaration(model)
-        manifest = decode_manifest(declaration.manifest)
-        if not columns.value:
-            columns = replace(columns, value=manifest.target)
-        kind = "number" if manifest.task == "regression" else "label"
-        manner = replace(manner or Manner(), learned=self.learned(declaration.model))
-        table = read_truths(source_for(file), columns.value, kind, columns.time, manner)
-        return import_outcomes(
-            self.engine,
-            table.frame.to_dicts(),
-            columns,
+        return Imports(
+            engine=self.engine,
             project=self.name,
-            model=declaration.model,
             timezone=self.config.timezone,
-            spool=self.state / "spool",
+            state=self.state,
             clock=self.clock,
-            rejected=rejected,
-            separator=table.separator,
-            accumulators=self._accumulators(),
-            lang=lang,
+            registry=self.registry,
+            learned=self.learned,
+            accumulators=self._accumulators,
+        )
+
+    @cached_property
+    def pulls(self) -> "Pulls":
+        """The scheduled fetching of truths."""
+        from timonel.events.importing.pulls import Pulls
+
+        return Pulls(
+            self.jobs,
+            self.scheduler,
+            lambda: self.project.models,
+            self.folder.resolve(),
+            self.alerts.hear,
+            timeout_s=self.settings.training_timeout_s,
         )
 
     def outcome_status(self, outcome_id: str) -> OutcomeStatus:

@@ -87,6 +87,7 @@ class Worker:
         self._attempt("mature_absent", self._mature)
         self._attempt("checks", self._check)
         self._attempt("experiments", self._look)
+        self._attempt("outcomes", self._pull)
         self._attempt("schedules", self._schedule)
         self._attempt("retraining", self._retrain)
         if time.monotonic() >= self._tidy_at:
@@ -149,6 +150,9 @@ class Worker:
 
     def _schedule(self) -> None:
         self._app.scheduler.tick()
+
+    def _pull(self) -> None:
+        self._app.pulls.consider()
 
     def _retrain(self) -> None:
         self._app.retraining.consider()

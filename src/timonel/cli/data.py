@@ -21,6 +21,7 @@ from timonel.errors import Phrase
 
 if TYPE_CHECKING:
     from timonel.client import Client
+    from timonel.events.importing.files import ImportReport
     from timonel.host import Host
     from timonel.project.incoming import Incoming, Manner
     from timonel.project.scaffold import InitReport
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     app.command()(predict)
     outcome = typer.Typer(help="What turned out to be true.", no_args_is_help=True)
     outcome.command(name="import")(outcome_import)
+    outcome.command(name="pull")(outcome_pull)
     outcome.command(name="show")(outcome_show)
     app.add_typer(outcome, name="outcome")
 
@@ -335,7 +337,7 @@ def outcome_import(
         columns = Columns(
             value=value or "", key=key, prediction_id=prediction_id, time=time, as_of=as_of
         )
-        report = app.import_outcomes(
+        report = app.imports.from_file(
             file,
             columns,
             model=model,
@@ -343,14 +345,35 @@ def outcome_import(
             manner=_manner(decimal, date_format),
             lang=language(),
         )
-        if as_json:
-            out_json(
-                {"rows": report.n_rows, "rejected": report.rejected}
-                | {str(fate): n for fate, n in report.counts.items()}
-                | {"unusual": [_fate(row) for row in report.rows]}
-            )
-        else:
-            out(report.render(language()))
+        _tell_fates(report, as_json)
+
+
+def outcome_pull(
+    model: Annotated[
+        str | None, typer.Option(help="Whose outcomes; default the project's only model.")
+    ] = None,
+    folder: Folder = HERE,
+    as_json: Json = False,
+) -> None:
+    """Fetch what was true from where the model says it lands, now; the worker does so by itself."""
+    with explained(as_json):
+        from timonel.app import open_app
+
+        app = open_app(folder)
+        app.require_prepared()
+        declared = app.model(app.registry.declaration(model).model)
+        _tell_fates(app.imports.from_source(declared, lang=language()), as_json)
+
+
+def _tell_fates(report: "ImportReport", as_json: bool) -> None:
+    if as_json:
+        out_json(
+            {"rows": report.n_rows, "rejected": report.rejected}
+            | {str(fate): n for fate, n in report.counts.items()}
+            | {"unusual": [_fate(row) for row in report.rows]}
+        )
+    else:
+        out(report.render(language()))
 
 
 def require_folder(file: Path) -> None:

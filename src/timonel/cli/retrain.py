@@ -187,8 +187,12 @@ def _job_row(app: "App", job: "Job") -> list[str]:
 
 def sentence_of(job: "Job") -> str:
     """Say in one line what came of a job."""
+    from timonel.events.importing import pulls
+
     if job.error is not None and job.result is None:
         return str(job.error["detail_es" if language() == "es" else "detail"])
+    if job.kind == pulls.KIND and job.result is not None:
+        return pulls.result_sentence(job.result, language())
     return result_sentence(job.result)
 
 
@@ -231,6 +235,9 @@ def _print_job(app: "App", job: "Job", as_json: bool) -> None:
     )
     for step in steps:
         say("job_step", step=step.step, state=text(f"job_state_{step.state}"))
+    said = sentence_of(job)
+    if report is None and job.error is None and said:
+        out(said)
     if job.error is not None:
         suffix = "_es" if language() == "es" else ""
         say("job_error", detail=job.error[f"detail{suffix}"], remedy=job.error[f"remedy{suffix}"])

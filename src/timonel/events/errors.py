@@ -93,6 +93,44 @@ class UndatedTruths(InvalidInput):
     }
 
 
+class NoOutcomeSource(InvalidInput):
+    """A model does not declare where its truths land."""
+
+    code = "no_outcome_source"
+    texts = {
+        "en": Text(
+            "Cannot fetch outcomes of {model}: it does not say where they land.",
+            'Declare it: `Outcome(key="...", source=Sql("select ...", url="env:NAME"), time="...")`'
+            ", or import a file with `timonel outcome import`.",
+        ),
+        "es": Text(
+            "No se pueden traer resultados de {model}: no dice dónde quedan.",
+            'Declárelo: `Outcome(key="...", source=Sql("select ...", url="env:NOMBRE"), '
+            'time="...")`, o importe un archivo con `timonel outcome import`.',
+        ),
+    }
+
+
+class PullStopped(Unavailable):
+    """Fetching outcomes took too long."""
+
+    code = "pull_stopped"
+    texts = {
+        "en": Text(
+            "Fetching the outcomes of {model} was stopped: its source had not been read and "
+            "entered after {limit_s:g} s.",
+            "Let the query give less (`where fecha > current_date - 60`), or raise the setting "
+            "`training_timeout_s`.",
+        ),
+        "es": Text(
+            "Se detuvo la lectura de resultados de {model}: a los {limit_s:g} s su fuente no se "
+            "había leído y guardado.",
+            "Haga que la consulta entregue menos (`where fecha > current_date - 60`), o aumente "
+            "el ajuste `training_timeout_s`.",
+        ),
+    }
+
+
 class UnknownOutcome(NotFound):
     """No stored outcome has this id."""
 

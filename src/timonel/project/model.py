@@ -4,11 +4,12 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from timonel.errors import Phrase
+from timonel.project.durations import duration
+from timonel.project.outcome import Outcome
 from timonel.project.recipes import Recipe, recipe_of
 from timonel.project.sources import Source, Sql, holds_password
 from timonel.schema.errors import InvalidDeclaration
@@ -18,10 +19,8 @@ from timonel.wire.answer import Label
 from timonel.wire.lookup import ENTITY, pieces_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_DURATION = re.compile(r"(\d+)\s*([smhdw])")
 DETECTORS = ("adwin", "page_hinkley", "ddm")
 _RULES = set(Rule)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Task(StrEnum):
@@ -30,49 +29,6 @@ class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     REGRESSION = "regression"
-
-
-def duration(text: str) -> timedelta:
-    """Read ``"30d"``, ``"12h"``, ``"5m"``, ``"90s"`` or ``"2w"``.
-
-    Raises
-    ------
-    InvalidDeclaration
-        If the text is none of these.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise InvalidDeclaration(
-            object=Phrase("a duration", "una duración"),
-            found=repr(text),
-            expected=Phrase(
-                "a number and s, m, h, d or w: '30d'", "un número y s, m, h, d o w: '30d'"
-            ),
-        )
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How the truth arrives.
-
-    Parameters
-    ----------
-    key : str or None
-        The request field by which outcomes name a prediction (an id of the user's own, not a
-        feature). None: only by ``prediction_id``.
-    horizon : str
-        How long after a prediction its outcome may come (``"30d"``).
-    absent : label or None
-        What no outcome by the horizon means (``absent=0`` matures to a negative); None: unknown.
-    """
-
-    key: str | None = None
-    horizon: str = "30d"
-    absent: Label | None = None
-
-    def __post_init__(self) -> None:
-        duration(self.horizon)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

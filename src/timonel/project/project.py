@@ -108,6 +108,8 @@ class Project:
                 found.extend(model.source.problems())
             if model.lookup is not None:
                 found.extend(model.lookup.problems())
+            if model.outcome.source is not None:
+                found.extend(model.outcome.source.problems())
         return found
 
     def check(self) -> None:
@@ -168,6 +170,7 @@ def _bound(model: Model, folder: Path) -> Model:
     """Let a model's data begin in the project's folder: their paths, or the function's imports."""
     if model.lookup is not None and model.lookup.folder is None:
         model = replace(model, lookup=model.lookup.within(folder))
+    model = replace(model, outcome=model.outcome.within(folder))
     source = model.source
     if isinstance(source, Table):
         return replace(model, source=source.within(folder)) if source.folder is None else model

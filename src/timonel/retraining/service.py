@@ -8,7 +8,8 @@ from timonel.jobs.errors import JobActive, UnknownSchedule
 from timonel.jobs.job import Job, JobState, one_per_model
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
-from timonel.project.model import Model, Policy, duration
+from timonel.project.durations import duration
+from timonel.project.model import Model, Policy
 from timonel.registry.versions import Stage
 from timonel.retraining.judging.comparisons import newest_compared
 from timonel.retraining.judging.verdicts import Loss, confirmed_loss

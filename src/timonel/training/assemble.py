@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from timonel.project.model import Model, duration
+from timonel.project.durations import duration
+from timonel.project.model import Model
 from timonel.registry.manifest import (
     ArtifactRef,
     Baseline,

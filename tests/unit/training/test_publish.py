@@ -6,7 +6,8 @@ import pytest
 
 from timonel.clock import AffineClock
 from timonel.project import recipes
-from timonel.project.model import Model, Outcome, Policy
+from timonel.project.model import Model, Policy
+from timonel.project.outcome import Outcome
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.registry import Registry
 from timonel.registry.versions import Stage

@@ -61,6 +61,10 @@ HELP_ES: dict[str, str] = {
     "API key.": "Clave de la API.",
     # outcomes, the database
     "What turned out to be true.": "Lo que resultó ser cierto.",
+    "Fetch what was true from where the model says it lands, now; the worker does so by itself.": (
+        "Trae los resultados de donde el modelo dice que quedan, ahora; el proceso worker lo hace "
+        "por su cuenta."
+    ),
     "Tell what was true, from a file; importing it twice changes nothing.": (
         "Informa lo que fue cierto, desde un archivo; importarlo dos veces no cambia nada."
     ),

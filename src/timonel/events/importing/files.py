@@ -25,7 +25,7 @@ from timonel.events.drain import Drainer
 from timonel.events.errors import UndatedTruths, UnusableMapping
 from timonel.events.frames import OutcomeFrame
 from timonel.events.importing.repeats import predicted_since
-from timonel.events.importing.texts import REASONS, WORDS, Fate
+from timonel.events.importing.texts import REASONS, WORDS, Fate, counted
 from timonel.events.joining import IDENTICAL, INVALID, JOINED
 from timonel.events.outcomes import complete_until
 from timonel.events.plans import Plan, Plans, Problem
@@ -88,8 +88,7 @@ class ImportReport:
     def render(self, lang: str = "en") -> str:
         """Say it to a person, in English or Spanish."""
         words = WORDS["es" if lang == "es" else "en"]
-        lines = [words["rows"].format(n=self.n_rows)]
-        lines += [words[fate].format(n=self.counts[fate]) for fate in Fate if self.counts.get(fate)]
+        lines = counted(self.n_rows, self.counts, lang)
         lines += [words["row"].format(row=one.row, reason=one.reason) for one in self.rows[:20]]
         if len(self.rows) > 20:
             lines.append(words["more"].format(n=len(self.rows) - 20))
@@ -168,18 +167,20 @@ def import_outcomes(
         frames.append(reader.frame(row, arrived))
     if columns.key is not None and columns.time is columns.as_of is None:
         _refuse_repeats(engine, project, plans, [f for f in frames if not isinstance(f, _Bad)])
+    sent = [
+        _Sent(number, None, None, frame)
+        if isinstance(frame, _Bad)
+        else _Sent(number, UUID(bytes=frame.id), frame.key, None)
+        for number, frame in enumerate(frames, start=1)
+    ]
+    _mark_known(engine, project, sent)
     folder = spool / f"import-{uuid4().hex}"
     writer = SpoolWriter.open(folder)
     try:
-        sent = []
-        for number, frame in enumerate(frames, start=1):
-            if isinstance(frame, _Bad):
-                sent.append(_Sent(number, None, None, frame))
-            else:
+        for one, frame in zip(sent, frames, strict=True):
+            if not (isinstance(frame, _Bad) or one.known):
                 writer.append(frame)
-                sent.append(_Sent(number, UUID(bytes=frame.id), frame.key, None))
         writer.close()
-        _mark_known(engine, project, sent)
         _drain(engine, project, folder, clock, accumulators)
     finally:
         writer.close()

@@ -1,5 +1,6 @@
 """What can become of a row of an outcome file, and how it is said."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -71,3 +72,10 @@ WORDS = {
         "rejected": "Filas desconocidas y no válidas, con sus motivos: {path}",
     },
 }
+
+
+def counted(n_rows: int, counts: Mapping[Fate, int], lang: str) -> list[str]:
+    """Say how many rows were read, and what became of them, a part each."""
+    words = WORDS["es" if lang == "es" else "en"]
+    parts = [words["rows"].format(n=n_rows)]
+    return parts + [words[fate].format(n=counts[fate]) for fate in Fate if counts.get(fate)]
