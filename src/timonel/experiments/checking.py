@@ -15,6 +15,7 @@ from timonel.experiments.design import (
     parts_of,
 )
 from timonel.experiments.errors import InvalidDesign
+from timonel.experiments.templates import check_template
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
 _ARM = re.compile(r"[a-z][a-z0-9_.-]{0,22}")
@@ -35,6 +36,7 @@ _OWN_METRICS = (
     "corrected",
 )
 _LONGEST_HYPOTHESIS = 1000
+_LONGEST_HORIZON = 730
 
 
 def check_design(design: Design, features: tuple[str, ...]) -> None:
@@ -64,6 +66,7 @@ def check_design(design: Design, features: tuple[str, ...]) -> None:
         _check_outside,
         _check_interleave,
         _check_listed,
+        check_template,
     ):
         check(design)
     for condition in design.targeting:
@@ -339,7 +342,13 @@ def _check_interleave(design: Design) -> None:
 
 
 def _check_listed(design: Design) -> None:
+    if not 0 <= design.horizon_days <= _LONGEST_HORIZON:
+        expected = Phrase("1 to 730 days", "de 1 a 730 días")
+        raise _wrong(design, "horizon", str(design.horizon_days), expected)
     if design.listed is None:
+        if design.horizon_days:
+            expected = Phrase("a file of units", "un archivo de unidades")
+            raise _wrong(design, "units", "-", expected)
         return
     if design.mode is not Mode.OUTSIDE or len(design.arms) != 2:
         expected = Phrase(

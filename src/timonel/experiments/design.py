@@ -148,6 +148,8 @@ class UnitList(msgspec.Struct, frozen=True, kw_only=True):
         Units an arm.
     covariate : str
         Column of what was known of each unit before; "" for none.
+    edges : tuple of int
+        Where parts of equal size meet, by the covariate in steps of 1e-6; () for one part.
     """
 
     source: str
@@ -157,6 +159,7 @@ class UnitList(msgspec.Struct, frozen=True, kw_only=True):
     block: str = ""
     counts: tuple[int, ...]
     covariate: str = ""
+    edges: tuple[int, ...] = ()
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +187,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         With a horizon the engine is group-sequential; None: a confidence sequence.
     listed : UnitList or None
         Units assigned as one list; None: each when it is first seen.
+    horizon_days : int
+        Days from the start on which outcomes are known, and none is before; 0 for none.
     cap : Cap or None
         Of the goal, where someone else acts.
     window_s : int
@@ -224,6 +229,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     window_s: int = 1800
     hypothesis: str = ""
     cap: Cap | None = None
+    horizon_days: int = 0
 
     def encode(self) -> str:
         """Give the canonical JSON text: the same design, the same text."""

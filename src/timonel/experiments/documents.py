@@ -57,9 +57,12 @@ def design_document(design: Design) -> dict[str, Any]:
 def look_document(look: Look, lang: str = "en") -> dict[str, Any]:
     """Give a look as plain values, with its sentence."""
     document: dict[str, Any] = msgspec.to_builtins(look)
-    metrics = [
-        msgspec.to_builtins(one)
-        | {"why": None if one.reason is None else in_language(unsaid(one.reason), lang)}
-        for one in look.compared
-    ]
-    return document | {"metrics": metrics, "sentence": in_language(sentence(look), lang)}
+    shown = {
+        name: [
+            msgspec.to_builtins(one)
+            | {"why": None if one.reason is None else in_language(unsaid(one.reason), lang)}
+            for one in reports
+        ]
+        for name, reports in (("metrics", look.compared), ("parts", look.by_part))
+    }
+    return document | shown | {"sentence": in_language(sentence(look), lang)}

@@ -189,6 +189,24 @@ class NotAssigning(Conflict):
     }
 
 
+class HorizonNotOver(Conflict):
+    """Outcomes that cannot be known yet: who has not left may still do so."""
+
+    code = "horizon_not_over"
+    texts = {
+        "en": Text(
+            "Cannot record outcomes of experiment {experiment}: they are those of day {days}, "
+            "which is {until}.",
+            "Record them from then on; nothing of this was counted.",
+        ),
+        "es": Text(
+            "No se pueden registrar resultados del experimento {experiment}: son los del día "
+            "{days}, que es el {until}.",
+            "Regístrelos desde entonces; nada de esto se contó.",
+        ),
+    }
+
+
 class UnitNotAssigned(InvalidInput):
     """A unit that is in no arm; it is never counted for the control."""
 

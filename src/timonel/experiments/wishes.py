@@ -5,6 +5,7 @@ from secrets import token_hex
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from timonel.errors import Phrase
 from timonel.experiments.design import (
@@ -20,6 +21,7 @@ from timonel.experiments.design import (
     Strategy,
 )
 from timonel.experiments.errors import InvalidDesign
+from timonel.experiments.templates import TEMPLATES
 
 RAMP_SHARES = (0.01, 0.05, 0.25, 0.5, 1.0)
 _LESS_IS_BETTER = ("absolute_error", "squared_error")
@@ -47,6 +49,10 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         None: as is usual for the metric.
     cap : float or None
         Quantile of the control's values, in (0, 1): what lies above counts as that.
+    template : str
+        Of ``timonel.experiments.templates``: it says what is left out.
+    horizon_days : int or None
+        Outcomes of a list are known so many days after its start, and none is before.
     only : list of str
         Conditions on inputs: ``FEATURE OP VALUE``.
     """
@@ -78,6 +84,8 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     hash: str = "blake2b"
     hypothesis: str = ""
     cap: float | None = None
+    template: str = ""
+    horizon_days: int | None = None
 
 
 def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> Design:
@@ -88,6 +96,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
     InvalidDesign
         If a word or a form is none that is known.
     """
+    wish = filled(wish)
     mode = _word(wish, "mode", wish.mode, Mode)
     if mode is Mode.OUTSIDE and not wish.metric:
         expected = Phrase(
@@ -133,6 +142,43 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         task=task,
         hypothesis=wish.hypothesis.strip(),
         cap=None if wish.cap is None else Cap(wish.cap),
+        template=wish.template,
+        horizon_days=wish.horizon_days or 0,
+    )
+
+
+def filled(wish: Wish) -> Wish:
+    """Give a wish with what its template says of the rest.
+
+    Raises
+    ------
+    InvalidDesign
+        If there is no such template, or it is of another mode.
+    """
+    if not wish.template:
+        return wish
+    template = TEMPLATES.get(wish.template)
+    if template is None:
+        raise _unusable(wish, "template", wish.template[:64], ", ".join(TEMPLATES))
+    if wish.mode not in ("split", Mode.OUTSIDE):  # split is what a wish says that says nothing
+        raise _unusable(wish, "mode", wish.mode[:64], str(Mode.OUTSIDE))
+    metric, told = wish.metric or template.metric, wish.lower_is_better
+    rest = [one for one in (template.metric, *template.also) if one != metric]
+    return replace(
+        wish,
+        mode=str(Mode.OUTSIDE),
+        metric=metric,
+        also=wish.also or rest,
+        lower_is_better=metric in template.lower if told is None else told,
+        guardrails=wish.guardrails or list(template.guardrails),
+        cap=template.cap if wish.cap is None else wish.cap,
+        horizon_days=wish.horizon_days or (template.horizons or (None,))[0],
+    )
+
+
+def _unusable(wish: Wish, field: str, found: str, expected: str) -> InvalidDesign:
+    return InvalidDesign(
+        experiment=wish.name[:64], field=field, found=found[:64] or "-", expected=expected
     )
 
 

@@ -128,6 +128,14 @@ def create(
         float | None,
         typer.Option(help="Percent of the control's values; the goal above counts as that."),
     ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(help="dynamic-prices, churn-alert or demand-forecast; fills in the rest."),
+    ] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(help="Days from the start on which outcomes are known; 30, 60 or 90.", min=1),
+    ] = None,
     hypothesis: Annotated[
         str, typer.Option(help="What is expected, and why; kept with the design.")
     ] = "",
@@ -167,6 +175,8 @@ def create(
             window_minutes=window_minutes,
             hypothesis=hypothesis,
             cap=None if cap is None else cap / 100.0,
+            template=template or "",
+            horizon_days=horizon,
         )
         chosen = app.registry.declaration(model).model
         file = unit_file(units, key_column, block, seed, covariate)

@@ -10,7 +10,7 @@ from timonel.errors import in_language
 
 if TYPE_CHECKING:
     from timonel.experiments.design import Cap, Design
-    from timonel.experiments.judging.look import ArmReport, Look
+    from timonel.experiments.judging.look import ArmReport, Look, MetricReport, PartReport
     from timonel.experiments.rows import Event, Experiment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,6 +61,8 @@ def print_experiment(
     print_listed(design)
     if design.cap is not None:
         _print_cap(design.cap)
+    if design.horizon_days:
+        say("experiment_horizon", days=design.horizon_days)
     if look is None:
         say("experiment_no_look")
     else:
@@ -118,8 +120,7 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
         say("experiment_effect", effect=effect, metric=goal.metric, side=side, e=e, p=p)
         if goal.chance_to_win is not None:
             say("experiment_win", chance=f"{goal.chance_to_win:.1%}")
-    if len(look.compared) > len(look.goals):
-        print_metrics(look)
+    _print_others(look, design)
     say("experiment_rule", engine=look.engine, alpha=look.alpha, srm=f"{look.srm_e:.3g}")
     if design.mode == "outside":
         say("experiment_without_outcome", n=look.immature)
@@ -135,27 +136,62 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
         say("experiment_expected", expected=expected_in(look))
 
 
+def _print_others(look: "Look", design: "Design") -> None:
+    """Print the metrics beside the goal, and the goal in parts, where there are any."""
+    if len(look.compared) > len(look.goals):
+        print_metrics(look)
+    if look.by_part:
+        print_parts(look, design)
+
+
 def print_metrics(look: "Look") -> None:
     """Print a line a metric and treatment, with the p-value adjusted over all of them."""
+    rows = [
+        [
+            one.metric,
+            one.arm,
+            f"{one.n_control} / {one.n_treatment}",
+            _number(one.control, ".4f"),
+            _number(one.treatment, ".4f"),
+            _told(one),
+            _number(one.p_value, ".3g"),
+            _number(one.adjusted_p, ".3g"),
+        ]
+        for one in look.compared
+    ]
+    table(text("metrics_headings").split("|"), rows)
+
+
+def print_parts(look: "Look", design: "Design") -> None:
+    """Print the goal in each part of a list, by what was known of its units before."""
+    rows = [
+        [
+            one.part,
+            _bounds(one),
+            f"{one.n_control} / {one.n_treatment}",
+            _number(one.control, ".4f"),
+            _number(one.treatment, ".4f"),
+            _told(one),
+            _number(one.adjusted_p, ".3g"),
+        ]
+        for one in look.by_part
+    ]
+    column = "" if design.listed is None else design.listed.covariate
+    table(text("parts_headings", column=column).split("|"), rows)
+
+
+def _bounds(one: "PartReport") -> str:
+    above = _UNKNOWN if one.above is None else f"{one.above:g}"
+    return f"{above} .. {_UNKNOWN if one.up_to is None else f'{one.up_to:g}'}"
+
+
+def _told(one: "MetricReport") -> str:
     from timonel.experiments.texts import effect_of, unsaid
 
-    lang = language()
-    rows = []
-    for one in look.compared:
-        told = text("metric_unknown", reason=unsaid(one.reason)) if one.reason else ""
-        rows.append(
-            [
-                one.metric,
-                one.arm,
-                f"{one.n_control} / {one.n_treatment}",
-                _number(one.control, ".4f"),
-                _number(one.treatment, ".4f"),
-                told or in_language(effect_of(one), lang),
-                _number(one.p_value, ".3g"),
-                _number(one.adjusted_p, ".3g"),
-            ]
-        )
-    table(text("metrics_headings").split("|"), rows)
+    if one.reason is not None:
+        return text("metric_unknown", reason=unsaid(one.reason))
+    told: str = in_language(effect_of(one), language())
+    return told
 
 
 def _print_comparisons(look: "Look") -> None:

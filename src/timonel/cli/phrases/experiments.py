@@ -132,6 +132,14 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "metric|arm|units|control|treatment|effect|smallest p|adjusted (Holm)",
         "es": "métrica|variante|unidades|control|tratamiento|efecto|menor p|ajustado (Holm)",
     },
+    "parts_headings": {
+        "en": "part|{column}|units|control|treatment|effect|adjusted (Holm)",
+        "es": "parte|{column}|unidades|control|tratamiento|efecto|ajustado (Holm)",
+    },
+    "experiment_horizon": {
+        "en": "  horizon   outcomes are those of day {days}; none is recorded before",
+        "es": "  horizonte los resultados son los del día {days}; antes no se registra ninguno",
+    },
     "metric_unknown": {"en": "unknown: {reason}", "es": "se desconoce: {reason}"},
     "experiment_more": {"en": "more is better", "es": "más es mejor"},
     "experiment_less": {"en": "less is better", "es": "menos es mejor"},

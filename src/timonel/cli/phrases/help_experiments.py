@@ -129,6 +129,12 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Judge what is known now; the look is stored, and a ramp follows it.": (
         "Juzga lo que se sabe ahora; la mirada se guarda, y una rampa la sigue."
     ),
+    "dynamic-prices, churn-alert or demand-forecast; fills in the rest.": (
+        "dynamic-prices, churn-alert o demand-forecast; completa lo demás."
+    ),
+    "Days from the start on which outcomes are known; 30, 60 or 90.": (
+        "Días desde el inicio en que se conocen los resultados; 30, 60 o 90."
+    ),
     "What is expected, and why; kept with the design.": (
         "Qué se espera y por qué; se guarda con el diseño."
     ),

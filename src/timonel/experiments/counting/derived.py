@@ -5,6 +5,7 @@ capped, or held against what was known of the unit before, is counted as such. P
 recount from the units' rows gives the same integers.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,12 +30,18 @@ class Derived:
         The second one; "": what was known of the unit before.
     most : int or None
         The cap of y, in steps.
+    part : int or None
+        Only of units of this part of the list, from 0; the second number is 1 then.
+    edges : tuple of int
+        Where the parts meet, by what was known before.
     """
 
     name: str
     y: str
     x: str = ""
     most: int | None = None
+    part: int | None = None
+    edges: tuple[int, ...] = ()
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -45,6 +52,9 @@ class Derived:
         """Give a unit's pair; nothing while one of its values is not known."""
         if any(name not in values for name in self.needs):
             return PairSums()
+        if self.part is not None:
+            mine = bisect_left(self.edges, covariate) == self.part
+            return PairSums.pair(values[self.y], 1) if mine else PairSums()
         y = values[self.y] if self.most is None else min(values[self.y], self.most)
         return PairSums.pair(y, values[self.x] if self.x else covariate)
 
@@ -54,10 +64,22 @@ def cell_of(design: Design, metric: str) -> str:
     return ADJUSTED + metric if metric == design.metric and design.adjusts else metric
 
 
+def part_cells(design: Design) -> list[str]:
+    """Name the cells of the goal in each part of a list, by what was known before; [] for none."""
+    if design.listed is None or not design.listed.edges:
+        return []
+    return [f"part:{part}:{design.metric}" for part in range(len(design.listed.edges) + 1)]
+
+
 def derived_of(design: Design) -> list[Derived]:
     """List the pairs that a design asks for; a cap that is not fixed yet asks for none."""
     ratios = [(metric, parts_of(metric)) for metric in design.metrics]
     pairs = [Derived(metric, parts[0], parts[1]) for metric, parts in ratios if len(parts) == 2]
+    edges = () if design.listed is None else design.listed.edges
+    pairs += [
+        Derived(name, design.metric, part=part, edges=edges)
+        for part, name in enumerate(part_cells(design))
+    ]
     cap = design.cap
     if design.adjusts and (cap is None or cap.steps is not None):
         name = cell_of(design, design.metric)

@@ -100,6 +100,8 @@ class Evidence:
     metrics : dict of str to dict of str to Contribution
         Each treatment against the control in every metric of units, the goal first; empty but
         where someone else acts.
+    parts : dict of str to dict of str to Contribution
+        Of the goal in parts of a list, by the name of their cells.
     """
 
     at: int
@@ -117,6 +119,7 @@ class Evidence:
     difference: PairSums = field(default_factory=PairSums)
     elapsed_us: int = 0
     metrics: dict[str, dict[str, Contribution]] = field(default_factory=dict)
+    parts: dict[str, dict[str, Contribution]] = field(default_factory=dict)
 
 
 def contribution(control: PairSums, treatment: PairSums) -> Contribution:

@@ -27,7 +27,7 @@ from timonel.experiments.judging.look import (
     n_star,
     smallest_p,
 )
-from timonel.experiments.judging.metrics import metric_guardrails, metric_reports
+from timonel.experiments.judging.metrics import metric_guardrails, metric_reports, part_reports
 from timonel.experiments.judging.preferences import judge_preferences
 from timonel.experiments.judging.reports import arm_reports, labels
 from timonel.stats.compare import chance_to_win
@@ -123,6 +123,7 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
         expected_days=days,
         facts=spent.facts,
         metrics=metric_reports(design, evidence, goals, before) or UNSET,
+        parts=part_reports(design, evidence, before) or UNSET,
     )
 
 

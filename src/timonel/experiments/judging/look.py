@@ -124,6 +124,22 @@ class MetricReport(msgspec.Struct, frozen=True, kw_only=True):
     reason: Unsaid | None = None
 
 
+class PartReport(MetricReport, frozen=True, kw_only=True):
+    """The goal in one part of a list, by what was known of its units before.
+
+    Parameters
+    ----------
+    part : int
+        From 1, by rising covariate.
+    above, up_to : float or None
+        Of the covariate; None: without a bound.
+    """
+
+    part: int
+    above: float | None = None
+    up_to: float | None = None
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen, by which rule it was judged, and what came of it."""
 
@@ -148,11 +164,17 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Any] = {}
     # of units that others act on; looks from before they were compared have none, in any bit
     metrics: list[MetricReport] | msgspec.UnsetType = msgspec.UNSET
+    parts: list[PartReport] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def compared(self) -> list[MetricReport]:
         """Every metric that units are compared in, the goal first."""
         return [] if self.metrics is msgspec.UNSET else self.metrics
+
+    @property
+    def by_part(self) -> list[PartReport]:
+        """The goal in each part of a list, where it has parts."""
+        return [] if self.parts is msgspec.UNSET else self.parts
 
     @property
     def goal(self) -> GoalReport | None:

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from timonel.experiments.counting.cells import read_cells
-from timonel.experiments.counting.derived import cell_of
+from timonel.experiments.counting.derived import cell_of, part_cells
 from timonel.experiments.counting.sums import (
     AGE,
     AGES,
@@ -272,6 +272,7 @@ def _compare_units(evidence: Evidence, design: Design, cells: Sequence[_Cell]) -
         evidence.metrics = {design.metric: dict(evidence.goal)}
         for metric in design.metrics[1:]:
             evidence.metrics[metric] = _by_units(design, metric, cells)
+        evidence.parts = {name: _by_units(design, name, cells) for name in part_cells(design)}
 
 
 def _by_units(design: Design, metric: str, cells: Iterable[_Cell]) -> dict[str, Contribution]:
@@ -280,10 +281,10 @@ def _by_units(design: Design, metric: str, cells: Iterable[_Cell]) -> dict[str, 
     for cell in cells:
         if cell.arrival == OPEN and cell.metric == name:
             strata[cell.phase, cell.exposure][cell.arm] = cell.sums
-    return _compared(design, metric, [arms for _, arms in sorted(strata.items())])
+    return compare_strata(design, metric, [arms for _, arms in sorted(strata.items())])
 
 
-def _compared(
+def compare_strata(
     design: Design, metric: str, strata: Sequence[Mapping[str, PairSums]]
 ) -> dict[str, Contribution]:
     """Compare each treatment with the control in one metric of units, within strata."""
@@ -329,7 +330,7 @@ def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]
         if all(n_known[arm] >= COMPLETE * n for arm, n in arms.items()):
             whole.append(compared.get(place, {}))
     evidence.mature |= dict.fromkeys(design.names[1:], Contribution())
-    evidence.mature |= _compared(design, design.metric, whole)
+    evidence.mature |= compare_strata(design, design.metric, whole)
 
 
 def _maturity(connection: Connection, project: str, design: Design, until: int) -> Maturity:

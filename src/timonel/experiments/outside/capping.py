@@ -71,7 +71,8 @@ def fix_cap(rows: Rows, project: str, experiment: Experiment, at: int) -> Experi
     fixed = replace(design, cap=Cap(cap.quantile, steps=steps, n=len(mine)))
     rows.change(experiment, "set", design=fixed.encode())
     facts = {"metric": design.metric, "cap": steps / PER_UNIT, "n": len(mine)}
-    rows.note(design.name, "cap", "timonel", "", at, facts)
+    said = f"{design.metric} <= {steps / PER_UNIT:g} ({cap.quantile:.4g}, n = {len(mine)})"
+    rows.note(design.name, "cap", "timonel", said, at, facts)
     pairs = [pair for pair in derived_of(fixed) if pair.most is not None]
     cells: dict[CellKey, PairSums] = {}
     for unit in unit_values(rows.connection, project, design.name):

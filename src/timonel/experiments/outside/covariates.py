@@ -10,7 +10,9 @@ from timonel.experiments.design import Design
 from timonel.experiments.errors import InvalidDesign, UnusableUnits
 from timonel.experiments.outside.files import UnitFile, told_lines
 from timonel.experiments.outside.members import Member
+from timonel.experiments.templates import TEMPLATES
 from timonel.project.scaffold import source_for
+from timonel.stats.moments import quantise
 
 _SHOWN = 10
 MOST = 1e12  # as values of outcomes
@@ -67,5 +69,13 @@ def with_covariate(
     known = [
         member._replace(covariate=float(cell)) for member, cell in zip(members, cells, strict=True)
     ]
-    listed = msgspec.structs.replace(listed, covariate=column)
+    template = TEMPLATES.get(design.template)
+    edges = edges_of([quantise(float(cell)) for cell in cells], template.parts if template else 0)
+    listed = msgspec.structs.replace(listed, covariate=column, edges=edges)
     return msgspec.structs.replace(design, listed=listed), known
+
+
+def edges_of(steps: list[int], parts: int) -> tuple[int, ...]:
+    """Give where equal parts meet: each holds the values up to its edge; the last, the rest."""
+    ordered, n = sorted(steps), len(steps)
+    return tuple(ordered[-(-n * part // parts) - 1] for part in range(1, parts))

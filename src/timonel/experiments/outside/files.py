@@ -31,6 +31,7 @@ _KEY = "unit_id"
 _KEY_LIMIT = 256
 _SHOWN = 10
 _SEEDS = 1 << 31
+_LEAST_PLANNED = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +199,9 @@ def draw_units(
         Member(unit, treatment if chosen else control)
         for unit, chosen in zip(named.units, treated, strict=True)
     ]
-    return msgspec.structs.replace(design, listed=listed), members
+    # how many there will be is known: the sequence is narrowest where they need it
+    planned = design.planned_n or max(_LEAST_PLANNED, len(members))
+    return msgspec.structs.replace(design, listed=listed, planned_n=planned), members
 
 
 def _read_units(design: Design, file: UnitFile) -> NamedUnits:

@@ -8,6 +8,7 @@ The units of a list are all exposed by the start: none has a row before it has a
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
@@ -16,10 +17,11 @@ from timonel.clock import Clock
 from timonel.experiments.choosing import RunningExperiment
 from timonel.experiments.counting.cells import write_cells
 from timonel.experiments.counting.derived import derived_cells, derived_of, merge_cells
-from timonel.experiments.counting.sums import CORRECTED, EXPOSED, HOUR_US, CellKey, PairSums
+from timonel.experiments.counting.sums import CORRECTED, DAY_US, EXPOSED, HOUR_US, CellKey, PairSums
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
 from timonel.experiments.design import LISTED_PHASE, Design, Mode, State, UnitList
 from timonel.experiments.errors import (
+    HorizonNotOver,
     NoList,
     NotAssigning,
     NotOutside,
@@ -145,10 +147,12 @@ class OutsideUnits:
         Raises
         ------
         UnknownExperiment, NotOutside, NotAssigning, UndeclaredMetric, UnitNotAssigned
+        HorizonNotOver
+            If nothing can be known yet.
         """
         with self._engine.begin() as connection:
             experiment = Rows(connection, self._project).one(name, locked=True)
-            design = _recording(experiment)
+            design = self._recording(experiment)
             declared = design.recorded
             for values in outcomes.values():
                 for metric in values:
@@ -179,7 +183,7 @@ class OutsideUnits:
         UnknownExperiment, NotOutside, NotAssigning
         """
         with reading(self._engine) as connection:
-            return _recording(Rows(connection, self._project).one(name))
+            return self._recording(Rows(connection, self._project).one(name))
 
     def placed(self, name: str, units: Sequence[str]) -> dict[str, str]:
         """Give the arms of those of the units that are in one.
@@ -208,6 +212,16 @@ class OutsideUnits:
             return design.listed, list(all_members(connection, self._project, name))
 
     # -- inside -----------------------------------------------------------------------------
+
+    def _recording(self, experiment: Experiment) -> Design:
+        design = _require_outside(experiment)
+        if experiment.state is State.DRAFT:
+            raise NotAssigning(experiment=experiment.name, state=str(experiment.state))
+        until = (experiment.started_at or 0) + design.horizon_days * DAY_US
+        if design.horizon_days and self._clock.now_us() < until:
+            day = f"{datetime.fromtimestamp(until // 1_000_000, UTC):%Y-%m-%d %H:%M} UTC"
+            raise HorizonNotOver(experiment=experiment.name, days=design.horizon_days, until=day)
+        return design
 
     def _changes(
         self,
@@ -326,13 +340,6 @@ def _require_outside(experiment: Experiment) -> Design:
     if experiment.design.mode is not Mode.OUTSIDE:
         raise NotOutside(experiment=experiment.name, mode=str(experiment.design.mode))
     return experiment.design
-
-
-def _recording(experiment: Experiment) -> Design:
-    design = _require_outside(experiment)
-    if experiment.state is State.DRAFT:
-        raise NotAssigning(experiment=experiment.name, state=str(experiment.state))
-    return design
 
 
 def _assigning(experiment: Experiment) -> Experiment:

@@ -16,7 +16,7 @@ from timonel.experiments.judging.look import (
     alpha_each,
 )
 from timonel.experiments.judging.metrics import GUARDRAIL
-from timonel.experiments.reporting.phrases import phrase
+from timonel.experiments.reporting.phrases import engine, phrase
 from timonel.experiments.reporting.report import NO_EFFECT, NO_LOOK, Estimate, Report
 from timonel.experiments.texts import expected_in, sentence, unsaid
 from timonel.stats.moments import PER_UNIT
@@ -57,6 +57,7 @@ def markdown(report: Report, *, lang: str, zone: str) -> str:
         _maturity,
         _effect,
         _metrics,
+        _parts,
         _guardrails,
         _cost,
         _corrections,
@@ -145,7 +146,7 @@ def _verdict(page: _Page, report: Report) -> None:
     page.add(f"**{look.verdict}**: {page.tell(sentence(look))}.")
     rows = [
         [page.say("rule"), f"`{look.rule}`"],
-        [page.say("engine"), page.say(look.engine)],
+        [page.say("engine"), page.tell(engine(look.engine))],
         ["alpha", page.say("alpha", alpha=look.alpha)],
     ]
     if look.verdict == "CONTINUE":
@@ -176,6 +177,10 @@ def _design(page: _Page, report: Report) -> None:
         ("started", _moment(page, experiment.started_at, "not_started")),
         ("ended", _moment(page, experiment.ended_at, "not_ended")),
     ]
+    if design.template:
+        rows.append(("template", design.template))
+    if design.horizon_days:
+        rows.append(("horizon", page.say("horizon_is", days=design.horizon_days)))
     if design.secondary:
         rows.append(("also", ", ".join(f"`{metric}`" for metric in design.secondary)))
     if design.margin:
@@ -236,6 +241,8 @@ def _counts(page: _Page, report: Report) -> None:
     headings = [page.say(key) for key in ("arm", "units", "share", "labelled")]
     headings += [page.say("mean", metric=f"`{design.metric}`"), page.say("interval_95")]
     page.table(headings, [_arm(page, arm, n) for arm in look.arms])
+    if design.cap is not None:
+        page.add(page.say("as_recorded"))
 
 
 def _arm(page: _Page, arm: ArmReport, n: int) -> list[str]:
@@ -353,6 +360,32 @@ def _metric(page: _Page, one: MetricReport) -> list[str]:
         if one.role == GUARDRAIL
         else (unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}"),
     ]
+
+
+def _parts(page: _Page, report: Report) -> None:
+    look, listed = report.look, report.experiment.design.listed
+    if look is None or listed is None or not look.by_part:
+        return
+    page.heading("parts")
+    headings = ("part", "n_units", "control", "treatment", "effect", "interval_own", "adjusted_p")
+    unknown = page.say("unknown_as_said")
+    rows = []
+    for one in look.by_part:
+        effect = unknown if one.reason is None else page.unknown(unsaid(one.reason))
+        above = "-" if one.above is None else number(one.above)
+        rows.append(
+            [
+                f"{one.part}: {above} … {'-' if one.up_to is None else number(one.up_to)}",
+                f"{one.n_control} / {one.n_treatment}",
+                unknown if one.control is None else number(one.control),
+                unknown if one.treatment is None else number(one.treatment),
+                effect if one.effect is None else number(one.effect, "+"),
+                unknown if one.effect is None else page.interval(one.lower, one.upper),
+                unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}",
+            ]
+        )
+    page.table([page.say(key) for key in headings], rows)
+    page.add(page.say("parts_note", column=plain(listed.covariate)))
 
 
 def _guardrails(page: _Page, report: Report) -> None:

@@ -69,6 +69,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "mean": ("mean of {metric}", "media de {metric}"),
     "interval_95": ("95 % interval", "intervalo del 95 %"),
     "no_outcome": ("no outcome yet", "aún sin resultados"),
+    "as_recorded": (
+        "These means are as recorded; effects are of values under the cap.",
+        "Estas medias son las registradas; los efectos son de valores bajo el tope.",
+    ),
     "srm": ("Sample ratio", "Proporción de las variantes"),
     "srm_ok": (
         "Units came in the shares that were asked for, as far as can be seen: e = {e} "
@@ -122,6 +126,20 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "n_units": ("units with a value", "unidades con valor"),
     "control": ("control", "control"),
     "adjusted_p": ("adjusted p (Holm)", "p ajustado (Holm)"),
+    "template": ("template", "plantilla"),
+    "horizon": ("horizon", "horizonte"),
+    "horizon_is": (
+        "day {days}, for all units alike, whatever was done to them (intention to treat)",
+        "día {days}, igual para todas, se les haya hecho lo que sea (intención de tratar)",
+    ),
+    "parts": ("By what was known before", "Según lo que se sabía antes"),
+    "part": ("part", "parte"),
+    "parts_note": (
+        "Equal parts of the list by {column}. They say where an effect may be; the goal decides. "
+        "The adjusted p is over all parts.",
+        "Partes iguales de la lista según {column}. Dicen dónde puede haber efecto; decide el "
+        "objetivo. El p ajustado es sobre todas las partes.",
+    ),
     "metrics_note": (
         "Only the goal decides. Another metric differs where its adjusted p is at most {alpha}: "
         "among all metrics and arms that errs in at most {share} of experiments, at all looks "
@@ -190,6 +208,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "who": ("who", "quién"),
     "why": ("reason", "motivo"),
 }
+
+
+def engine(name: str) -> Phrase:
+    """Say by what was judged; an engine without words has its name."""
+    return phrase(name) if name in _TEXTS else Phrase(name, name)
 
 
 def phrase(key: str, /, **facts: object) -> Phrase:
