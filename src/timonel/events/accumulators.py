@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from timonel.events.column_windows import ColumnWindows
 from timonel.events.frames import PredictionFrame, RefusalFrame, ShadowAnswer
 from timonel.events.plans import Plan
-from timonel.stats.moments import ExactSums, quantise
+from timonel.stats.moments import ExactSums, quantise, quantise_all
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables import minute_windows, performance_cells
 from timonel.store.tables_loop import refusal_windows
@@ -94,13 +94,21 @@ def default_accumulators(engine: Engine, project: str) -> list[Accumulator]:
 class _Window:
     """One minute of one source's answers, being summed."""
 
-    __slots__ = ("confidence", "histogram", "latency_sum_us", "n")
+    __slots__ = ("confidences", "latencies_us")
 
     def __init__(self) -> None:
-        self.n = 0
-        self.latency_sum_us = 0
-        self.histogram = [0] * (len(LATENCY_EDGES_US) + 1)
-        self.confidence = ExactSums()
+        self.latencies_us: list[int] = []
+        self.confidences: list[float] = []
+
+    def sums(self) -> tuple[int, list[int], ExactSums]:
+        """Give the sum of the latencies, their histogram, and the sums of confidence."""
+        histogram = [0] * (len(LATENCY_EDGES_US) + 1)
+        for latency in self.latencies_us:
+            histogram[bisect_left(LATENCY_EDGES_US, latency)] += 1
+        quantised = quantise_all([value for value in self.confidences if 0.0 <= value <= 1.0])
+        squares = sum(q * q for q in quantised)
+        confidence = ExactSums(len(quantised), sum(quantised), squares)
+        return sum(self.latencies_us), histogram, confidence
 
 
 class MinuteWindows:
@@ -118,12 +126,9 @@ class MinuteWindows:
             window = windows.get(key)
             if window is None:
                 window = windows[key] = _Window()
-            window.n += 1
-            window.latency_sum_us += f.latency_us
-            window.histogram[bisect_left(LATENCY_EDGES_US, f.latency_us)] += 1
-            confidence = max(f.probabilities.values()) if f.probabilities else None
-            if confidence is not None and 0.0 <= confidence <= 1.0:
-                window.confidence += ExactSums.of(quantise(confidence))
+            window.latencies_us.append(f.latency_us)
+            if f.probabilities:
+                window.confidences.append(max(f.probabilities.values()))
 
     def add_truths(self, changes: Sequence[TruthChange]) -> None:
         """Truths change nothing here."""
@@ -137,20 +142,19 @@ class MinuteWindows:
         for short, window in self._windows.items():
             key = keys[short]
             before = stored.get(key)
+            n, (latency_us, histogram, sums) = len(window.latencies_us), window.sums()
             if before is not None:
-                _, (n, latency, histogram, c_n, c_q, c_q2) = before[:8], before[8:]
-                window.n += n
-                window.latency_sum_us += latency
-                counts = msgspec.json.decode(histogram, type=list[int])
-                window.histogram = [a + b for a, b in zip(window.histogram, counts, strict=True)]
-                window.confidence += ExactSums(c_n, int(c_q), int(c_q2))
-            sums = window.confidence
+                n_before, latency_before, counts, c_n, c_q, c_q2 = before[8:]
+                n, latency_us = n + n_before, latency_us + latency_before
+                known = msgspec.json.decode(counts, type=list[int])
+                histogram = [a + b for a, b in zip(histogram, known, strict=True)]
+                sums += ExactSums(c_n, int(c_q), int(c_q2))
             rows.append(
                 (
                     *key,
-                    window.n,
-                    window.latency_sum_us,
-                    msgspec.json.encode(window.histogram).decode(),
+                    n,
+                    latency_us,
+                    msgspec.json.encode(histogram).decode(),
                     sums.n,
                     str(sums.q),
                     str(sums.q2),

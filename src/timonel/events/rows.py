@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -149,14 +150,20 @@ def _refused_prediction(frame: PredictionFrame) -> str | None:
             return f"{name} {number}, expected 64 bits"
     if b"\0" in frame.features or not _utf8(frame.features):
         return "features are no JSON text"
+    where = _refused_place(frame.model, frame.version, frame.variant, frame.source, frame.reason)
+    if where is not None or (frame.key is None and frame.unit is None):
+        return where
+    return _unfit(("key", frame.key, _ID), ("unit", frame.unit, _ID))
+
+
+@lru_cache(maxsize=256)
+def _refused_place(model: str, version: str, variant: str, source: str, reason: str) -> str | None:
     return _unfit(
-        ("model", frame.model, _NAME),
-        ("version", frame.version, _VERSION),
-        ("variant", frame.variant, _NAME),
-        ("source", frame.source, _WORD),
-        ("reason", frame.reason, _WORD),
-        ("key", frame.key, _ID),
-        ("unit", frame.unit, _ID),
+        ("model", model, _NAME),
+        ("version", version, _VERSION),
+        ("variant", variant, _NAME),
+        ("source", source, _WORD),
+        ("reason", reason, _WORD),
     )
 
 

@@ -4,12 +4,16 @@ Values are rounded once to a step and summed as unbounded integers, so that sums
 can be subtracted (corrections), and a recount gives the same bits in any order or partition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import fsum
 
+import numpy as np
+
 PER_UNIT = 1_000_000  # the default step is 1e-6
+_EXACTLY = 2.0**40  # steps; a float there has 2**-12 of one to spare
+_NEAR = 1e-3
 
 
 def quantise(value: float, per_unit: int = PER_UNIT) -> int:
@@ -29,6 +33,26 @@ def quantise(value: float, per_unit: int = PER_UNIT) -> int:
     whole, rest = divmod(numerator * per_unit, denominator)
     if rest * 2 > denominator or (rest * 2 == denominator and whole % 2):
         whole += 1
+    return whole
+
+
+def quantise_all(values: Sequence[float], per_unit: int = PER_UNIT) -> list[int]:
+    """Quantise many values as ``quantise`` does each, a tenth of the time.
+
+    A float product is off by far less than a thousandth of a step here, so only what lies near
+    the middle between two steps is looked at exactly.
+
+    Examples
+    --------
+    >>> quantise_all([0.25, 0.0000005, 0.0000015])
+    [250000, 0, 2]
+    """
+    scaled = np.asarray(values, np.float64) * per_unit
+    if not np.all(np.abs(scaled) < _EXACTLY):
+        return [quantise(float(value), per_unit) for value in values]
+    whole: list[int] = np.rint(scaled).astype(np.int64).tolist()
+    for at in np.flatnonzero(np.abs(scaled - np.floor(scaled) - 0.5) < _NEAR).tolist():
+        whole[at] = quantise(float(values[at]), per_unit)
     return whole
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timonel.stats.moments import PER_UNIT, ExactSums, quantise
+from timonel.stats.moments import PER_UNIT, ExactSums, quantise, quantise_all
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 values = st.lists(st.floats(-1e9, 1e9), max_size=30)
@@ -60,3 +60,8 @@ def test_nothing_has_no_moments_and_one_value_no_variance() -> None:
     two = sums([3.0, 5.0]).moments()
     assert two is not None
     assert two.variance == 2.0
+
+
+@given(st.lists(st.floats(-1e9, 1e9) | st.integers(0, 10**7).map(lambda k: k / 2e6), max_size=30))
+def test_many_are_quantised_as_each(values: list[float]) -> None:
+    assert quantise_all(values) == [quantise(value) for value in values]

@@ -15,7 +15,6 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Any
 from zlib import crc32
 
@@ -37,11 +36,14 @@ _LEAST_SHARE = 0.01
 _LONGEST = 24
 _WORD_BYTES = 440
 _CHOOSING = 4
-_UNKNOWN, _KNOWN = -2, -1
+_ENDS, _UNKNOWN, _KNOWN = -3, -2, -1
+_END = "\0"  # between texts that are searched through together
 _MOST_REMEMBERED = 50_000
 # scripts written without spaces: each character stands for itself
 _SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-_WORD = re.compile(rf"[{_SPACELESS}]|[^\W\d_{_SPACELESS}]+")
+_LETTERS = rf"[^\W\d_{_SPACELESS}]+"  # tried first: nearly all words are of these
+_WORD = re.compile(rf"{_LETTERS}|[{_SPACELESS}]")
+_WORD_OR_END = re.compile(rf"{_LETTERS}|[{_SPACELESS}{_END}]")
 
 
 def words_of(text: str) -> list[str]:
@@ -60,6 +62,7 @@ class _Codes(dict[str, int]):
 
     def __init__(self, listed: Iterable[str], bits: bytes) -> None:
         super().__init__((word, at) for at, word in enumerate(listed))
+        self[_END] = _ENDS
         self._bits = bits
 
     def __missing__(self, word: str) -> int:
@@ -135,18 +138,27 @@ class Vocabulary:
         holding : ndarray, shape (len(words),)
             How many documents hold each word, once or oftener.
         """
-        shares, holding = [0] * N_SHARES, [0] * len(self.words)
-        code_of = self._codes.__getitem__
-        for text, n in texts.items():
-            codes = list(map(code_of, words_of(text)))
-            if not codes:
-                shares[-1] += n
-                continue
-            shares[ceil(N_STEPS * codes.count(_UNKNOWN) / len(codes))] += n
-            for code in set(codes):
-                if code >= 0:
-                    holding[code] += n
-        return np.array(shares, np.int64), np.array(holding, np.int64)
+        n_each = np.array(list(texts.values()), np.int64)
+        codes, document = self._coded(list(texts))
+        n_words = np.bincount(document, minlength=len(texts))
+        n_unknown = np.bincount(document[codes == _UNKNOWN], minlength=len(texts))
+        share = -(-N_STEPS * n_unknown // np.maximum(n_words, 1))
+        share[n_words == 0] = N_SHARES - 1
+        listed = codes >= 0
+        held = np.unique(document[listed] * len(self.words) + codes[listed])
+        by, word = np.divmod(held, max(1, len(self.words)))
+        return _sums(share, n_each, N_SHARES), _sums(word, n_each[by], len(self.words))
+
+    def _coded(self, texts: list[str]) -> tuple[IntArray, IntArray]:
+        """Give the code of each word of all texts, and which of them it is in."""
+        joined = _END.join([text[:MOST_CHARACTERS] for text in texts])
+        if joined.count(_END) >= max(1, len(texts)):  # a text holds one itself
+            joined = _END.join([text[:MOST_CHARACTERS].replace(_END, " ") for text in texts])
+        # one search through all of them: half the time of one for each
+        words = _WORD_OR_END.findall(joined.lower())
+        codes = np.fromiter(map(self._codes.__getitem__, words), np.int64, len(words))
+        ends = codes == _ENDS
+        return codes[~ends], np.cumsum(ends)[~ends]
 
     def to_json(self) -> dict[str, Any]:
         """Give the JSON-safe document."""
@@ -184,6 +196,10 @@ def mean_share(shares: IntArray) -> float | None:
     n = int(shares[:-1].sum())
     middles = np.maximum(0.0, np.arange(N_STEPS + 1) - 0.5) / N_STEPS
     return float(shares[:-1] @ middles) / n if n else None
+
+
+def _sums(at: IntArray, weight: IntArray, n: int) -> IntArray:
+    return np.asarray(np.bincount(at, weights=weight, minlength=n), np.int64)
 
 
 def _bit_of(word: str) -> int:

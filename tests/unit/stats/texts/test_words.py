@@ -80,3 +80,20 @@ def test_the_mean_share_is_of_documents_with_words() -> None:
     assert mean_share(shares) is None
     shares[[0, 10, -1]] = 1, 1, 8
     assert mean_share(shares) == pytest.approx(0.475 / 2)
+
+
+def test_texts_are_counted_together_as_each_by_itself() -> None:
+    """Whatever they hold: the mark that parts them, final sigmas, letters that grow."""
+    rng = random.Random(1)
+    signs = "abcdeñÁΣς İß日カ 12_-\n\0  "
+    for _ in range(40):
+        texts = {
+            "".join(rng.choice(signs) for _ in range(rng.randrange(40))): rng.randrange(1, 4)
+            for _ in range(rng.randrange(20))
+        }
+        vocabulary = Vocabulary.fit(dict(list(texts.items())[::2]))
+        each = [vocabulary.count({text: n}) for text, n in texts.items()]
+        shares, holding = vocabulary.count(texts)
+        assert shares.tolist() == sum((one for one, _ in each), np.zeros(N_SHARES, int)).tolist()
+        none = np.zeros(len(vocabulary.words), int)
+        assert holding.tolist() == sum((one for _, one in each), none).tolist()
