@@ -10,12 +10,11 @@ _GAP = (40.0, 36.0)
 
 
 class Node(NamedTuple):
-    """One station: its name, its count as written, what is counted, and whether it exists here."""
+    """One station: its name, its count as written, and what is counted."""
 
     name: str
     amount: str
     unit: str
-    exists: bool = True
     hover: str = ""
 
 
@@ -38,18 +37,16 @@ def loop_diagram(
     Returns
     -------
     str
-        SVG. Stations that do not exist are dashed, and so are the arrows to and from them.
+        SVG.
     """
     cells = _ring(len(nodes), columns)
     rows = max(row for _, row in cells) + 1
     width = columns * (_BOX[0] + _GAP[0]) - _GAP[0] + 4
     height = rows * (_BOX[1] + _GAP[1]) - _GAP[1] + 4
     parts = []
-    for index, node in enumerate(nodes):
+    for index in range(len(nodes)):
         after = (index + 1) % len(nodes)
-        parts.append(
-            _arrow(cells[index], cells[after], node.exists and nodes[after].exists, palette)
-        )
+        parts.append(_arrow(cells[index], cells[after], palette))
     parts += [_box(node, cell, palette) for node, cell in zip(nodes, cells, strict=True)]
     return drawing(
         *parts,
@@ -77,7 +74,6 @@ def _corner(cell: tuple[int, int]) -> tuple[float, float]:
 def _box(node: Node, cell: tuple[int, int], palette: Palette) -> str:
     x, y = _corner(cell)
     centre = x + _BOX[0] / 2
-    ink = palette.ink if node.exists else palette.muted
     frame = element(
         "rect",
         x=x,
@@ -86,30 +82,27 @@ def _box(node: Node, cell: tuple[int, int], palette: Palette) -> str:
         height=_BOX[1],
         rx=8,
         fill=palette.surface,
-        stroke=palette.accent if node.exists else palette.muted,
-        stroke_width=1.5 if node.exists else 1,
-        stroke_dasharray=None if node.exists else "4 4",
+        stroke=palette.accent,
+        stroke_width=1.5,
     )
-    words = [text(node.name, centre, y + 20, text_anchor="middle", fill=ink, font_weight="600")]
-    if node.exists:
-        words.append(
-            text(node.amount, centre, y + 42, text_anchor="middle", fill=ink, font_size=18)
-        )
-        words.append(text(node.unit, centre, y + 59, text_anchor="middle", fill=palette.muted))
-    else:
-        words.append(text(node.unit, centre, y + 46, text_anchor="middle", fill=palette.muted))
-    counted = f"{node.amount} {node.unit}" if node.exists else node.unit
-    return element("g", tooltip(node.hover or f"{node.name}: {counted}"), frame, *words)
+    ink, middle = palette.ink, "middle"
+    words = [
+        text(node.name, centre, y + 20, text_anchor=middle, fill=ink, font_weight="600"),
+        text(node.amount, centre, y + 42, text_anchor=middle, fill=ink, font_size=18),
+        text(node.unit, centre, y + 59, text_anchor=middle, fill=palette.muted),
+    ]
+    hover = node.hover or f"{node.name}: {node.amount} {node.unit}"
+    return element("g", tooltip(hover), frame, *words)
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int], exists: bool, palette: Palette) -> str:
+def _arrow(start: tuple[int, int], end: tuple[int, int], palette: Palette) -> str:
     (x1, y1), (x2, y2) = _corner(start), _corner(end)
     dx, dy = end[0] - start[0], end[1] - start[1]
     from_x = x1 + _BOX[0] / 2 + dx * _BOX[0] / 2 + dx * 4
     from_y = y1 + _BOX[1] / 2 + dy * _BOX[1] / 2 + dy * 4
     to_x = x2 + _BOX[0] / 2 - dx * _BOX[0] / 2 - dx * 4
     to_y = y2 + _BOX[1] / 2 - dy * _BOX[1] / 2 - dy * 4
-    colour = palette.accent if exists else palette.muted
+    colour = palette.accent
     head = [
         (to_x - dx * 8 - dy * 4, to_y - dy * 8 - dx * 4),
         (to_x, to_y),
@@ -123,5 +116,4 @@ def _arrow(start: tuple[int, int], end: tuple[int, int], exists: bool, palette: 
         y2=to_y - dy * 6,
         stroke=colour,
         stroke_width=1.5,
-        stroke_dasharray=None if exists else "3 3",
     ) + element("path", d=path(head, closed=True), fill=colour)

@@ -142,14 +142,11 @@ def loop_figures(loop: Loop, lang: Language) -> tuple[str, str]:
     def node(name: str, count: int, unit: str) -> Node:
         return Node(say(lang, name), formats.number(count, lang), say(lang, unit))
 
-    def missing(name: str) -> Node:
-        return Node(say(lang, name), "", say(lang, "not_here"), exists=False)
-
     nodes = (
         node("loop_train", loop.n_versions, "unit_trained"),
         node("loop_register", loop.n_production, "unit_production"),
         node("loop_serve", loop.n_predictions, "unit_predictions"),
-        missing("loop_test"),
+        _test(loop, lang),
         _monitor(loop, lang),
         _retrain(loop, lang),
     )
@@ -159,6 +156,14 @@ def loop_figures(loop: Loop, lang: Language) -> tuple[str, str]:
         for columns in (3, 2)
     )
     return wide, narrow
+
+
+def _test(loop: Loop, lang: Language) -> Node:
+    running = loop.watched.experiments
+    unit = "unit_experiment" if len(running) == 1 else "unit_experiments"
+    amount = formats.number(len(running), lang)
+    hover = f"{say(lang, 'loop_test')}: {', '.join(running)}" if running else ""
+    return Node(say(lang, "loop_test"), amount, say(lang, unit), hover=hover)
 
 
 def _monitor(loop: Loop, lang: Language) -> Node:

@@ -264,9 +264,8 @@ TEXTS: dict[str, dict[Language, str]] = {
     # the loop
     "loop": {"en": "The loop", "es": "El ciclo"},
     "loop_desc": {
-        "en": "train, register, serve, test, monitor, retrain; dashed: not in this version",
-        "es": "entrenar, registrar, servir, probar, vigilar, reentrenar; "
-        "punteado: no está en esta versión",
+        "en": "train, register, serve, test, monitor, retrain",
+        "es": "entrenar, registrar, servir, probar, vigilar, reentrenar",
     },
     "loop_train": {"en": "Train", "es": "Entrenar"},
     "loop_register": {"en": "Register", "es": "Registrar"},
@@ -277,6 +276,8 @@ TEXTS: dict[str, dict[Language, str]] = {
     "unit_trained": {"en": "versions trained", "es": "versiones entrenadas"},
     "unit_production": {"en": "in production", "es": "en producción"},
     "unit_predictions": {"en": "predictions, 24 h", "es": "predicciones, 24 h"},
+    "unit_experiment": {"en": "experiment running", "es": "experimento en curso"},
+    "unit_experiments": {"en": "experiments running", "es": "experimentos en curso"},
     "unit_windows": {"en": "windows, no alert", "es": "ventanas, sin alertas"},
     "unit_windows_1": {"en": "windows, {firing} alert", "es": "ventanas, {firing} alerta"},
     "unit_windows_n": {"en": "windows, {firing} alerts", "es": "ventanas, {firing} alertas"},
@@ -288,7 +289,6 @@ TEXTS: dict[str, dict[Language, str]] = {
         "es": "Últimos 7 días: {windows} ventanas juzgadas, {labels} etiquetas unidas; alertas "
         "activas: {firing}",
     },
-    "not_here": {"en": "not in this version", "es": "no en esta versión"},
     # health
     "health": {"en": "Health", "es": "Salud"},
     "state_HEALTHY": {"en": "healthy", "es": "bien"},

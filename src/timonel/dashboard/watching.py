@@ -8,12 +8,14 @@ from sqlalchemy import Connection, func, select
 
 from timonel.alerts.alert import Alert, State, rank
 from timonel.alerts.rows import Choice
+from timonel.experiments.design import State as Stage
 from timonel.jobs.job import ENDED, Job, JobState, StepState
 from timonel.monitoring.drift_check import ANSWERS, FEATURES
 from timonel.monitoring.verdicts import Verdict, VerdictState, read_verdicts
 from timonel.retraining.pipeline import KIND, STEPS
 from timonel.store.engine import reading
 from timonel.store.reads_windows import HOUR_US
+from timonel.store.tables_experiments import experiments
 from timonel.store.tables_loop import jobs, verdicts
 
 if TYPE_CHECKING:
@@ -57,12 +59,16 @@ class Retraining:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the loop did in the last days: windows judged, alerts firing, retrainings begun."""
+    """What the loop did in the last days: windows judged, alerts firing, retrainings begun.
+
+    ``experiments`` are the names of those that run now.
+    """
 
     n_windows: int
     n_firing: int
     n_retrainings: int
     n_running: int
+    experiments: tuple[str, ...]
 
 
 def read_drift(app: "App", model: str, version: str, now_us: int) -> Drift | None:
@@ -121,7 +127,15 @@ def read_counts(app: "App", firing: Sequence[Alert], now_us: int) -> Counts:
             n_firing=len(firing),
             n_retrainings=_retrainings(connection, app.name, since_us, None),
             n_running=_retrainings(connection, app.name, 0, JobState.RUNNING),
+            experiments=_experiments(connection, app.name),
         )
+
+
+def _experiments(connection: Connection, project: str) -> tuple[str, ...]:
+    e = experiments.c
+    active = str(Stage.ACTIVE)
+    query = select(e.name).where(e.project == project, e.state == active).order_by(e.name)
+    return tuple(connection.scalars(query))
 
 
 def _windows(connection: Connection, project: str, since_us: int) -> int:
