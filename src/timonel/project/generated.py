@@ -41,8 +41,8 @@ WORDS: dict[str, dict[str, str]] = {
         "es": "la clase cuya probabilidad es el score",
     },
     "key": {
-        "en": "outcomes may name a prediction by it",
-        "es": "con él se nombra una predicción",
+        "en": "outcomes may name a prediction by it; source=Sql(...) fetches them",
+        "es": "con él se nombra una predicción; source=Sql(...) trae sola la verdad",
     },
     "time": {
         "en": "the holdout is the newest part",
