@@ -174,17 +174,13 @@ def import_outcomes(
         for number, frame in enumerate(frames, start=1)
     ]
     _mark_known(engine, project, sent)
-    folder = spool / f"import-{uuid4().hex}"
-    writer = SpoolWriter.open(folder)
-    try:
-        for one, frame in zip(sent, frames, strict=True):
-            if not (isinstance(frame, _Bad) or one.known):
-                writer.append(frame)
-        writer.close()
-        _drain(engine, project, folder, clock, accumulators)
-    finally:
-        writer.close()
-        shutil.rmtree(folder, ignore_errors=True)
+    new = [
+        frame
+        for one, frame in zip(sent, frames, strict=True)
+        if not (isinstance(frame, _Bad) or one.known)
+    ]
+    if new:  # a spool leaves a row behind, and many a night brings nothing
+        _enter(engine, project, new, spool, clock, accumulators)
     with reading(engine) as connection:
         fates = _fates(connection, project, model, sent, lang)
     return _report(rows, fates, rejected, separator)
@@ -197,6 +193,25 @@ def _refuse_repeats(
         since = predicted_since(connection, project, plans, frames)
     if since:
         raise UndatedTruths(model=frames[0].model, found=len(since), of=len(frames), key=since[0])
+
+
+def _enter(
+    engine: Engine,
+    project: str,
+    frames: Sequence[OutcomeFrame],
+    spool: Path,
+    clock: Clock,
+    accumulators: Sequence[Accumulator],
+) -> None:
+    folder = spool / f"import-{uuid4().hex}"
+    writer = SpoolWriter.open(folder)
+    try:
+        writer.append_many(frames)
+        writer.close()
+        _drain(engine, project, folder, clock, accumulators)
+    finally:
+        writer.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _drain(
