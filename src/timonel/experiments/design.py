@@ -17,6 +17,7 @@ CONTROL = 0
 HOLDOUT = "holdout"
 UNPLACED = "unplaced"  # answered by the hash, since the turn could not be asked for in time
 DAY_S = 86_400
+COMPLETE = 0.95  # of some units: so many outcomes make them whole
 LISTED_PHASE = 1  # the units of a list keep the phase of the start
 
 
@@ -246,6 +247,14 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     def adjusts(self) -> bool:
         """Whether the goal is capped, or held against what was known before."""
         return self.cap is not None or (self.listed is not None and bool(self.listed.covariate))
+
+    @property
+    def cap_needs(self) -> int:
+        """Values of the control that fix the cap: of a list nearly all, since files have orders."""
+        if self.cap is None:
+            return 0
+        whole = 0 if self.listed is None else ceil(COMPLETE * self.listed.counts[CONTROL])
+        return max(self.cap.least, whole)
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -126,11 +126,12 @@ def test_a_cap_is_fixed_once_from_the_control_and_noted(shop: Shop) -> None:
     arms = shop.begin(cap=Cap(0.95), covariate=True)
     draw = random.Random(2)
     values = {unit: round(draw.lognormvariate(3.0, 1.5), 2) for unit in arms}
-    few = [unit for unit in values if arms[unit] == "control"][:19]
+    few = [unit for unit in values if arms[unit] == "control"][:284]
     shop.units.record("prices", {unit: {"revenue": values[unit]} for unit in few})
     look = shop.look()
     assert (look.goals[0].effect, look.compared[0].reason) == (None, Unsaid.NO_CAP)
-    first = list(values)[:300]
+    first = [unit for unit in values if arms[unit] == "control"][284:285]
+    first += [unit for unit in values if arms[unit] == "treatment"][:100]
     shop.units.record("prices", {unit: {"revenue": values[unit]} for unit in first})
     look = shop.look()
     known = sorted(values[unit] for unit in {*first, *few} if arms[unit] == "control")

@@ -19,6 +19,8 @@ from timonel.experiments.replaying.replay import (
     NOTHING_BEFORE,
     Replay,
 )
+from timonel.experiments.reporting.markdown import markdown
+from timonel.experiments.reporting.report import SEVERAL_SHARES
 from timonel.store.control import ensure_project
 from timonel.store.engine import make_engine
 from timonel.store.tables import outcomes, predictions
@@ -63,6 +65,11 @@ def test_every_look_of_a_ramp_comes_out_the_same(world: World) -> None:
     assert found.log is not None
     assert (found.log.n_answers, found.log.n_labels) == (480, 480)
     assert found.log.n_cells > 20
+    report = world.experiments.report("newer")
+    assert report.lifts["treatment"].reason is SEVERAL_SHARES
+    page = markdown(report, lang="es", zone="America/Santiago")
+    assert "se desconoce: las partes cambiaron entretanto" in page
+    assert "| límite | `fallback`, se tolera 1.1 veces |" in page
 
 
 def test_a_horizon_corrections_and_two_drainers_come_out_the_same(world: World) -> None:
@@ -81,6 +88,13 @@ def test_a_horizon_corrections_and_two_drainers_come_out_the_same(world: World) 
         world.experiments.look("newer")
     found = world.experiments.replay("newer")
     assert (found.n_same, found.all_same) == (5, True)
+    report = world.experiments.report("newer")
+    assert report.corrected == 5 * 8
+    lift = report.lifts["treatment"]
+    control, treatment = (arm.mean for arm in report.look.arms) if report.look else (None, None)
+    assert lift.value == pytest.approx((treatment or 0.0) / (control or 1.0) - 1.0)
+    page = markdown(report, lang="en", zone="America/Santiago")
+    assert "| engine | group-sequential bounds until a fixed end |" in page
     newest = world.experiments.replay("newer", last=2, log=False)
     assert (newest.n_looks, newest.n_same, newest.log) == (2, 2, None)
 

@@ -97,7 +97,7 @@ def looks(template: str, seed: int) -> list[Look]:
 
 def capped(design: Design, control: list[Unit]) -> Design:
     cap = design.cap
-    if cap is None or cap.steps is not None or len(control) < cap.least:
+    if cap is None or cap.steps is not None or len(control) < design.cap_needs:
         return design
     mine = sorted(quantise(unit.values[design.metric]) for unit in control)
     steps = mine[ceil(round(cap.quantile * len(mine), 6)) - 1]

@@ -60,7 +60,7 @@ def print_experiment(
     )
     print_listed(design)
     if design.cap is not None:
-        _print_cap(design.cap)
+        _print_cap(design.cap, design.cap_needs)
     if design.horizon_days:
         say("experiment_horizon", days=design.horizon_days)
     if look is None:
@@ -95,12 +95,12 @@ def print_listed(design: "Design") -> None:
     )
 
 
-def _print_cap(cap: "Cap") -> None:
+def _print_cap(cap: "Cap", least: int) -> None:
     from timonel.stats.moments import PER_UNIT
 
     share = f"{cap.quantile * 100:g} %"
     if cap.steps is None:
-        say("experiment_no_cap", share=share, least=cap.least)
+        say("experiment_no_cap", share=share, least=least)
     else:
         say("experiment_cap", share=share, cap=f"{cap.steps / PER_UNIT:g}", n=cap.n)
 

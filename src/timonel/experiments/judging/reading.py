@@ -28,7 +28,7 @@ from timonel.experiments.counting.sums import (
     PairSums,
     day_of,
 )
-from timonel.experiments.design import CONTROL, LISTED_PHASE, Design, Mode
+from timonel.experiments.design import COMPLETE, CONTROL, LISTED_PHASE, Design, Mode
 from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
@@ -48,8 +48,6 @@ from timonel.store.tables_experiments import (
     experiment_phases,
     experiment_totals,
 )
-
-COMPLETE = 0.95  # of a day's units: so many outcomes make it a whole one
 
 
 class Maturity(msgspec.Struct):

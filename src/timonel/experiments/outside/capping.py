@@ -4,7 +4,7 @@ Until it is fixed the goal is not compared. It never moves: a cap that followed 
 another goal at each look.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import groupby
 from math import ceil
@@ -49,8 +49,9 @@ def fix_cap(rows: Rows, project: str, experiment: Experiment, at: int) -> Experi
 
     Notes
     -----
-    The value of rank ``ceil(q n)`` of the control's n values, once n is at least ``1 / (1 - q)``:
-    fewer hold none above the quantile. All units' values are counted under it then, once.
+    The value of rank ``ceil(q n)`` of the control's n values, once n is at least ``1 / (1 - q)``
+    (fewer hold none above the quantile) and, of a list, nearly all of it: a file may be sorted. All
+    units' values are counted under it then, once.
     """
     design = experiment.design
     cap = design.cap
@@ -64,7 +65,7 @@ def fix_cap(rows: Rows, project: str, experiment: Experiment, at: int) -> Experi
         _u.x != "0",
     )
     mine = sorted(int(q) for q in rows.connection.scalars(query))
-    if len(mine) < cap.least:
+    if len(mine) < design.cap_needs:
         return experiment
     quantile = Fraction(cap.quantile).limit_denominator(_FINEST)
     steps = mine[ceil(quantile * len(mine)) - 1]
@@ -75,7 +76,7 @@ def fix_cap(rows: Rows, project: str, experiment: Experiment, at: int) -> Experi
     rows.note(design.name, "cap", "timonel", said, at, facts)
     pairs = [pair for pair in derived_of(fixed) if pair.most is not None]
     cells: dict[CellKey, PairSums] = {}
-    for unit in unit_values(rows.connection, project, design.name):
+    for unit in unit_values(rows.connection, project, design.name, [design.metric]):
         merge_cells(
             cells,
             derived_cells(pairs, unit.key, unit.arm, unit.slot, {}, unit.values, unit.covariate),
@@ -84,8 +85,10 @@ def fix_cap(rows: Rows, project: str, experiment: Experiment, at: int) -> Experi
     return rows.one(design.name)
 
 
-def unit_values(connection: Connection, project: str, name: str) -> Iterator[UnitValues]:
-    """Give what is known of each unit of an experiment, by unit."""
+def unit_values(
+    connection: Connection, project: str, name: str, metrics: Sequence[str]
+) -> Iterator[UnitValues]:
+    """Give what is known of each unit of an experiment in some metrics, by unit."""
     joined = experiment_units.outerjoin(
         experiment_members,
         and_(_m.project == _u.project, _m.experiment == _u.experiment, _m.unit_id == _u.unit_id),
@@ -102,7 +105,7 @@ def unit_values(connection: Connection, project: str, name: str) -> Iterator[Uni
             func.coalesce(_m.covariate, 0.0).label("covariate"),
         )
         .select_from(joined)
-        .where(_u.project == project, _u.experiment == name)
+        .where(_u.project == project, _u.experiment == name, _u.metric.in_(metrics))
         .order_by(_u.unit_id, _u.phase)
     )
     stream: Any = connection.execute(query.execution_options(yield_per=1000))

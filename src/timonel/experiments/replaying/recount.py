@@ -183,7 +183,8 @@ def _count_units(connection: Connection, project: str, design: Design) -> Cells:
         for key, sums in cells_of_unit(UnitKey(name, unit, phase), known).items():
             cells[key] = cells.get(key, PairSums()) + sums
     pairs = derived_of(design)
-    for one in unit_values(connection, project, name) if pairs else ():
+    needed = sorted({metric for pair in pairs for metric in pair.needs})
+    for one in unit_values(connection, project, name, needed) if pairs else ():
         merge_cells(
             cells, derived_cells(pairs, one.key, one.arm, one.slot, {}, one.values, one.covariate)
         )
