@@ -100,6 +100,9 @@ def _project(app: "App") -> Iterator[Finding]:
         zone=app.config.timezone,
     )
     yield Finding("project", "ok", detail)
+    for fault in app.project.absences():
+        lang = language()
+        yield Finding("outcomes", "warning", fault.message(lang), fault.remedy(lang))
 
 
 def _database(app: "Host") -> Iterator[Finding]:

@@ -108,9 +108,12 @@ class Project:
                 found.extend(model.source.problems())
             if model.lookup is not None:
                 found.extend(model.lookup.problems())
-            if model.outcome.source is not None:
-                found.extend(model.outcome.source.problems())
         return found
+
+    def absences(self) -> list[ProjectFault]:
+        """List what may come later: sources of outcomes that are not there, and stop no answer."""
+        sources = [model.outcome.source for model in self.models.values()]
+        return [fault for one in sources if one is not None for fault in one.problems()]
 
     def check(self) -> None:
         """Refuse a project that cannot run.

@@ -156,6 +156,9 @@ def test_a_table_that_is_away_is_an_alert_until_it_is_back(night: Night) -> None
     night.predicted("1-9", at=NIGHT)
     night.landed(("1-9", "Sí", "2025-12-01"))
     night.file.rename(night.file.with_suffix(".away"))
+    night.app.project.check()  # answers do not wait for truths
+    (absent,) = night.app.project.absences()
+    assert night.file.name in str(absent)
     failed = night.run()
     assert (failed.state, night.values()) == (JobState.FAILED, [])
     assert failed.error is not None
