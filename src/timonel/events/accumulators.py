@@ -43,7 +43,8 @@ class LoggedPrediction:
     prediction: Label
     unit: str | None = None
     generation: int = 0
-    shadow: ShadowAnswer | None = None
+    shadow: ShadowAnswer | None = None  # within its frame, or joined to it
+    shadow_asked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,28 @@ class TruthChange:
     value: Label
     at: int
     sign: int
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowResult:
+    """What came of asking an unheard version after the answer; its prediction is known now.
+
+    Parameters
+    ----------
+    prediction : LoggedPrediction
+        With its ``shadow`` where there is an answer.
+    fate : str
+        Of ``timonel.events.frames.Fate``.
+    truth : label or None
+        The truth that counts already, if there is one: the pair has to be counted now. One that
+        comes later brings its own ``TruthChange``.
+    plan : Plan
+    """
+
+    prediction: LoggedPrediction
+    fate: str
+    truth: Label | None
     plan: Plan
 
 
@@ -75,6 +98,10 @@ class Accumulator(Protocol):
 
     def add_truths(self, changes: Sequence[TruthChange]) -> None:
         """Take truths that began or ceased to count."""
+        ...
+
+    def add_shadows(self, results: Sequence[ShadowResult]) -> None:
+        """Take what came of asking unheard versions, whose predictions are known now."""
         ...
 
     def write(self, connection: Connection, drainer_id: str) -> None:
@@ -132,6 +159,9 @@ class MinuteWindows:
 
     def add_truths(self, changes: Sequence[TruthChange]) -> None:
         """Truths change nothing here."""
+
+    def add_shadows(self, results: Sequence[ShadowResult]) -> None:
+        """Nor does what nobody heard."""
 
     def write(self, connection: Connection, drainer_id: str) -> None:
         """Add the minutes to their rows."""
@@ -197,6 +227,9 @@ class PerformanceCells:
                 )
                 sums = ExactSums.of(quantise(value), change.sign)
                 cells[key] = cells.get(key, ExactSums()) + sums
+
+    def add_shadows(self, results: Sequence[ShadowResult]) -> None:
+        """Count nothing: performance is that of answers that were given."""
 
     def write(self, connection: Connection, drainer_id: str) -> None:
         """Add the cells to their rows."""

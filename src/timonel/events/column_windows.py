@@ -174,6 +174,9 @@ class ColumnWindows:
     def add_truths(self, changes: Sequence[object]) -> None:
         """Truths change nothing here."""
 
+    def add_shadows(self, results: Sequence[object]) -> None:
+        """Nor does what nobody heard."""
+
     def write(self, connection: Connection, drainer_id: str) -> None:
         """Count what was taken and add it to the rows of this drainer."""
         if not self._frames:

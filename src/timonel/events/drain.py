@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from timonel.clock import Clock
-from timonel.events.accumulators import Accumulator, count_refusals
+from timonel.events.accumulators import Accumulator, ShadowResult, count_refusals
 from timonel.events.frames import PredictionFrame
 from timonel.events.intake import Batch, Position, Target, gather, lag_bytes, owned, scan
 from timonel.events.joining import Joining, Waiting, findable
@@ -38,6 +38,8 @@ from timonel.events.rows import (
     insert_predictions,
     sort_letters,
 )
+from timonel.events.shadows.answers import PAGE, findable_shadows, store_shadows
+from timonel.events.shadows.pairing import join_shadows
 from timonel.store.engine import database_now, reading
 from timonel.store.errors import StoreUnavailable
 from timonel.store.tables import spools
@@ -187,6 +189,7 @@ class Drainer:
                 except BaseException:
                     self._positions.clear()  # the commit may have happened, or not
                     raise
+        self._retry_shadows()
         n_joined = self._retry_parked()
         self.report = replace(
             report,
@@ -267,7 +270,8 @@ class Drainer:
     ) -> _Stored:
         now = self._touch(connection, watermark)
         self._move(connection, moves, now)
-        if frames.outcomes or any(frame.key is not None for frame in frames.predictions):
+        keyed_any = any(frame.key is not None for frame in frames.predictions)
+        if frames.outcomes or frames.shadows or keyed_any:
             self._plans.refresh(connection)
         inserted = insert_predictions(
             connection,
@@ -282,6 +286,11 @@ class Drainer:
             if frame.key is not None and self._plans.of(frame.model).outcome.key is not None
         ]
         insert_keys(connection, keyed, project=self._project)
+        shadows: list[ShadowResult] = []
+        arrived = store_shadows(connection, self._project, self._drainer_id, frames.shadows)
+        for start in range(0, len(arrived), PAGE):
+            page = arrived[start : start + PAGE]
+            shadows += join_shadows(connection, self._project, page, self._plans)
         stored = _Stored(len(inserted))
         if frames.outcomes:
             stored.n_outcomes, stored.joining = store_outcomes(
@@ -293,17 +302,22 @@ class Drainer:
                 complete_until=self._complete_until(connection, watermark),
                 now=self._clock.now_us(),
             )
-        self._accumulate(connection, inserted, stored.joining)
+        self._accumulate(connection, inserted, stored.joining, shadows)
         count_refusals(connection, self._project, self._drainer_id, frames.refusals)
         self._metrics.write(connection, self._drainer_id, frames.metrics)
         return stored
 
     def _accumulate(
-        self, connection: Connection, inserted: list[PredictionFrame], joining: Joining
+        self,
+        connection: Connection,
+        inserted: list[PredictionFrame],
+        joining: Joining,
+        shadows: list[ShadowResult],
     ) -> None:
         for accumulator in self._accumulators:
             accumulator.add_predictions(inserted)
             accumulator.add_truths(joining.changes)
+            accumulator.add_shadows(shadows)
             accumulator.write(connection, self._drainer_id)
 
     def _log_losses(self, batch: Batch, dead: list[DeadLetter]) -> None:
@@ -401,8 +415,27 @@ class Drainer:
             complete_until=self._complete_until(connection, None),
             now=self._clock.now_us(),
         )
-        self._accumulate(connection, [], joining)
+        self._accumulate(connection, [], joining, [])
         return joining
+
+    def _retry_shadows(self) -> None:
+        """Join unheard answers whose prediction another drainer has stored meanwhile."""
+        found = self._findable_shadows()
+        while found:
+            self._transact(partial(self._join_shadows, ids=found))
+            found = self._findable_shadows() if len(found) == PAGE else []
+
+    def _findable_shadows(self) -> list[bytes]:
+        with reading(self._engine) as connection:
+            found = findable_shadows(connection, self._project)
+            if found:
+                self._plans.refresh(connection)
+            return found
+
+    def _join_shadows(self, connection: Connection, ids: list[bytes]) -> None:
+        self._touch(connection, None)
+        joined = join_shadows(connection, self._project, ids, self._plans)
+        self._accumulate(connection, [], Joining(), joined)
 
     # -- transactions -----------------------------------------------------------------------
 

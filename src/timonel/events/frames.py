@@ -4,6 +4,8 @@ A frame is a msgpack array whose first element is its kind; ``v`` is the format 
 integers, microseconds since the epoch in UTC, of the event clock. Ids are UUIDs as 16 bytes.
 """
 
+from enum import StrEnum
+
 import msgspec
 
 from timonel.wire.answer import Label
@@ -49,6 +51,40 @@ class PredictionFrame(
     features: bytes  # the validated row as a JSON object
     data_age_ms: int | None = None  # of a row that was looked up
     shadow: ShadowAnswer | None = None
+    # whether a version is asked after this answer was given, whose own frame follows; False: too
+    # many were being asked. None: no such version
+    shadow_asked: bool | None = None
+
+
+class Fate(StrEnum):
+    """What came of asking a version that nobody hears."""
+
+    ANSWERED = "answered"
+    LATE = "late"  # not within the deadline of its own policy
+    INVALID = "invalid"  # what it gave is no answer of the model
+    FAILED = "failed"
+
+
+class ShadowFrame(
+    msgspec.Struct, array_like=True, frozen=True, gc=False, tag="shadow", kw_only=True
+):
+    """What a version said that was asked after the answer was given, unheard.
+
+    A release that does not know this kind sets it aside as a dead letter, and says why.
+    """
+
+    v: int = FORMAT
+    id: bytes
+    at: int  # of the request, as its prediction has it
+    model: str
+    prediction: bytes
+    variant: str
+    version: str
+    generation: int
+    fate: str
+    answer: Label | None  # None but where the fate is "answered"
+    score: float | None
+    latency_us: int  # from its asking on
 
 
 class OutcomeFrame(
@@ -103,10 +139,10 @@ class MetricFrame(
     counts: dict[int, int]  # by the upper edge of ``timonel.stats.series.sketch``
 
 
-Frame = PredictionFrame | OutcomeFrame | RefusalFrame | MetricFrame
-"""Kinds reserved by ADR 0009 and not written: shadow, exposure, unit_outcome (ADR 0032)."""
+Frame = PredictionFrame | OutcomeFrame | RefusalFrame | MetricFrame | ShadowFrame
+"""Kinds reserved by ADR 0009 and not written: exposure, unit_outcome (ADR 0032)."""
 
-KINDS = ("prediction", "outcome", "refusal", "metric")
+KINDS = ("prediction", "outcome", "refusal", "metric", "shadow")
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)

@@ -9,7 +9,7 @@ are drained in, so the sums do not depend on who drained what first.
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,7 @@ from timonel.events.accumulators import LoggedPrediction, TruthChange
 from timonel.events.frames import OutcomeFrame, ShadowAnswer
 from timonel.events.plans import Plan, Plans, Problem
 from timonel.events.rows import json_text
+from timonel.events.shadows.answers import lock_predictions, read_joined
 from timonel.store.tables import outcomes, predictions, truths
 from timonel.wire.answer import Label
 
@@ -149,7 +150,7 @@ def join(
         elif plans.of(w.model).outcome.key is None:
             problem = Problem("no_key", w.key or "", "prediction_id")
             result.decisions[w.id] = Decision(INVALID, problem=problem)
-    logged = read_logged(connection, project, found.values())
+    logged = read_logged(connection, project, found.values(), locked=True)
     ready = []
     for w in waiting:
         prediction = logged.get(found.get(w.id, b""))
@@ -182,9 +183,15 @@ def findable(
 
 
 def read_logged(
-    connection: Connection, project: str, ids: Iterable[bytes]
+    connection: Connection, project: str, ids: Iterable[bytes], *, locked: bool = False
 ) -> dict[bytes, LoggedPrediction]:
-    """Read the envelopes of stored predictions, by id."""
+    """Read the envelopes of stored predictions, by id.
+
+    Parameters
+    ----------
+    locked : bool
+        Whether those whose shadow is joined on its own are locked before it is looked for.
+    """
     p = predictions.c
     wanted = sorted(set(ids))
     logged = {}
@@ -201,6 +208,7 @@ def read_logged(
             p.unit_id,
             p.generation,
             p.shadow,
+            p.shadow_asked,
         ).where(p.project == project, p.prediction_id.in_(page))
         for row in connection.execute(query):
             logged[row.prediction_id.bytes] = LoggedPrediction(
@@ -214,7 +222,13 @@ def read_logged(
                 row.unit_id,
                 row.generation,
                 row.shadow and msgspec.json.decode(row.shadow, type=ShadowAnswer),
+                row.shadow_asked,
             )
+    asked = [identifier for identifier, one in logged.items() if one.shadow_asked]
+    if asked and locked:
+        lock_predictions(connection, project, asked)
+    for identifier, shadow in read_joined(connection, project, asked).items():
+        logged[identifier] = replace(logged[identifier], shadow=shadow)
     return logged
 
 

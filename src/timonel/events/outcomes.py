@@ -16,6 +16,7 @@ from timonel.clock import Clock
 from timonel.events.joining import EXPIRED, IDENTICAL, JOINED, PARKED, read_logged
 from timonel.events.plans import Plans, Problem
 from timonel.events.rows import json_text
+from timonel.events.shadows.answers import expire_shadows
 from timonel.registry.manifest import OutcomePlan
 from timonel.store.engine import database_now, reading
 from timonel.store.tables import drainers, outcomes, prediction_keys, predictions, truths
@@ -110,7 +111,7 @@ def adopt_parked(engine: Engine, project: str, clock: Clock) -> int:
 
 
 def expire_parked(engine: Engine, project: str, clock: Clock, *, after_us: int = EXPIRE_US) -> int:
-    """Give up parked outcomes that found no prediction in 180 days; and old keys, by horizon.
+    """Give up outcomes and unheard answers without a prediction after 180 days, and old keys.
 
     Returns
     -------
@@ -128,6 +129,7 @@ def expire_parked(engine: Engine, project: str, clock: Clock, *, after_us: int =
         ids = list(connection.scalars(old))
         plans = Plans(project)
         plans.refresh(connection)
+    expire_shadows(engine, project, now - after_us)
     expired = 0
     if ids:
         given_up = update(outcomes).where(

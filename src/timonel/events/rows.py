@@ -17,11 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from timonel.events.frames import (
     FORMAT,
     KINDS,
+    Fate,
     Frame,
     MetricFrame,
     OutcomeFrame,
     PredictionFrame,
     RefusalFrame,
+    ShadowFrame,
     decode,
 )
 from timonel.events.intake import REJECTED, Letter, write_durably
@@ -51,6 +53,7 @@ PREDICTION_COLUMNS = (
     "features",
     "data_age_ms",
     "shadow",
+    "shadow_asked",
     "drainer_id",
 )
 
@@ -64,6 +67,7 @@ Row = tuple[Any, ...]
 _NAME, _VERSION, _WORD, _ID = 64, 32, 16, 256
 _CODE = 32
 _INT64 = 1 << 63
+_FATES = frozenset(Fate)
 
 _json = msgspec.json.Encoder(order="deterministic")
 
@@ -84,6 +88,7 @@ class Sorted:
     outcomes: list[OutcomeFrame] = field(default_factory=list)
     refusals: list[RefusalFrame] = field(default_factory=list)
     metrics: list[MetricFrame] = field(default_factory=list)
+    shadows: list[ShadowFrame] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     origins: dict[bytes, Letter] = field(default_factory=dict)  # by the prediction's id
 
@@ -109,6 +114,8 @@ def sort_letters(letters: list[Letter]) -> Sorted:
             result.refusals.append(frame)
         elif isinstance(frame, MetricFrame):
             result.metrics.append(frame)
+        elif isinstance(frame, ShadowFrame):
+            result.shadows.append(frame)
     return result
 
 
@@ -136,6 +143,8 @@ def _refusal(frame: Frame) -> str | None:
         return _refused_outcome(frame)
     if isinstance(frame, MetricFrame):
         return refused_metric(frame)
+    if isinstance(frame, ShadowFrame):
+        return _refused_shadow(frame)
     return _unfit(("model", frame.model, _NAME), ("code", frame.code, _CODE))
 
 
@@ -174,6 +183,23 @@ def _refused_outcome(frame: OutcomeFrame) -> str | None:
         return f"observed_at {frame.observed_at}, expected 64 bits"
     return _unfit(
         ("model", frame.model, _NAME), ("key", frame.key, _ID), ("origin", frame.origin, _WORD)
+    )
+
+
+def _refused_shadow(frame: ShadowFrame) -> str | None:
+    if len(frame.prediction) != 16:
+        return f"a prediction id of {len(frame.prediction)} bytes, expected 16"
+    for name, number in (("generation", frame.generation), ("latency_us", frame.latency_us)):
+        if not -_INT64 <= number < _INT64:
+            return f"{name} {number}, expected 64 bits"
+    if frame.fate not in _FATES:
+        return f"the fate {frame.fate[:32]!r}, expected {', '.join(sorted(_FATES))}"
+    if (frame.answer is None) == (frame.fate == Fate.ANSWERED):
+        return f"the fate {frame.fate!r} with the answer {str(frame.answer)[:32]!r}"
+    return _unfit(
+        ("model", frame.model, _NAME),
+        ("variant", frame.variant, _NAME),
+        ("version", frame.version, _VERSION),
     )
 
 
@@ -228,6 +254,7 @@ def prediction_row(
         frame.features.decode(),
         frame.data_age_ms,
         None if frame.shadow is None else json_text(frame.shadow),
+        frame.shadow_asked,
         drainer_id,
     )
 

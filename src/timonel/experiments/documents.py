@@ -9,7 +9,7 @@ from timonel.errors import in_language
 from timonel.experiments.design import Design
 from timonel.experiments.judging.look import Look
 from timonel.experiments.rows import Event, Experiment
-from timonel.experiments.texts import sentence, unsaid
+from timonel.experiments.texts import paired_of, sentence, unsaid
 
 
 def experiment_document(
@@ -57,7 +57,7 @@ def design_document(design: Design) -> dict[str, Any]:
 def look_document(look: Look, lang: str = "en") -> dict[str, Any]:
     """Give a look as plain values, with its sentence."""
     document: dict[str, Any] = msgspec.to_builtins(look)
-    shown = {
+    shown: dict[str, Any] = {
         name: [
             msgspec.to_builtins(one)
             | {"why": None if one.reason is None else in_language(unsaid(one.reason), lang)}
@@ -65,4 +65,12 @@ def look_document(look: Look, lang: str = "en") -> dict[str, Any]:
         ]
         for name, reports in (("metrics", look.compared), ("parts", look.by_part))
     }
-    return document | shown | {"sentence": in_language(sentence(look), lang)}
+    shown |= {"sentence": in_language(sentence(look), lang), "shadow": None}
+    shadow = look.asked_later
+    if shadow is not None:
+        shown["shadow"] = msgspec.to_builtins(shadow) | {
+            "asked": shadow.asked,
+            "paired_share": shadow.paired,
+            "sentence": in_language(paired_of(shadow), lang),
+        }
+    return document | shown

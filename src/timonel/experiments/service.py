@@ -319,14 +319,14 @@ class Experiments:
     def _check_shadow(self, design: Design) -> None:
         shadow = design.arms[1]
         manifest = self._registry.manifest(design.model, shadow.version)
-        if manifest.predictor in ("native", "none"):
+        if manifest.predictor == "none":
             raise InvalidDesign(
                 experiment=design.name,
                 field=f"arm {shadow.name}",
-                found=Phrase("a version that is not compiled", "una versión no compilada"),
+                found=Phrase("a version without a model", "una versión sin modelo"),
                 expected=Phrase(
-                    "a compiled version: it answers within the request",
-                    "una versión compilada: responde dentro de la petición",
+                    "a version that answers by a model: only its answers can be compared",
+                    "una versión que responda con un modelo: solo así se puede comparar",
                 ),
             )
         if design.depends_on_action:

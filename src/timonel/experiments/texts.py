@@ -1,7 +1,15 @@
 """What a look says, as a sentence in both languages."""
 
 from timonel.errors import Phrase
-from timonel.experiments.judging.look import GoalReport, Look, MetricReport, Rule, Unsaid, Verdict
+from timonel.experiments.judging.look import (
+    GoalReport,
+    Look,
+    MetricReport,
+    Rule,
+    ShadowReport,
+    Unsaid,
+    Verdict,
+)
 
 _RULES: dict[Rule, tuple[str, str]] = {
     Rule.NO_DATA: ("nothing has been drained yet", "aún no hay datos"),
@@ -50,6 +58,12 @@ _RULES: dict[Rule, tuple[str, str]] = {
     Rule.PAIRS_WORSE: (
         "of the requests on which only one was right, it was right less often",
         "en las peticiones en que solo una acertó, acertó menos veces",
+    ),
+    Rule.PAIRS_MISSING: (
+        "the pairs would decide, but it did not answer more than 5 % of what it was asked, "
+        "which may be what it would be wrong about",
+        "los pares decidirían, pero no respondió a más del 5 % de lo que se le preguntó, "
+        "y puede ser justo en lo que se equivocaría",
     ),
     Rule.SHARES_DIFFER: (
         "units did not come in the shares that were asked for (sample ratio mismatch)",
@@ -131,6 +145,26 @@ def effect_of(goal: GoalReport | MetricReport) -> Phrase:
     high = "-" if goal.upper is None else f"{goal.upper:+.4f}"
     return Phrase(
         "{e} [{low}, {high}]", "{e} [{low}, {high}]", e=f"{goal.effect:+.4f}", low=low, high=high
+    )
+
+
+def paired_of(shadow: ShadowReport) -> Phrase:
+    """Say how many requests have two answers, and what became of the others."""
+    return Phrase(
+        "{share} of {n} requests were paired: {answered} answered, {dropped} not asked (too many "
+        "at a time), {late} late, {invalid} gave no valid answer, {failed} failed, {missing} "
+        "unknown yet or lost",
+        "{share} de {n} peticiones en pares: {answered} respondidas, {dropped} sin preguntar "
+        "(demasiadas a la vez), {late} tarde, {invalid} sin respuesta válida, {failed} fallaron, "
+        "{missing} aún sin saber o perdidas",
+        share=f"{shadow.paired:.1%}",
+        n=shadow.asked + shadow.dropped,
+        answered=shadow.answered,
+        dropped=shadow.dropped,
+        late=shadow.late,
+        invalid=shadow.invalid,
+        failed=shadow.failed,
+        missing=shadow.missing,
     )
 
 

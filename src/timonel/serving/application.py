@@ -48,7 +48,7 @@ from timonel.serving.routes.outcomes import Outcomes
 from timonel.serving.routes.predict import Predictions
 from timonel.serving.routes.records import Records
 from timonel.serving.versions.reload import Reloader
-from timonel.serving.versions.snapshot import Loader, ServedModel, Snapshot
+from timonel.serving.versions.snapshot import Loader, ServedModel, ServedVersion, Snapshot
 from timonel.serving.versions.turns import Turns
 from timonel.store.lean import LeanStore
 from timonel.wire.errors import UnexpectedFailure
@@ -108,7 +108,7 @@ class ServingApplication:
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failing: set[tuple[str, str]] = set()
-        self._warm: set[str] = set()
+        self._warm: set[tuple[str, bool]] = set()  # digests; and whether nobody hears them
         self._warming: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._waits = config.durability == "synced"
@@ -194,7 +194,7 @@ class ServingApplication:
         for task in self._warming:
             task.cancel()
         await asyncio.to_thread(self._reloader.stop)
-        self._predictions.close()
+        await self._predictions.close()
         self._lookups.close()
         if self._turns is not None:
             await asyncio.to_thread(self._turns.close)
@@ -438,22 +438,22 @@ class ServingApplication:
             self._slot.set(Family.FAULTS, *labels, value=int(labels in failing))
         self._failing = failing
         if self._native is not None and self._loop is not None:
-            for digest in _native_digests(snapshot) - self._warm:
-                self._warm.add(digest)
-                self._loop.call_soon_threadsafe(self._begin_warming, digest)
+            for one in _native_digests(snapshot) - self._warm:
+                self._warm.add(one)
+                self._loop.call_soon_threadsafe(self._begin_warming, *one)
 
-    def _begin_warming(self, digest: str) -> None:
-        task = asyncio.create_task(self._warm_up(digest))
+    def _begin_warming(self, digest: str, unheard: bool) -> None:
+        task = asyncio.create_task(self._warm_up(digest, unheard))
         self._warming.add(task)
         task.add_done_callback(self._warming.discard)
 
-    async def _warm_up(self, digest: str) -> None:
+    async def _warm_up(self, digest: str, unheard: bool) -> None:
         assert self._native is not None  # noqa: S101 - asked only where there is a pool
         try:
-            await self._native.load(digest)
+            await self._native.load(digest, unheard=unheard)
         except TimonelError as error:
             _log.error("%s", error)
-            self._warm.discard(digest)
+            self._warm.discard((digest, unheard))
 
 
 def build(config: WorkerConfig) -> ServingApplication:
@@ -485,10 +485,9 @@ def _state(model: ServedModel) -> dict[str, Any]:
     }
 
 
-def _native_digests(snapshot: Snapshot) -> set[str]:
-    return {
-        version.digest
-        for model in snapshot.models.values()
-        for _, version in model.versions()
-        if version.native
-    }
+def _native_digests(snapshot: Snapshot) -> set[tuple[str, bool]]:
+    asked: set[tuple[ServedVersion, bool]] = set()
+    for model in snapshot.models.values():
+        asked |= {(version, False) for _, version in model.named()}
+        asked.update(*(experiment.asks() for experiment in model.experiments))
+    return {(version.digest, unheard) for version, unheard in asked if version.native}

@@ -22,6 +22,12 @@ _COUNTERS = (
         ("model",),
         "Predictions answered while the spool took nothing.",
     ),
+    (
+        Family.SHADOWS,
+        "timonel_shadow_answers_total",
+        ("model", "variant", "fate"),
+        "Rows for versions that nobody hears, by what came of asking them.",
+    ),
 )
 _GAUGES = {
     Gauge.GENERATION: "Generation of transitions that the worker serves.",

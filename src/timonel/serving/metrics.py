@@ -47,6 +47,7 @@ class Family(StrEnum):
     OUTCOMES = "outcomes"  # model
     REQUESTS = "requests"  # route, status
     UNLOGGED = "unlogged"  # model
+    SHADOWS = "shadow_answers"  # model, variant, fate
     FAULTS = "version_faults"  # model, version: 1 while a version cannot be loaded
 
 

@@ -10,6 +10,7 @@ deadline, so an estimator that hangs holds up nobody else.
 import asyncio
 import contextlib
 import itertools
+import os
 import signal
 import socket
 import struct
@@ -31,6 +32,7 @@ _LENGTH = struct.Struct("<I")
 _LARGEST = 256 << 20
 _SLACK_S = 0.1  # the pool itself judges the deadline; the client only guards against its silence
 LOAD_S = 120.0
+_NICE = 19
 
 
 class Ask(msgspec.Struct, frozen=True, array_like=True):
@@ -40,6 +42,7 @@ class Ask(msgspec.Struct, frozen=True, array_like=True):
     digest: str  # of the manifest
     rows: list[list[Any]] | None
     deadline_s: float
+    unheard: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
@@ -70,20 +73,25 @@ class NativeClient:
         self._connecting = asyncio.Lock()
 
     async def predict(
-        self, digest: str, rows: Sequence[Sequence[Any]], deadline_s: float
+        self,
+        digest: str,
+        rows: Sequence[Sequence[Any]],
+        deadline_s: float,
+        *,
+        unheard: bool = False,
     ) -> list[Answer]:
-        """Answer for validated rows, in order.
+        """Answer for validated rows, in order; ``unheard``: by the process kept for such.
 
         Raises
         ------
         NativeTimeout, NativeUnavailable, NativeFailed, InvalidOutput
         """
-        ask = Ask(next(self._ids), digest, [list(row) for row in rows], deadline_s)
+        ask = Ask(next(self._ids), digest, [list(row) for row in rows], deadline_s, unheard)
         return (await self._ask(ask)).answers
 
-    async def load(self, digest: str, deadline_s: float = LOAD_S) -> None:
+    async def load(self, digest: str, deadline_s: float = LOAD_S, *, unheard: bool = False) -> None:
         """Load a model in the pool ahead of its first prediction; raises as ``predict`` does."""
-        await self._ask(Ask(next(self._ids), digest, None, deadline_s))
+        await self._ask(Ask(next(self._ids), digest, None, deadline_s, unheard))
 
     async def close(self) -> None:
         """Give the connection back; what still waits fails."""
@@ -144,6 +152,9 @@ class NativeClient:
 class Pool:
     """Shares a few child processes among all requests of the host.
 
+    What nobody hears has one more, of the lowest priority, started when it is first asked: it never
+    takes the turn of what is heard.
+
     Parameters
     ----------
     orders : bytes
@@ -153,25 +164,26 @@ class Pool:
 
     def __init__(self, orders: bytes, n_children: int) -> None:
         self._children = [_Child(orders) for _ in range(n_children)]
-        self._idle = list(self._children)
+        self._unheard = _Child(orders, unheard=True)
+        self._idle = [*self._children, self._unheard]
         self._freed = asyncio.Condition()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def answer(self, ask: Ask) -> Reply:
         """Answer one request at its deadline at the latest."""
         until = time.monotonic() + ask.deadline_s
-        if ask.rows is None:
+        if ask.rows is None and not ask.unheard:
             replies = await asyncio.gather(
                 *(self._in_time(ask, until, child) for child in self._children)
             )
             return next((reply for reply in replies if reply.status != "ok"), replies[0])
-        return await self._in_time(ask, until, None)
+        return await self._in_time(ask, until, self._unheard if ask.unheard else None)
 
     async def close(self) -> None:
         """End the children."""
         for task in self._tasks:
             task.cancel()
-        for child in self._children:
+        for child in (*self._children, self._unheard):
             await child.kill()
 
     async def _in_time(self, ask: Ask, until: float, wished: "_Child | None") -> Reply:
@@ -204,7 +216,11 @@ class Pool:
     async def _free_child(self, digest: str, wished: "_Child | None") -> "_Child":
         async with self._freed:
             while True:
-                usable = [child for child in self._idle if wished in (None, child)]
+                usable = [
+                    child
+                    for child in self._idle
+                    if (child is wished if wished is not None else not child.unheard)
+                ]
                 if usable:
                     chosen = max(usable, key=lambda child: digest in child.loaded)
                     self._idle.remove(chosen)
@@ -215,8 +231,9 @@ class Pool:
 class _Child:
     """One process that holds loaded models and answers one request at a time."""
 
-    def __init__(self, orders: bytes) -> None:
+    def __init__(self, orders: bytes, *, unheard: bool = False) -> None:
         self._orders = orders
+        self.unheard = unheard
         self._process: asyncio.subprocess.Process | None = None
         self.loaded: set[str] = set()
 
@@ -268,6 +285,9 @@ class _Child:
                 stdout=asyncio.subprocess.PIPE,
             )
             assert self._process.stdin is not None  # noqa: S101
+            if self.unheard:
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
             self._process.stdin.write(self._orders)
         return self._process
 

@@ -150,8 +150,29 @@ predictions = Table(
     Column("shadow", Text),  # JSON: what an unheard version would have answered
     Column("drainer_id", String(64), nullable=False),
     Column("data_age_ms", BigInteger),  # of a row that was looked up
+    Column("shadow_asked", Boolean),  # its own row is in shadow_answers; false: dropped
     PrimaryKeyConstraint("project", "prediction_id"),
     Index("ix_predictions_model_at", "project", "model", "at"),
+)
+
+shadow_answers = Table(
+    "shadow_answers",
+    metadata,
+    _project(),  # of versions asked after the answer was given; joined like outcomes
+    Column("prediction_id", Uuid, nullable=False),
+    Column("model", NAME, nullable=False),
+    Column("variant", NAME, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),  # of the request
+    Column("fate", String(16), nullable=False),  # answered, late, invalid, failed
+    Column("answer", Text),  # JSON scalar, where it answered
+    Column("score", Float),
+    Column("latency_us", BigInteger, nullable=False),
+    Column("joined", Boolean, nullable=False),  # false while its prediction is not known
+    Column("drainer_id", String(64), nullable=False),
+    PrimaryKeyConstraint("project", "prediction_id"),
+    Index("ix_shadow_answers_unjoined", "project", "joined", "at"),
 )
 
 prediction_keys = Table(

@@ -168,7 +168,12 @@ class CannedPool:
         self.asked: list[tuple[str, int, float]] = []
 
     async def predict(
-        self, digest: str, rows: Sequence[Sequence[object]], deadline_s: float
+        self,
+        digest: str,
+        rows: Sequence[Sequence[object]],
+        deadline_s: float,
+        *,
+        unheard: bool = False,
     ) -> list[Answer]:
         """Note the question; raise the error, or give the answers."""
         self.asked.append((digest, len(rows), deadline_s))

@@ -100,12 +100,12 @@ class World:
         value = 1 if self.random.random() < right[arm] else 0
         return self.events.outcome(value, prediction=frame.id, at=self.bench.clock.now_us())
 
-    def drain(self, name: str = "drainer-0") -> None:
+    def drain(self, name: str = "drainer-0", slot: str = "slot-0") -> None:
         accumulators = [*default_accumulators(self.engine, PROJECT), ExperimentCells(PROJECT)]
         drainer = Drainer(
             self.engine,
             project=PROJECT,
-            folders=[self.bench.slot()],
+            folders=[self.bench.slot(slot)],
             drainer_id=name,
             accumulators=accumulators,
             clock=self.bench.clock,
@@ -268,7 +268,7 @@ def test_a_restarted_drain_counts_nothing_twice(world: World) -> None:
 
 def test_unheard_answers_are_compared_in_pairs(world: World) -> None:
     design = world.design(mode=Mode.SHADOW, depends_on_action=False)
-    with pytest.raises(InvalidDesign, match="not compiled"):
+    with pytest.raises(InvalidDesign, match="without a model"):
         world.experiments.create(design, who="ana")
     compiled = make_manifest(predictor="linear")
     third = register_version(world.registry, "3", recipe="third", manifest=compiled)

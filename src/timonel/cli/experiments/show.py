@@ -122,12 +122,7 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
             say("experiment_win", chance=f"{goal.chance_to_win:.1%}")
     _print_others(look, design)
     say("experiment_rule", engine=look.engine, alpha=look.alpha, srm=f"{look.srm_e:.3g}")
-    if design.mode == "outside":
-        say("experiment_without_outcome", n=look.immature)
-    elif look.mature_after_h is None:
-        say("experiment_immature")
-    else:
-        say("experiment_mature", hours=look.mature_after_h, n=look.immature)
+    _print_labels(design, look)
     for name, evidence in look.guardrails.items():
         say("experiment_guardrail", name=name, e=f"{evidence:.3g}")
     if look.ramp_e is not None:
@@ -142,6 +137,19 @@ def _print_others(look: "Look", design: "Design") -> None:
         print_metrics(look)
     if look.by_part:
         print_parts(look, design)
+
+
+def _print_labels(design: "Design", look: "Look") -> None:
+    from timonel.experiments.texts import paired_of
+
+    if design.mode == "outside":
+        say("experiment_without_outcome", n=look.immature)
+    elif look.mature_after_h is None:
+        say("experiment_immature")
+    else:
+        say("experiment_mature", hours=look.mature_after_h, n=look.immature)
+    if look.asked_later is not None:
+        say("experiment_paired", paired=paired_of(look.asked_later))
 
 
 def print_metrics(look: "Look") -> None:

@@ -151,6 +151,10 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  labels    95 % come within {hours} h; {n} labels are of younger exposures",
         "es": "  datos     95 % llega en {hours} h; {n} resultados son de exposiciones más nuevas",
     },
+    "experiment_paired": {
+        "en": "  pairs     {paired}",
+        "es": "  pares     {paired}",
+    },
     "experiment_without_outcome": {
         "en": "  outcomes  {n} units have none yet",
         "es": "  resultados  {n} unidades aún no tienen",

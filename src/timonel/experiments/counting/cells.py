@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from timonel.events.accumulators import LoggedPrediction, TruthChange
+from timonel.events.accumulators import LoggedPrediction, ShadowResult, TruthChange
 from timonel.events.frames import PredictionFrame
 from timonel.experiments.choosing import block_of
 from timonel.experiments.counting.designs import Designs, Known
@@ -19,9 +19,11 @@ from timonel.experiments.counting.sums import (
     AGES,
     ANSWERS,
     APART,
+    ASKED,
     BAD,
     CONFIDENCE,
     DIFFERENCE,
+    DROPPED,
     EXPOSED,
     FIRST,
     HIT,
@@ -29,6 +31,7 @@ from timonel.experiments.counting.sums import (
     LATENCY,
     OPEN,
     PAIR,
+    SHADOW,
     CellKey,
     PairSums,
     age_of,
@@ -83,6 +86,7 @@ class ExperimentCells:
         self._designs = Designs(project)
         self._frames: list[PredictionFrame] = []
         self._changes: list[TruthChange] = []
+        self._shadows: list[ShadowResult] = []
 
     def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
         """Take those that an experiment assigned."""
@@ -92,12 +96,17 @@ class ExperimentCells:
         """Take those of predictions that an experiment assigned."""
         self._changes += [change for change in changes if change.prediction.variant]
 
+    def add_shadows(self, results: Sequence[ShadowResult]) -> None:
+        """Take what came of asking the versions that nobody hears."""
+        self._shadows += results
+
     def write(self, connection: Connection, drainer_id: str) -> None:
         """Add what was taken to units and cells."""
-        if not self._frames and not self._changes:
+        if not self._frames and not self._changes and not self._shadows:
             return
         seen = [(frame.variant, frame.generation) for frame in self._frames]
         seen += [(c.prediction.variant, c.prediction.generation) for c in self._changes]
+        seen += [(r.prediction.variant, r.prediction.generation) for r in self._shadows]
         named = {split_variant(variant)[0] for variant, _ in seen}
         newest = max(generation for _, generation in seen)
         self._designs.refresh(connection, named, newest)
@@ -106,6 +115,8 @@ class ExperimentCells:
             self._count_answer(count, frame)
         for change in self._changes:
             self._count_truth(count, change)
+        for result in self._shadows:
+            self._count_shadow(count, result)
         units = UnitRows(self._project, connection)
         for key, sums in units.settle(count.units).items():
             count.add(key, sums)
@@ -115,6 +126,7 @@ class ExperimentCells:
         """Forget what was taken."""
         self._frames.clear()
         self._changes.clear()
+        self._shadows.clear()
 
     def _place(self, one: PredictionFrame | LoggedPrediction) -> "_Place | None":
         name, arm = split_variant(one.variant)
@@ -137,6 +149,9 @@ class ExperimentCells:
         sure = _confidence(place.known.design, frame)
         if sure is not None:
             count.open(place, CONFIDENCE, PairSums.of(quantise(sure)))
+        if frame.shadow_asked is not None:
+            asked = SHADOW + (ASKED if frame.shadow_asked else DROPPED)
+            count.open(place, asked, PairSums.of(quantise(1.0)))
         bad = _bad_events(place.known.design, frame)
         if place.by_unit:
             touched = count.unit(place)
@@ -182,19 +197,26 @@ class ExperimentCells:
         if label:
             hit = f"{HIT}{label}{APART}{str(prediction.prediction)[:60]}"
             count.open(place, hit, PairSums.of(quantise(1.0), change.sign))
-        if place.known.design.mode is Mode.SHADOW and prediction.shadow is not None:
-            self._count_pair(count, place, change, scores)
+        self._count_pair(count, place, change)
 
-    def _count_pair(
-        self,
-        count: "_Counting",
-        place: "_Place",
-        change: TruthChange,
-        scores: Mapping[str, float],
-    ) -> None:
-        """Count which of the two answers was right; one discordant pair a unit."""
-        shadow = change.prediction.shadow
-        assert shadow is not None  # noqa: S101 - the caller asked
+    def _count_shadow(self, count: "_Counting", result: ShadowResult) -> None:
+        """Count what came of asking, and the pair where the truth came before the answer did."""
+        prediction = result.prediction
+        place = self._place(prediction)
+        if place is None:
+            return
+        count.open(place, SHADOW + result.fate, PairSums.of(quantise(1.0)))
+        if result.truth is not None:
+            change = TruthChange(prediction, result.truth, prediction.at, 1, result.plan)
+            self._count_pair(count, place, change)
+
+    def _count_pair(self, count: "_Counting", place: "_Place", change: TruthChange) -> None:
+        """Count which of two answers was right, if there are two; one discordant pair a unit."""
+        prediction = change.prediction
+        shadow = prediction.shadow
+        if shadow is None or place.known.design.mode is not Mode.SHADOW:
+            return
+        scores = change.plan.score(prediction.prediction, change.value)
         other = change.plan.score(shadow.prediction, change.value)
         metric = place.known.design.metric
         if metric not in scores or metric not in other:

@@ -18,6 +18,7 @@ EXPOSED, FIRST, LEAK = "exposed", "first", "leak"
 BAD, AGE, HIT = "bad:", "age:", "hit:"
 APART = "\x1f"  # between the truth and what came of it, in names of metrics
 PAIR, DIFFERENCE = "pair:", "difference"
+SHADOW, ASKED, DROPPED = "shadow:", "asked", "dropped"  # and what came of asking
 CORRECTED = "corrected"  # values of a unit that took the place of an earlier one
 
 

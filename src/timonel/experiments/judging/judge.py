@@ -29,7 +29,7 @@ from timonel.experiments.judging.look import (
 )
 from timonel.experiments.judging.metrics import metric_guardrails, metric_reports, part_reports
 from timonel.experiments.judging.preferences import judge_preferences
-from timonel.experiments.judging.reports import arm_reports, labels
+from timonel.experiments.judging.reports import arm_reports, labels, shadow_report
 from timonel.stats.compare import chance_to_win
 from timonel.stats.sequential import (
     Sequence,
@@ -48,6 +48,7 @@ LEAST_UNITS = 50
 LEAST_EVENTS = 5
 LEAST_HARMED = 30
 LEAST_BLOCKS = 20
+MOST_UNANSWERED = 0.05  # of what an unheard version was asked
 RAMP_ALPHA = 0.01
 _MOST_DAYS = 365.0
 _LEAST_DAYS = 1.0 / 24.0  # what came in less says nothing of what comes in a day
@@ -124,6 +125,7 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
         facts=spent.facts,
         metrics=metric_reports(design, evidence, goals, before) or UNSET,
         parts=part_reports(design, evidence, before) or UNSET,
+        shadow=shadow_report(design, evidence.arms) or UNSET,
     )
 
 
@@ -193,7 +195,7 @@ class _Found:
             if goal.effect is None or not self._better(goal) or self._too_few(goal.arm):
                 continue
             if self.design.mode is Mode.SHADOW:
-                return _Ruling(Verdict.PROMOTE, Rule.PAIRS_BETTER, goal.arm)
+                return self._by_pairs(goal.arm)
             if goal.mature_effect is None:
                 outside = self.design.mode is Mode.OUTSIDE
                 rule = Rule.OUTCOMES_MISSING if outside else Rule.IMMATURE
@@ -203,6 +205,13 @@ class _Found:
             rule = Rule.GOAL_NOT_WORSE if self.design.margin > 0 else Rule.GOAL_BETTER
             return _Ruling(Verdict.PROMOTE, rule, goal.arm)
         return None
+
+    def _by_pairs(self, arm: str) -> _Ruling:
+        shadow = shadow_report(self.design, self.evidence.arms)
+        if shadow is not None and shadow.unanswered > MOST_UNANSWERED:
+            # dropped ones are a random part; what it failed at may be what it is wrong about
+            return _Ruling(Verdict.INVALID, Rule.PAIRS_MISSING, arm)
+        return _Ruling(Verdict.PROMOTE, Rule.PAIRS_BETTER, arm)
 
     def _better(self, goal: GoalReport) -> bool:
         if self.design.ends_after_s is not None:

@@ -39,6 +39,7 @@ class Rule(StrEnum):
     GUARDRAIL_HARM = "guardrail_harm"
     PAIRS_BETTER = "pairs_better"
     PAIRS_WORSE = "pairs_worse"
+    PAIRS_MISSING = "pairs_missing"
     SHARES_DIFFER = "shares_differ"
     UNIT_IN_TWO_ARMS = "unit_in_two_arms"
     DELAYS_DIFFER = "delays_differ"
@@ -140,6 +141,42 @@ class PartReport(MetricReport, frozen=True, kw_only=True):
     up_to: float | None = None
 
 
+class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of requests whose shadow is asked after the answer; each is in one of these.
+
+    Parameters
+    ----------
+    answered, late, invalid, failed : int
+        Those of which it is known.
+    dropped : int
+        Not asked, without looking at them: too many were being asked, or that host cannot ask.
+    missing : int
+        Asked, and nothing is known of it: it is still on its way, or its worker died meanwhile.
+    """
+
+    answered: int
+    late: int
+    invalid: int
+    failed: int
+    dropped: int
+    missing: int
+
+    @property
+    def asked(self) -> int:
+        """Requests whose shadow was asked."""
+        return self.answered + self.late + self.invalid + self.failed + self.missing
+
+    @property
+    def paired(self) -> float:
+        """The share of all requests that there are two answers to."""
+        return self.answered / (self.asked + self.dropped)
+
+    @property
+    def unanswered(self) -> float:
+        """The share of what it was asked that it did not answer."""
+        return 1.0 - self.answered / self.asked if self.asked else 0.0
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen, by which rule it was judged, and what came of it."""
 
@@ -165,6 +202,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     # of units that others act on; looks from before they were compared have none, in any bit
     metrics: list[MetricReport] | msgspec.UnsetType = msgspec.UNSET
     parts: list[PartReport] | msgspec.UnsetType = msgspec.UNSET
+    # of shadows that are asked after the answer; others have none
+    shadow: ShadowReport | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def compared(self) -> list[MetricReport]:
@@ -175,6 +214,11 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     def by_part(self) -> list[PartReport]:
         """The goal in each part of a list, where it has parts."""
         return [] if self.parts is msgspec.UNSET else self.parts
+
+    @property
+    def asked_later(self) -> ShadowReport | None:
+        """What came of asking a shadow after the answers; None where that is not done."""
+        return None if self.shadow is msgspec.UNSET else self.shadow
 
     @property
     def goal(self) -> GoalReport | None:

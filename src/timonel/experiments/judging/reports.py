@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from math import sqrt
 
+from timonel.events.frames import Fate
 from timonel.experiments.counting.sums import (
     ANSWERS,
     APART,
+    ASKED,
     CONFIDENCE,
     DIFFERENCE,
+    DROPPED,
     HIT,
     LATENCY,
+    SHADOW,
     PairSums,
 )
 from timonel.experiments.design import HOLDOUT, Design, Mode, parts_of
 from timonel.experiments.judging.evidence import Counted
-from timonel.experiments.judging.look import ArmReport
+from timonel.experiments.judging.look import ArmReport, ShadowReport
 from timonel.stats.intervals import wilson
 from timonel.stats.moments import PER_UNIT, Moments
 
@@ -35,7 +39,21 @@ def _unheard(design: Design, arms: Mapping[str, Counted]) -> ArmReport:
     mean = None
     if n and labels(goal):
         mean = goal.q / labels(goal) / PER_UNIT + difference.q / n / PER_UNIT
-    return ArmReport(arm=name, units=0, answers=0, labelled=n, mean=mean)
+    shadow = shadow_report(design, arms)
+    answers = 0 if shadow is None else shadow.answered
+    return ArmReport(arm=name, units=0, answers=answers, labelled=n, mean=mean)
+
+
+def shadow_report(design: Design, arms: Mapping[str, Counted]) -> ShadowReport | None:
+    """Say what came of asking a shadow after the answers; None where no request did."""
+    if design.mode is not Mode.SHADOW:
+        return None
+    heard = arms.get(design.names[0], Counted())
+    asked, dropped = (heard.sums(SHADOW + one).n for one in (ASKED, DROPPED))
+    if not asked and not dropped:
+        return None
+    known = {fate.value: heard.sums(SHADOW + fate).n for fate in Fate}
+    return ShadowReport(**known, dropped=dropped, missing=max(0, asked - sum(known.values())))
 
 
 def _report(design: Design, name: str, counted: Counted) -> ArmReport:

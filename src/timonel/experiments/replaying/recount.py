@@ -8,17 +8,18 @@ are counted, beside the answers that were recorded.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, Table, insert, select
 
 from timonel.errors import Phrase
-from timonel.events.accumulators import TruthChange
+from timonel.events.accumulators import ShadowResult, TruthChange
 from timonel.events.frames import PredictionFrame, ShadowAnswer
 from timonel.events.joining import IDENTICAL, JOINED, read_logged
 from timonel.events.plans import Plan, Plans, Problem
+from timonel.events.shadows.answers import read_fates
 from timonel.experiments.counting.cells import ExperimentCells, read_cells
 from timonel.experiments.counting.derived import derived_cells, derived_of, merge_cells
 from timonel.experiments.counting.sums import (
@@ -207,6 +208,10 @@ def _count_log(connection: Connection, project: str, design: Design) -> Cells:
             counter.add_truths(changes)
             counter.write(own, _COUNTER)
             counter.clear()
+        for results in _fates(connection, project, design):
+            counter.add_shadows(results)
+            counter.write(own, _COUNTER)
+            counter.clear()
         return _stored(own, project, design.name)
 
 
@@ -255,15 +260,14 @@ def _frame(row: Row[Any]) -> PredictionFrame:
         latency_us=row.latency_us,
         features=b"{}",
         shadow=row.shadow and msgspec.json.decode(row.shadow, type=ShadowAnswer),
+        shadow_asked=row.shadow_asked,
     )
 
 
 def _truths(connection: Connection, project: str, design: Design) -> Iterator[list[TruthChange]]:
     """Give the changes that truths made: each retracts the one that arrived before it."""
     o, p = outcomes.c, predictions.c
-    plans = Plans(project)
-    plans.refresh(connection)
-    plan = plans.of(design.model)
+    plan = _plan(connection, project, design)
     query = (
         select(o.prediction_id, o.arrived_at, o.value)
         .join(predictions, (p.project == o.project) & (p.prediction_id == o.prediction_id))
@@ -284,6 +288,23 @@ def _truths(connection: Connection, project: str, design: Design) -> Iterator[li
             page = {}
     if page:
         yield _changes(connection, project, page, plan)
+
+
+def _fates(connection: Connection, project: str, design: Design) -> Iterator[list[ShadowResult]]:
+    """Give what came of asking unheard versions; their pairs were counted with the truths."""
+    if design.mode is not Mode.SHADOW:
+        return
+    plan = _plan(connection, project, design)
+    rows = iter(read_fates(connection, project, design.model, _variants(design)))
+    while page := list(islice(rows, _PAGE)):
+        logged = read_logged(connection, project, [row.prediction_id.bytes for row in page])
+        yield [ShadowResult(logged[row.prediction_id.bytes], row.fate, None, plan) for row in page]
+
+
+def _plan(connection: Connection, project: str, design: Design) -> Plan:
+    plans = Plans(project)
+    plans.refresh(connection)
+    return plans.of(design.model)
 
 
 def _changes(

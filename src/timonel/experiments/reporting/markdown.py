@@ -18,7 +18,7 @@ from timonel.experiments.judging.look import (
 from timonel.experiments.judging.metrics import GUARDRAIL
 from timonel.experiments.reporting.phrases import engine, phrase
 from timonel.experiments.reporting.report import NO_EFFECT, NO_LOOK, Estimate, Report
-from timonel.experiments.texts import expected_in, sentence, unsaid
+from timonel.experiments.texts import expected_in, paired_of, sentence, unsaid
 from timonel.stats.moments import PER_UNIT
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -284,6 +284,8 @@ def _maturity(page: _Page, report: Report) -> None:
         page.add(page.unknown(phrase("delay")))
     else:
         page.add(page.say("mature", hours=look.mature_after_h, n=look.immature))
+    if look is not None and look.asked_later is not None:
+        page.add(f"{page.tell(paired_of(look.asked_later))}.")
 
 
 def _effect(page: _Page, report: Report) -> None:

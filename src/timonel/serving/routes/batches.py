@@ -28,9 +28,17 @@ class NativePool(Protocol):
     """Answers from another process of this host, by the model's own library."""
 
     async def predict(
-        self, digest: str, rows: Sequence[Sequence[object]], deadline_s: float
+        self,
+        digest: str,
+        rows: Sequence[Sequence[object]],
+        deadline_s: float,
+        *,
+        unheard: bool = False,
     ) -> list[Answer]:
-        """Answer validated rows, in order; raises at the deadline."""
+        """Answer validated rows, in order; raises at the deadline.
+
+        What is ``unheard`` never takes the turn of what is heard.
+        """
         ...
 
     async def load(self, digest: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from timonel.errors import TimonelError, TooLarge, Unavailable
-from timonel.events.frames import UNKNOWN_FIELDS, Frame, PredictionFrame, RefusalFrame
+from timonel.events.frames import UNKNOWN_FIELDS, Frame, PredictionFrame, RefusalFrame, ShadowFrame
 from timonel.events.spool import SpoolWriter
 from timonel.serving.metrics import Family, MetricsSlot
 from timonel.wire.ids import IdSource
@@ -108,6 +108,19 @@ class Journal:
             self._append(frame)
         except (Unavailable, TooLarge) as trouble:
             self._say(trouble)
+
+    def shadow(self, frame: ShadowFrame) -> bool:
+        """Note what an unheard version said; False: the spool took nothing."""
+        try:
+            self._append(frame)
+        except (Unavailable, TooLarge) as trouble:
+            self._say(trouble)
+            return False
+        return True
+
+    def shadowed(self, model: str, variant: str, fate: str, n: int) -> None:
+        """Count what came of asking unheard versions."""
+        self.slot.count(Family.SHADOWS, model, variant, fate, n=n)
 
     def _skip(self, model: str, error: TimonelError, n: int = 1) -> bool:
         self._say(error)

@@ -35,7 +35,7 @@ from timonel.serving.routes.fallback import (
 )
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.requests import PredictRequest
-from timonel.serving.routes.shadow import shadowed
+from timonel.serving.routes.shadow import Shadows, Unheard
 from timonel.serving.versions.snapshot import Choice, ServedModel, ServedVersion, Snapshot
 from timonel.serving.versions.turns import Turns
 from timonel.wire.answer import Reason, Source
@@ -117,10 +117,12 @@ class Predictions:
         self._batches = Batches(self._ask)
         self._large = LargeBatches(native)
         self._services: WeakSet[ModelService] = WeakSet()
+        self._shadows = Shadows(journal, native)
         self.in_flight = 0
 
-    def close(self) -> None:
-        """Let go of the threads, and of connections to services."""
+    async def close(self) -> None:
+        """End what is asked unheard, and let go of the threads and of connections to services."""
+        await self._shadows.finish()
         self._threads.shutdown(wait=False, cancel_futures=True)
         for service in self._services:
             service.close()
@@ -228,9 +230,12 @@ class Predictions:
         else:
             given = (await self._ask(choice.version, [row.values]))[0]
         frame = asked.frame(row, choice, given, identifier, asked.took_us())
-        if choice.shadow is not None and asked.missing is None:
-            frame = shadowed(frame, choice, row.values)
-        logged = await self._journal.prediction(frame)
+        if choice.shadow is None or asked.missing is not None:
+            logged = await self._journal.prediction(frame)
+        else:
+            with self._shadows.of([choice]) as unheard:
+                (frame,) = unheard.beside([frame], [row.values])
+                logged = unheard.logged = await self._journal.prediction(frame)
         self._journal.answered(frame)
         if tracing.active is not None:
             tracing.active.answered((frame,))
@@ -243,19 +248,13 @@ class Predictions:
         if self._turns is not None and any(choice.turn for choice in choices):
             choices = await self._turns.settled(choices, asked.at)
         given = await self._given(choices, rows)
-        frames: list[PredictionFrame] = []
-        logged = True
-        for turn in _parts(list(zip(rows, choices, given, identifiers, strict=True)), _TURN):
-            took_us = asked.took_us()
-            made = [asked.frame(*one, took_us) for one in turn]
-            if any(choice.shadow for _, choice, _, _ in turn):
-                made = [
-                    shadowed(frame, choice, row.values)
-                    for frame, (row, choice, _, _) in zip(made, turn, strict=True)
-                ]
-            logged = await self._journal.predictions(made) and logged
-            frames += made
-            await asyncio.sleep(0)
+        answered = list(zip(rows, choices, given, identifiers, strict=True))
+        if not asked.model.experiments or not any(choice.shadow for choice in choices):
+            frames, logged = await self._written(asked, answered, None)
+        else:
+            with self._shadows.of(choices) as unheard:
+                frames, logged = await self._written(asked, answered, unheard)
+                unheard.logged = logged
         self._journal.answered_together(frames)
         if tracing.active is not None:
             tracing.active.answered(frames)
@@ -267,6 +266,24 @@ class Predictions:
             for sent in asked.request.rows
         ]
         return PredictionsReply(replies)
+
+    async def _written(
+        self,
+        asked: "_Asked",
+        answered: list[tuple[Row, Choice, Given, bytes]],
+        unheard: Unheard | None,
+    ) -> tuple[list[PredictionFrame], bool]:
+        frames: list[PredictionFrame] = []
+        logged = True
+        for turn in _parts(answered, _TURN):
+            took_us = asked.took_us()
+            made = [asked.frame(*one, took_us) for one in turn]
+            if unheard is not None:
+                made = unheard.beside(made, [row.values for row, _, _, _ in turn])
+            logged = await self._journal.predictions(made) and logged
+            frames += made
+            await asyncio.sleep(0)
+        return frames, logged
 
     def _identifiers(self, asked: "_Asked", n_good: int) -> list[bytes]:
         sent = asked.request.ids
@@ -332,9 +349,9 @@ class Predictions:
             return await _instead(version, table, why_no_model(version))
         if version.inline and len(table) <= INLINE_ROWS:
             return many_by_model(version, table)
-        until = time.monotonic() + _limit_s(version, len(table))
+        until = time.monotonic() + version.limit_s(len(table))
         # half of the time is kept for the compiled form, should the pool fail
-        given = await self._large.answer(version, table, _limit_s(version, len(table)) / 2)
+        given = await self._large.answer(version, table, version.limit_s(len(table)) / 2)
         if given is not None:
             return given
         loop = asyncio.get_running_loop()
@@ -359,7 +376,7 @@ class Predictions:
         if not breaker.allows(time.monotonic()):
             return await _instead(version, table, Reason.BREAKER_OPEN)
         try:
-            limit_s = _limit_s(version, len(table))
+            limit_s = version.limit_s(len(table))
             if version.service is not None:
                 self._services.add(version.service)
                 answers = await version.service.predict(table, limit_s)
@@ -467,11 +484,6 @@ async def _in_turns(table: list[Values], answer: Callable[[Values], Given]) -> l
 def _parts(items: list[_Item], size: int) -> Iterator[list[_Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _limit_s(version: ServedVersion, n_rows: int) -> float:
-    # the deadline is one row's; each further thousand may take as long again
-    return version.manifest.policy.deadline_ms / 1000.0 * (1.0 + (n_rows - 1) / 1000.0)
 
 
 def unreadable(model: ServedModel) -> NotServable:

@@ -53,6 +53,13 @@ class ServedExperiment:
             return self._in_turn(choice, unit)
         return choice
 
+    def asks(self) -> Iterable[tuple[ServedVersion, bool]]:
+        """Give the versions that it asks, and whether nobody hears them."""
+        for choice in self.choices.values():
+            yield choice.version, False
+            if choice.shadow is not None:
+                yield choice.shadow, True
+
     def _in_turn(self, by_hash: Choice, unit: str | None) -> Choice:
         design = self.running.design
         control, treatment = design.names

@@ -98,6 +98,10 @@ class ServedVersion:
         """Whether another process is asked: answers have to be waited for."""
         return self.native or self.service is not None
 
+    def limit_s(self, n_rows: int) -> float:
+        """How long rows may take: the deadline is one row's, a thousand more take it again."""
+        return self.manifest.policy.deadline_ms / 1000.0 * (1.0 + (n_rows - 1) / 1000.0)
+
     @property
     def is_whole(self) -> bool:
         """Whether there is a model to ask, or none is meant to be."""
@@ -161,6 +165,10 @@ class Assigning(Protocol):
         """Give who answers a row; None where the row is not in the experiment."""
         ...
 
+    def asks(self) -> Iterable[tuple[ServedVersion, bool]]:
+        """Give the versions that it asks, and whether nobody hears them."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedModel:
@@ -180,12 +188,16 @@ class ServedModel:
         """The version whose schema requests must fit: the champion, else the declaration."""
         return self.champion or self.declaration
 
-    def versions(self) -> Iterable[tuple[str, ServedVersion]]:
-        """Give what is loaded, by alias."""
+    def named(self) -> Iterable[tuple[str, ServedVersion]]:
+        """Give what is loaded for the model's own sake, by alias."""
         for alias in (DECLARATION, CHAMPION, CHALLENGER, PREVIOUS):
             version = getattr(self, alias)
             if version is not None:
                 yield alias, version
+
+    def versions(self) -> Iterable[tuple[str, ServedVersion]]:
+        """Give what is loaded, by alias."""
+        yield from self.named()
         for number, version in self.arms.items():
             yield ARM + number, version
 

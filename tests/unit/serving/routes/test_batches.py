@@ -56,7 +56,12 @@ class EchoPool(Echo):
     """The same behind a pool that takes as long as it likes."""
 
     async def predict(
-        self, digest: str, rows: Sequence[Sequence[Any]], deadline_s: float
+        self,
+        digest: str,
+        rows: Sequence[Sequence[Any]],
+        deadline_s: float,
+        *,
+        unheard: bool = False,
     ) -> list[Answer]:
         await asyncio.sleep(random.Random(len(self.sizes)).random() / 100)
         try:

@@ -21,7 +21,13 @@ from timonel.serving.processes.errors import NativeFailed, NativeTimeout, Native
 from timonel.serving.routes import predict
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.predict import Predictions
-from timonel.serving.versions.snapshot import Choice, Loader, ServedModel, Snapshot
+from timonel.serving.versions.snapshot import (
+    Choice,
+    Loader,
+    ServedModel,
+    ServedVersion,
+    Snapshot,
+)
 from timonel.store.lean import ServingRow
 from timonel.testing.serving import (
     ROW,
@@ -51,7 +57,7 @@ async def predictions(folder: Path, **options: Any) -> AsyncIterator[Predictions
     try:
         yield made
     finally:
-        made.close()
+        await made.close()
         spool.close()
 
 
@@ -195,6 +201,9 @@ async def test_each_row_is_answered_by_the_version_chosen_for_it(tmp_path: Path)
             version = versions[turn]
             assert version is not None
             return Choice(version, ("control", "treatment")[turn])
+
+        def asks(self) -> list[tuple[ServedVersion, bool]]:
+            return [(version, False) for version in versions if version is not None]
 
     model = replace(champion.models["churn"], experiments=(ByVisits(),))
     snapshot = replace(champion, models={"churn": model})
