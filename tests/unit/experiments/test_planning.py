@@ -1,6 +1,7 @@
 """Sizes and calendars: by arithmetic, and measured from a real log."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -177,12 +178,16 @@ def check_a_job_plays_the_same(
     def play(step: Step, context: StepContext) -> Any:
         if step is kind.steps[2]:
             stop.set()
+            until = time.monotonic() + 60.0
+            while time.monotonic() < until:  # the worker's end is seen within a moment
+                context.check()
+                time.sleep(0.01)
         return step.run(context)
 
     ending = JobKind(kind.name, tuple(replace(s, run=partial(play, s)) for s in kind.steps))
     JobRunner(queue, {kind.name: ending}, "one", lambda told, facts: None).run(stop)
     (half,) = jobs.list("churn", 10)
-    assert half.progress in (2 / 6, 3 / 6)
+    assert half.progress == 2 / 6
     assert half.result is None
     done = []
     again = JobRunner(queue, {kind.name: kind}, "two", lambda told, facts: done.append(told))
