@@ -198,6 +198,23 @@ async def test_a_prediction_that_hangs_is_killed_and_holds_up_nobody(
 
 
 @in_module_loop
+async def test_what_nobody_hears_takes_no_turn_of_what_is_heard(
+    client: NativeClient, host: Host
+) -> None:
+    # more than there are processes for what is heard: each of them would be taken
+    unheard = [
+        asyncio.create_task(client.predict(host.digest, [[HANG]], 60.0, unheard=True))
+        for _ in range(3)
+    ]
+    await asyncio.sleep(0.1)
+    assert (await client.predict(host.digest, [[7.0]], PATIENT_S))[0].prediction == 14.0
+    assert not any(task.done() for task in unheard)
+    for task in unheard:
+        task.cancel()
+    await asyncio.gather(*unheard, return_exceptions=True)
+
+
+@in_module_loop
 async def test_an_error_of_the_estimator_is_told(client: NativeClient, host: Host) -> None:
     with pytest.raises(NativeFailed, match="ArithmeticError: a singular matrix"):
         await client.predict(host.digest, [[RAISE]], PATIENT_S)
