@@ -3,6 +3,7 @@
 import json
 import locale
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,6 +99,10 @@ def explained(as_json: bool = False) -> Iterator[None]:
         found = " + ".join(installed()) or "timonel"
         tell(InstallNeeded(module=error.name, found=found), as_json=as_json)
         raise SystemExit(1) from error
+    except BrokenPipeError:
+        # who read has enough, as `head` has; what is still to be written would raise once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except OSError as error:
         path, found = error.filename or "?", error.strerror or str(error)
         tell(SystemRefused(path=str(path), found=found), as_json=as_json)

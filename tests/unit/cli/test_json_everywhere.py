@@ -1,7 +1,11 @@
 """With --json a script gets one JSON document on standard output, whatever goes wrong."""
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +87,15 @@ def test_what_the_system_refuses_and_what_we_broke_are_explained(
     said = capsys.readouterr()
     assert json.loads(said.out)["code"] == "unexpected_stop"
     assert "Traceback" in said.err
+
+
+def test_a_reader_that_has_enough_is_no_error(project: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "timonel.cli.main", "doctor", "-C", str(project)]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 def test_a_setting_that_cannot_be_used_is_named(
