@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,7 +18,12 @@ import pytest
 from timonel import tracing
 from timonel.jobs.runner import JobRunner
 from timonel.jobs.steps import JobKind, Step
+from timonel.store.control import ensure_project
+from timonel.store.engine import make_engine
+from timonel.store.errors import StoreUnavailable
 from timonel.testing.builders import PROJECT, open_registry
+from timonel.testing.events import PROJECT as EVENTS_PROJECT
+from timonel.testing.events import Bench, Events
 from timonel.testing.jobs import open_queue
 from timonel.testing.server import Server, ServerPlan
 from timonel.testing.serving import ROW, ServingWorld, declared_manifest
@@ -150,6 +156,36 @@ def test_a_served_prediction_is_a_span_of_the_caller_s_trace(
     assert spans[0]["resource"]["service.instance.id"].startswith("worker-0:")
     assert not any(s["n_events"] for s in spans)
     assert not any(SECRET.encode() in body or b"visits" in body for body in receiver.bodies)
+
+
+@pytest.mark.interop
+def test_a_drained_batch_is_a_span_and_an_idle_round_is_none(
+    tmp_path: Path, sqlite_database: str, receiver: Receiver
+) -> None:
+    engine = make_engine(sqlite_database)
+    ensure_project(engine, EVENTS_PROJECT, "America/Santiago")
+    bench = Bench(engine, tmp_path / "spool")
+    events = Events(1)
+    bench.write(*(events.prediction(unit=SECRET) for _ in range(3)), events.outcome(1))
+    tracing.configure("supervisor", PROJECT)
+    try:
+        drainer = bench.drainer("slot-0")
+        assert drainer.drain_once().n_inserted == 3
+        drainer.drain_once()
+        bench.write(events.prediction())
+        with sqlite3.connect(sqlite_database.removeprefix("sqlite:///")) as another:
+            another.execute("BEGIN IMMEDIATE")  # the one write lock
+            with pytest.raises(StoreUnavailable) as away:
+                drainer.drain_once()
+    finally:
+        tracing.close()
+        engine.dispose()
+    done, failed = receiver.wait_for(2)
+    assert (done["name"], done["timonel.frames"], done["timonel.predictions"]) == ("drain", 4, 3)
+    assert (done["timonel.drainer"], done["error"]) == ("drainer-0", False)
+    assert (failed["timonel.outcome"], failed["error.type"]) == ("not_stored", away.value.code)
+    assert failed["error"]
+    assert not any(SECRET.encode() in body for body in receiver.bodies)
 
 
 @pytest.mark.interop

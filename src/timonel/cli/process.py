@@ -106,7 +106,11 @@ def run_server(app: "ServingHost", *, with_worker: bool) -> None:
     secret = app.make_first_key(who=host_name())
     if secret is not None:
         say("first_key", secret=secret)  # to this terminal alone: no log has it
-    left = app.supervisor(on_notice, with_worker=with_worker).run()
+    tracing.configure("supervisor", app.name)  # its threads drain
+    try:
+        left = app.supervisor(on_notice, with_worker=with_worker).run()
+    finally:
+        tracing.close()
     say("stopped_lag", bytes=left) if left else say("stopped")
 
 

@@ -33,6 +33,7 @@ from timonel.events.rows import (
     Raced,
     RefusedRow,
     Sorted,
+    as_span,
     bury,
     insert_keys,
     insert_predictions,
@@ -238,7 +239,8 @@ class Drainer:
             bury(frames.dead[n_buried:])
             n_buried = len(frames.dead)
             try:
-                stored = self._transact(lambda c: self._write(c, frames, moves, watermark))
+                with as_span(frames, self._drainer_id):
+                    stored = self._transact(lambda c: self._write(c, frames, moves, watermark))
                 break
             except RefusedRow as refused:
                 frame = frames.predictions.pop(refused.index)

@@ -3,7 +3,8 @@
 import base64
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,8 @@ import msgspec
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
+from timonel import tracing
+from timonel.errors import TimonelError
 from timonel.events.frames import (
     FORMAT,
     KINDS,
@@ -91,6 +94,24 @@ class Sorted:
     shadows: list[ShadowFrame] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     origins: dict[bytes, Letter] = field(default_factory=dict)  # by the prediction's id
+
+
+@contextmanager
+def as_span(frames: Sorted, drainer_id: str) -> Iterator[None]:
+    """Trace the storing of a batch, where traces are asked for; an empty one is no span."""
+    kinds = (frames.predictions, frames.outcomes, frames.refusals, frames.metrics, frames.shadows)
+    n_frames = sum(len(of_a_kind) for of_a_kind in kinds)
+    if tracing.active is None or not n_frames:
+        yield
+        return
+    counts = {"frames": n_frames, "predictions": len(frames.predictions)}
+    with tracing.working("drain", drainer=drainer_id, **counts) as span:
+        try:
+            yield
+        except TimonelError as error:
+            if span is not None:
+                span.ended("not_stored", error.code)
+            raise
 
 
 def sort_letters(letters: list[Letter]) -> Sorted:
