@@ -236,8 +236,10 @@ def test_the_same_id_in_two_spools_counts_once_under_concurrency(bench: Bench) -
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(report.n_inserted for report in reports) == 1500
-    assert sum(report.n_frames for report in reports) == 3000
+    # a turn that committed, and then met a lock, has reported nothing
+    assert sum(report.n_inserted for report in reports) <= 1500
+    assert sum(report.n_frames for report in reports) <= 3000
+    assert len(bench.rows("predictions", "prediction_id")) == 1500
     assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 1500
 
 
