@@ -1,4 +1,4 @@
-"""False decisions, power and cost of what chooses while it compares: interleaved rankings.
+"""False decisions, power and cost of what chooses while it compares: rankings and bandits.
 
 Run: ``make simulate`` or ``python benchmarks/choosing_simulation.py`` (``--quick``: fewer runs).
 Lists are drafted by ``team_draft``, clicks come from a made model that does not know the teams, and
@@ -11,17 +11,18 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import bdtr
 
-from timonel.experiments.design import Answers, Arm, Design, Mode
+from timonel.experiments.design import Answers, Arm, Design, Mode, Strategy
 from timonel.experiments.judging.evidence import Evidence
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Verdict
 from timonel.experiments.rankings.draft import credit, team_draft
 from timonel.stats.intervals import wilson
+from timonel.stats.moments import PER_UNIT
 
 LOOKS, A_LOOK = 40, 50
 ITEMS, RELEVANT, SHOWN = "abcdefghij", 3, 6
@@ -143,6 +144,117 @@ def line(title: str, runs: list[Played]) -> str:
     return f"| {title} | {len(runs)} | {shares} | {after} |"
 
 
+# --- bandits
+
+N_BATCHES, A_BATCH = 28, 1000
+
+
+class Followed(NamedTuple):
+    """One bandit: what it lost, where its shares ended, and how true its figures were."""
+
+    regret: float | None  # of what equal shares lose; None: they lose nothing
+    share: float  # of the best arm in the last batch
+    covered: list[bool]  # an arm each: the true mean lies in its interval
+    error: list[float]  # of the worst and the best arm's mean
+    naive_covered: list[bool]  # by the plain mean of all of its units
+    naive_error: list[float]
+
+
+def bandit(
+    rng: np.random.Generator, rates: tuple[float, ...], *, trend: float = 0.0, money: bool = False
+) -> Followed:
+    """Follow shares over batches; ``trend`` is what all rates gain from the first to the last."""
+    names = tuple(f"arm{place}" for place in range(len(rates)))
+    design = Design(
+        name="offers",
+        model="m",
+        salt="s",
+        mode=Mode.OUTSIDE,
+        strategy=Strategy.THOMPSON,
+        arms=tuple(Arm(name, Answers.EXTERNAL) for name in names),
+        weights=(1.0 / len(rates),) * len(rates),
+        metric="bought",
+        floor=0.05,
+        batch_s=86_400,
+    )
+    evidence, shares, lost = Evidence(at=0), design.weights, 0.0
+    truths = np.zeros(len(rates))
+    sums = np.zeros((3, len(rates)))  # n, q, q2
+    for phase in range(N_BATCHES):
+        now = np.array(rates) + trend * phase / (N_BATCHES - 1)
+        truths += now / N_BATCHES
+        counts = rng.multinomial(A_BATCH, shares)
+        lost += float(np.sum(counts * (now.max() - now)))
+        evidence.weights[phase + 1] = tuple(shares)
+        arms = evidence.batches[phase + 1] = {}
+        for place, name in enumerate(names):
+            values = (rng.random(counts[place]) < now[place]).astype(float)
+            if money:  # those who buy, buy for 10 on average, skewed
+                values *= np.round(rng.exponential(10.0, counts[place]), 6)
+            steps = np.round(values * PER_UNIT).astype(np.int64).tolist()
+            n = len(steps)
+            arms[name] = (n, n, sum(steps), sum(step * step for step in steps))
+            sums[:, place] += [n, values.sum(), (values * values).sum()]
+        look = judge(design, evidence, None)
+        shares = tuple(look.facts["shares"]) if "shares" in look.facts else shares
+    truths *= 10.0 if money else 1.0
+    even = N_BATCHES * A_BATCH * float(np.mean(max(rates) - np.array(rates)))
+    mean = sums[1] / sums[0]
+    se = np.sqrt((sums[2] / sums[0] - mean**2) / sums[0])
+    ends = [int(np.argmin(rates)), int(np.argmax(rates))]
+    own = [(one.mean or 0.0, one.lower or 0.0, one.upper or 0.0) for one in look.arms]
+    return Followed(
+        lost / even if even else None,
+        shares[ends[1]],
+        [bool(low <= truth <= high) for (_, low, high), truth in zip(own, truths, strict=True)],
+        [own[place][0] / truths[place] - 1.0 for place in ends],
+        [bool(abs(m - t) <= 1.959964 * s) for m, t, s in zip(mean, truths, se, strict=True)],
+        [mean[place] / truths[place] - 1.0 for place in ends],
+    )
+
+
+def bandit_line(title: str, runs: list[Followed]) -> str:
+    """Write one line of the bandits' table."""
+
+    def mean(values: list[list[float]], place: int) -> str:
+        return f"{100 * float(np.mean([one[place] for one in values])):+.1f}"
+
+    def covered(flags: list[list[bool]]) -> str:
+        found = [flag for one in flags for flag in one]
+        return f"{100 * float(np.mean(found)):.1f}"
+
+    errors = [run.error for run in runs], [run.naive_error for run in runs]
+    lost = [run.regret for run in runs if run.regret is not None]
+    cells = [
+        f"{100 * float(np.mean(lost)):.0f}" if lost else "-",
+        f"{100 * float(np.median([run.share for run in runs])):.0f}",
+        f"{mean(errors[0], 0)} / {mean(errors[0], 1)}",
+        covered([run.covered for run in runs]),
+        f"{mean(errors[1], 0)} / {mean(errors[1], 1)}",
+        covered([run.naive_covered for run in runs]),
+    ]
+    return f"| {title} | {len(runs)} | " + " | ".join(cells) + " |"
+
+
+BANDITS: tuple[tuple[str, tuple[float, ...], dict[str, Any]], ...] = (
+    ("equal, 10 %", (0.1, 0.1, 0.1, 0.1), {}),
+    ("10, 10, 10, 13 %", (0.1, 0.1, 0.1, 0.13), {}),
+    ("10, 10, 10, 13 %, all rise by 10 points", (0.1, 0.1, 0.1, 0.13), {"trend": 0.1}),
+    ("two arms, 5 and 8 %", (0.05, 0.08), {}),
+    ("revenue: 10, 10, 10, 13 % buy, skewed", (0.1, 0.1, 0.1, 0.13), {"money": True}),
+)
+BANDIT_HEAD = """
+# Bandits in batches: what is lost, and how true the figures are
+
+28 batches of 1,000 units, floor 5 %. "Regret" is what was lost against the best arm, in percent of
+what equal shares lose; "share" the best arm's at the end (median); "error" the mean relative error
+of the worst and the best arm's mean, in percent; "coverage" how often the 95 % intervals at the end
+hold the truth, all arms. "Plain" is each arm's mean over all of its units.
+
+| scenario | runs | regret | share | error, worst / best | coverage | plain error | plain coverage |
+|---|---|---|---|---|---|---|---|"""
+
+
 HEAD = """# Interleaved rankings: false decisions and power
 
 Seed {seed}; `benchmarks/choosing_simulation.py`, through the judge. Ten items, three relevant, six
@@ -159,14 +271,22 @@ def main() -> None:
     options.add_argument("--runs", type=int, default=400, help="Runs a line, half for some.")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--quick", action="store_true", help="Fewer runs.")
+    options.add_argument("--bandits", action="store_true", help="The second table alone.")
     options.add_argument("--out", type=Path, help="Also write the tables here.")
     chosen = options.parse_args()
     count = min(chosen.runs, 40) if chosen.quick else chosen.runs
     start, lines = perf_counter(), [HEAD.format(seed=chosen.seed)]
     print(lines[0], flush=True)
-    for place, (title, n, play) in enumerate(scenarios(count)):
+    for place, (title, n, play) in enumerate(() if chosen.bandits else scenarios(count)):
         rng = Random(chosen.seed * 1000 + place)
         lines.append(line(title, [play(rng) for _ in range(n)]))
+        print(lines[-1], flush=True)
+    lines.append(BANDIT_HEAD)
+    print(lines[-1], flush=True)
+    for place, (title, rates, changes) in enumerate(BANDITS):
+        draws = np.random.default_rng([chosen.seed, place])
+        runs = [bandit(draws, rates, **changes) for _ in range(count // 2)]
+        lines.append(bandit_line(title, runs))
         print(lines[-1], flush=True)
     lines.append(f"\n{perf_counter() - start:.0f} s on a shared machine.")
     print(lines[-1])

@@ -148,3 +148,29 @@ async def test_an_outside_service_asks_for_arms_and_tells_outcomes(
     ):
         refused = await client.post(outcomes, json=body)
         assert (refused.status_code, refused.json()["code"]) == (422, code), refused.text
+
+
+async def test_a_bandit_over_http(app: world.LocalApp, client: httpx.AsyncClient) -> None:
+    model = declared(app)
+    wish = OUTSIDE | {"name": "offers", "strategy": "thompson", "arms": ["third", "fourth"]}
+    made = await client.post(f"/v1/models/{model}/experiments", json=wish | {"batch_hours": 1})
+    assert made.status_code == 201, made.text
+    found = made.json()["design"]
+    assert (found["weights"], found["floor"], found["batch_s"]) == ([0.25] * 4, 0.05, 3600)
+    await client.post("/v1/experiments/offers/start")
+    placed = (await client.post("/v1/experiments/offers/assign", json={"unit_id": "u1"})).json()
+    assert placed["propensity"] == 0.25
+    look = (await client.post("/v1/experiments/offers/look")).json()
+    assert (look["engine"], look["verdict"], look["goals"]) == ("thompson", "CONTINUE", [])
+    assert look["sentence"].startswith("continue: shares stay")
+    for body, field in (
+        (wish | {"name": "x", "strategy": None}, "arms"),
+        (wish | {"name": "x", "share": 0.3}, "share"),
+        (wish | {"name": "x", "floor": 0.4}, "floor"),
+        (OUTSIDE | {"name": "x", "floor": 0.1}, "floor"),
+    ):
+        wrong = await client.post(f"/v1/models/{model}/experiments", json=body)
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_experiment")
+        assert field in wrong.json()["detail"]
+    set_by_hand = await client.post("/v1/experiments/offers/share", json={"share": 0.5})
+    assert set_by_hand.status_code in (409, 422)

@@ -21,6 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
 _ARM = re.compile(r"[a-z][a-z0-9_.-]{0,22}")
 _TOLERANCE = 1e-9
 _LEAST_BLOCK_S = 3600
+_MOST_ARMS = 10
 _LONGEST_WINDOW_S = 7 * 86_400
 EVENTS = ("fallback", "slow")
 _METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -65,6 +66,7 @@ def check_design(design: Design, features: tuple[str, ...]) -> None:
         _check_turns,
         _check_outside,
         _check_interleave,
+        _check_bandit,
         _check_listed,
         check_template,
     ):
@@ -336,6 +338,35 @@ def _check_interleave(design: Design) -> None:
             not 1 <= design.window_s <= _LONGEST_WINDOW_S,
             Phrase("a second to a week", "de un segundo a una semana"),
         ),
+    ):
+        if wrong:
+            raise _wrong(design, field, str(found), expected)
+
+
+def _check_bandit(design: Design) -> None:
+    if design.strategy is not Strategy.THOMPSON:
+        only = Phrase("the strategy THOMPSON", "la estrategia THOMPSON")
+        for field, value in (("floor", design.floor), ("batch", design.batch_s)):
+            if value:
+                raise _wrong(design, field, str(value), only)
+        return
+    n, none = len(design.arms), Phrase("none with THOMPSON", "nada con THOMPSON")
+    outside = Phrase("outside: units come one by one", "outside: las unidades llegan una a una")
+    goal = Phrase("one value of a unit", "un solo valor por unidad")
+    for field, found, wrong, expected in (
+        ("mode", str(design.mode), design.mode is not Mode.OUTSIDE, outside),
+        ("units", "+", design.listed is not None, outside),
+        ("arms", str(n), n > _MOST_ARMS, "2-10"),
+        ("share", str(design.weights), max(design.weights) - min(design.weights) > 1e-9, none),
+        ("floor", str(design.floor), not 0.01 <= design.floor <= 0.5 / n, f"0.01-{0.5 / n:g}"),
+        ("batch", f"{design.batch_s} s", design.batch_s < 3600, ">= 3600 s"),
+        ("metric", design.metric, design.adjusts or len(parts_of(design.metric)) > 1, goal),
+        ("metric", design.metric, design.metric in _OF_ANSWERS, goal),
+        ("also", ", ".join(design.secondary), bool(design.secondary), none),
+        ("guardrails", "+", bool(design.guardrails), none),
+        ("margin", str(design.margin), design.margin != 0.0, none),
+        ("planned_n", str(design.planned_n), design.planned_n is not None, none),
+        ("days", str(design.ends_after_s), design.ends_after_s is not None, none),
     ):
         if wrong:
             raise _wrong(design, field, str(found), expected)

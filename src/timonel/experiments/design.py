@@ -43,6 +43,7 @@ class Strategy(StrEnum):
     WEIGHT_BASED = "WEIGHT_BASED"
     ROUND_ROBIN = "ROUND_ROBIN"
     TIME_BASED = "TIME_BASED"
+    THOMPSON = "THOMPSON"  # shares follow, batch by batch, each arm's chance of being the best
 
 
 class Answers(StrEnum):
@@ -192,6 +193,10 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         Days from the start on which outcomes are known, and none is before; 0 for none.
     cap : Cap or None
         Of the goal, where someone else acts.
+    floor : float
+        With THOMPSON: the share that every arm keeps.
+    batch_s : int
+        With THOMPSON: how long shares stay at least.
     window_s : int
         How long after the hour of a unit's first list its clicks count, in mode interleave.
     hypothesis : str
@@ -228,6 +233,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     template: str = ""
     listed: UnitList | None = None
     window_s: int = 1800
+    floor: float = 0.0
+    batch_s: int = 0
     hypothesis: str = ""
     cap: Cap | None = None
     horizon_days: int = 0

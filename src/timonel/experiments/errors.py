@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from timonel.errors import Conflict, InvalidInput, NotFound, Text, closest
+from timonel.errors import Conflict, InvalidInput, NotFound, Phrase, Text, closest
 
 
 class UnknownExperiment(NotFound):
@@ -92,6 +92,27 @@ class IllegalMove(Conflict):
             "{way_out}",
         ),
     }
+
+
+# by state
+WAYS_OUT: dict[str, Phrase] = {
+    "draft": Phrase(
+        "Start it first: `timonel experiment start NAME`.",
+        "Inícielo primero: `timonel experiment start NOMBRE`.",
+    ),
+    "active": Phrase(
+        "It is running; `timonel experiment pause NAME` or `stop NAME`.",
+        "Está corriendo; `timonel experiment pause NOMBRE` o `stop NOMBRE`.",
+    ),
+    "paused": Phrase(
+        "Resume it first: `timonel experiment resume NAME`.",
+        "Reanúdelo primero: `timonel experiment resume NOMBRE`.",
+    ),
+    "completed": Phrase(
+        "It has ended for good; create a new one under another name.",
+        "Terminó definitivamente; cree uno nuevo con otro nombre.",
+    ),
+}
 
 
 class UnitsOverlap(Conflict):
@@ -373,5 +394,23 @@ class NotDraft(Conflict):
             "No se puede asignar una lista de unidades al experimento {experiment}: su estado es "
             "{state}, se esperaba draft (borrador).",
             "Cree un experimento nuevo y asigne su lista antes de iniciarlo.",
+        ),
+    }
+
+
+class SharesFollow(Conflict):
+    """Shares that a person would set in the place of a bandit."""
+
+    code = "experiment_shares_follow"
+    texts = {
+        "en": Text(
+            "Cannot set the shares of experiment {experiment}: its strategy is THOMPSON, which "
+            "sets them batch by batch.",
+            "Pause or stop it (`timonel experiment stop {experiment}`), or compare by a split.",
+        ),
+        "es": Text(
+            "No se pueden fijar las partes del experimento {experiment}: su estrategia es "
+            "THOMPSON, que las fija lote a lote.",
+            "Páuselo o deténgalo (`timonel experiment stop {experiment}`), o compare con un split.",
         ),
     }

@@ -1,4 +1,4 @@
-"""A guarded ramp's next move: pure. Unknown is a state, and it holds.
+"""A guarded ramp's next move, and a bandit's: pure. Unknown is a state, and it holds.
 
 A step grows when it has lasted and been seen by enough units, and nothing speaks against it; the
 last step ends in promotion. Harm rolls back at once. No traffic, no labels, a look that could not
@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from timonel.errors import Phrase
-from timonel.experiments.design import Mode
+from timonel.experiments.design import Mode, Strategy
+from timonel.experiments.judging.batches import least_units
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.rows import Experiment
 
@@ -23,6 +24,7 @@ class Moved(StrEnum):
     GROW = "grow"
     ROLL_BACK = "roll_back"
     PROMOTE = "promote"
+    BATCH = "batch"  # a bandit's next shares
 
 
 class Move(NamedTuple):
@@ -34,7 +36,7 @@ class Move(NamedTuple):
 
 
 def next_move(experiment: Experiment, look: Look, began: int) -> Move:
-    """Say what the rules of a ramp ask for now; other experiments always hold.
+    """Say what the rules of a ramp or a bandit ask for now; other experiments always hold.
 
     Parameters
     ----------
@@ -46,6 +48,8 @@ def next_move(experiment: Experiment, look: Look, began: int) -> Move:
         When the step began, in microseconds of the event clock.
     """
     design = experiment.design
+    if design.strategy is Strategy.THOMPSON:
+        return _next_batch(experiment, look, began)
     if design.mode is not Mode.RAMP:
         return Move(Moved.HOLD, Phrase("people decide it", "lo deciden personas"))
     if look.verdict is Verdict.ROLL_BACK:
@@ -70,6 +74,24 @@ def next_move(experiment: Experiment, look: Look, began: int) -> Move:
         reason = Phrase("nothing speaks against it", "nada habla en contra")
         return Move(Moved.GROW, reason, (1.0 - share, share))
     return Move(Moved.PROMOTE, Phrase("the last step has held", "el último paso se sostuvo"))
+
+
+def _next_batch(experiment: Experiment, look: Look, began: int) -> Move:
+    """Begin a bandit's next batch where this one is long and large enough.
+
+    It begins with the shares of before where nothing new can be said: so the units of this one are
+    a batch that can become whole.
+    """
+    design = experiment.design
+    if look.at - began < design.batch_s * 1_000_000:
+        return Move(Moved.HOLD, Phrase("the batch is young", "el lote es reciente"))
+    if look.facts["units_of_batch"] < least_units(design):
+        return Move(Moved.HOLD, Phrase("too few units", "muy pocas unidades"))
+    if look.verdict is Verdict.INVALID or "shares" not in look.facts:
+        held = Phrase("shares stay: {rule}", "las partes quedan: {rule}", rule=str(look.rule))
+        return Move(Moved.BATCH, held, experiment.weights)
+    followed = Phrase("chances of being the best", "probabilidades de ser la mejor")
+    return Move(Moved.BATCH, followed, tuple(look.facts["shares"]))
 
 
 def _step(experiment: Experiment) -> int:

@@ -238,6 +238,11 @@ class Rows:
         self.connection.execute(insert(experiment_looks), row)
 
 
+def decode_weights(text: str | None) -> tuple[float, ...]:
+    """Read shares back."""
+    return _weights.decode(text or "[]")
+
+
 def _encode(weights: tuple[float, ...]) -> str:
     return msgspec.json.encode(weights).decode()
 

@@ -16,14 +16,16 @@ from timonel.clock import Clock
 from timonel.errors import Phrase
 from timonel.events.outcomes import complete_until
 from timonel.experiments.checking import check_design, check_shares
-from timonel.experiments.design import Answers, Design, Guardrail, Mode, State
+from timonel.experiments.design import Answers, Design, Guardrail, Mode, State, Strategy
 from timonel.experiments.errors import (
+    WAYS_OUT,
     ExperimentBusy,
     ExperimentExists,
     IllegalMove,
     InvalidDesign,
     ListIsFixed,
     NoReport,
+    SharesFollow,
     SharesShrink,
     UnitsOverlap,
 )
@@ -95,8 +97,8 @@ class Experiments:
         """Give what there is to report, by the last look; raises ``UnknownExperiment``."""
         with snapshot(self._engine) as connection:
             design = Rows(connection, self._project).one(name).design
-            if design.mode is Mode.INTERLEAVE:
-                raise NoReport(experiment=name, what=str(design.mode))
+            if design.mode is Mode.INTERLEAVE or design.strategy is Strategy.THOMPSON:
+                raise NoReport(experiment=name, what=f"{design.mode} {design.strategy}")
             return read_report(connection, self._project, name)
 
     # -- life -------------------------------------------------------------------------------
@@ -192,6 +194,8 @@ class Experiments:
         """
         with self._changing(name, "set", (State.ACTIVE,)) as (rows, experiment, generation):
             check_shares(experiment.design, weights)
+            if experiment.design.strategy is Strategy.THOMPSON:
+                raise SharesFollow(experiment=name)
             listed = experiment.design.listed
             if listed is not None:
                 raise ListIsFixed(experiment=name, n=sum(listed.counts))
@@ -268,7 +272,7 @@ class Experiments:
         if move.action is Moved.HOLD:
             return
         who, reason = "timonel", str(move.reason)
-        if move.action is Moved.GROW:
+        if move.action in (Moved.GROW, Moved.BATCH):
             with self._changing(experiment.name, "set", (State.ACTIVE,)) as (rows, now, generation):
                 if now.phase == experiment.phase:
                     self._grow(rows, now, move.weights, generation, who, reason)
@@ -393,17 +397,19 @@ class Experiments:
         reason: str,
     ) -> None:
         before = experiment.weights
+        bandit = experiment.design.strategy is Strategy.THOMPSON
         grows = len(weights) == len(before) and all(
             new >= old - _TOLERANCE for old, new in zip(before[1:], weights[1:], strict=True)
         )
-        if not grows:
+        if not grows and not bandit:
             raise SharesShrink(
                 experiment=experiment.name, found=list(weights), expected=list(before)
             )
         at, phase = self._clock.now_us(), experiment.phase + 1
         rows.change(experiment, "set", weights=_json(weights), phase=phase)
         rows.begin_phase(experiment.name, phase, weights, generation, at)
-        rows.note(experiment.name, "grow", who, reason, at, {"weights": weights})
+        action = "batch" if bandit else "grow"
+        rows.note(experiment.name, action, who, reason, at, {"weights": weights})
 
     def _end(self, rows: Rows, experiment: Experiment, at: int, verdict: str | None) -> None:
         rows.change(
@@ -425,29 +431,9 @@ class Experiments:
                     action=action,
                     state=str(experiment.state),
                     expected=", ".join(allowed),
-                    way_out=_WAYS_OUT[experiment.state],
+                    way_out=WAYS_OUT[experiment.state],
                 )
             yield rows, experiment, generation
-
-
-_WAYS_OUT: dict[State, Phrase] = {
-    State.DRAFT: Phrase(
-        "Start it first: `timonel experiment start NAME`.",
-        "Inícielo primero: `timonel experiment start NOMBRE`.",
-    ),
-    State.ACTIVE: Phrase(
-        "It is running; `timonel experiment pause NAME` or `stop NAME`.",
-        "Está corriendo; `timonel experiment pause NOMBRE` o `stop NOMBRE`.",
-    ),
-    State.PAUSED: Phrase(
-        "Resume it first: `timonel experiment resume NAME`.",
-        "Reanúdelo primero: `timonel experiment resume NOMBRE`.",
-    ),
-    State.COMPLETED: Phrase(
-        "It has ended for good; create a new one under another name.",
-        "Terminó definitivamente; cree uno nuevo con otro nombre.",
-    ),
-}
 
 
 def _harm(experiment: Experiment, look: Look, condition: Condition) -> Signal:

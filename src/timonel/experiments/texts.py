@@ -85,6 +85,14 @@ _RULES: dict[Rule, tuple[str, str]] = {
         "fewer than 20 blocks of time; the block is the unit",
         "menos de 20 bloques de tiempo; la unidad es el bloque",
     ),
+    Rule.BANDIT_FOLLOWS: (
+        "shares follow each arm's chance of being the best; no arm is shown to be better by that",
+        "las partes siguen la probabilidad de cada variante de ser la mejor; eso no prueba nada",
+    ),
+    Rule.BANDIT_HOLDS: (
+        "shares stay: of no ended batch have 95 % of each arm's units an outcome",
+        "las partes quedan: en ningún lote cerrado lo tiene el 95 % de cada variante",
+    ),
     Rule.NO_COMPARISON: (
         "no unit whose window has ended clicked more of one ranking's items than of the other's",
         "ninguna unidad con ventana cerrada eligió más elementos de un orden que del otro",

@@ -53,6 +53,10 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Of ``timonel.experiments.templates``: it says what is left out.
     horizon_days : int or None
         Outcomes of a list are known so many days after its start, and none is before.
+    arms : list of str
+        Names of further treatments, with THOMPSON.
+    floor, batch_hours : float or None
+        With THOMPSON: the least share of an arm (5 %), and the least time between shares (24).
     only : list of str
         Conditions on inputs: ``FEATURE OP VALUE``.
     """
@@ -80,6 +84,9 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     step_hours: float = 1.0
     step_units: int = 100
     window_minutes: float = 30.0
+    arms: list[str] = []
+    floor: float | None = None
+    batch_hours: float | None = None
     salt: str | None = None
     hash: str = "blake2b"
     hypothesis: str = ""
@@ -112,6 +119,8 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
     strategy = Strategy.RANDOM_50_50 if by_half else Strategy.WEIGHT_BASED
     if wish.strategy is not None:
         strategy = _word(wish, "strategy", wish.strategy.upper(), Strategy)
+    bandit = strategy is Strategy.THOMPSON
+    arms = _arms(wish, mode, bandit=bandit)
     unit = wish.unit or _usual_unit(mode, strategy)
     shares = wish.steps or (list(RAMP_SHARES) if mode is Mode.RAMP else [])
     return Design(
@@ -121,8 +130,8 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         strategy=strategy,
         hash=wish.hash,
         salt=wish.salt or f"{wish.name}-{token_hex(4)}",
-        arms=(_arm(wish, "control", mode), _arm(wish, "treatment", mode)),
-        weights=(1.0 - wish.share, wish.share),
+        arms=arms,
+        weights=_weights(wish, strategy, len(arms)),
         unit=unit,
         block_s=round(wish.block_h * 3600),
         holdout=wish.holdout,
@@ -136,6 +145,8 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         margin=wish.margin,
         planned_n=wish.planned_n,
         ends_after_s=None if wish.days is None else round(wish.days * 86_400),
+        floor=wish.floor if wish.floor is not None else 0.05 * bandit,
+        batch_s=round((wish.batch_hours if wish.batch_hours is not None else 24.0 * bandit) * 3600),
         window_s=round(wish.window_minutes * 60),
         steps=tuple(Step(s, round(wish.step_hours * 3600), wish.step_units) for s in shares),
         depends_on_action=depends_on_action,
@@ -180,6 +191,21 @@ def _unusable(wish: Wish, field: str, found: str, expected: str) -> InvalidDesig
     return InvalidDesign(
         experiment=wish.name[:64], field=field, found=found[:64] or "-", expected=expected
     )
+
+
+def _arms(wish: Wish, mode: Mode, *, bandit: bool) -> tuple[Arm, ...]:
+    if wish.arms and not bandit:
+        expected = Phrase("the strategy THOMPSON", "la estrategia THOMPSON")
+        found = ", ".join(wish.arms)[:64]
+        raise InvalidDesign(experiment=wish.name[:64], field="arms", found=found, expected=expected)
+    two = (_arm(wish, "control", mode), _arm(wish, "treatment", mode))
+    return (*two, *(Arm(name, Answers.EXTERNAL) for name in wish.arms))
+
+
+def _weights(wish: Wish, strategy: Strategy, n_arms: int) -> tuple[float, ...]:
+    if strategy is Strategy.THOMPSON and wish.share == Wish(name="").share:
+        return (1.0 / n_arms,) * n_arms
+    return (1.0 - wish.share, wish.share, *(0.0,) * (n_arms - 2))  # a share set is refused
 
 
 def usual_goal(task: str) -> str:

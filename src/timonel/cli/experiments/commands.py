@@ -61,7 +61,7 @@ def create(
     share: Annotated[float, typer.Option(help="Percent for the treatment.", min=0, max=100)] = 50,
     strategy: Annotated[
         str | None,
-        typer.Option(help="RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN, TIME_BASED."),
+        typer.Option(help="RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN, TIME_BASED, THOMPSON."),
     ] = None,
     unit: Annotated[
         str | None,
@@ -105,6 +105,16 @@ def create(
     ] = None,
     step_hours: Annotated[float, typer.Option(help="The least a step lasts.")] = 1.0,
     step_units: Annotated[int, typer.Option(help="The least units a step is seen by.")] = 100,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="A further arm, with THOMPSON. May be repeated.")
+    ] = None,
+    floor: Annotated[
+        float | None, typer.Option(help="Percent that every arm keeps, with THOMPSON; default 5.")
+    ] = None,
+    batch_hours: Annotated[
+        float | None,
+        typer.Option(help="How long shares stay at least, with THOMPSON; default 24."),
+    ] = None,
     window_minutes: Annotated[
         float, typer.Option(help="How long clicks on a list count, in mode interleave.", min=0.02)
     ] = 30.0,
@@ -173,6 +183,9 @@ def create(
             step_hours=step_hours,
             step_units=step_units,
             window_minutes=window_minutes,
+            arms=arm or [],
+            floor=None if floor is None else floor / 100.0,
+            batch_hours=batch_hours,
             hypothesis=hypothesis,
             cap=None if cap is None else cap / 100.0,
             template=template or "",

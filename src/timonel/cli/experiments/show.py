@@ -110,8 +110,9 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
 
     design = experiment.design
     say("experiment_says", sentence=sentence(look))
-    if design.mode == "interleave":
-        _print_comparisons(look)
+    if design.mode == "interleave" or design.strategy == "THOMPSON":
+        own = _print_comparisons if design.mode == "interleave" else _print_batches
+        own(look)
         return
     for goal in look.goals:
         side = text("experiment_more" if design.higher_is_better else "experiment_less")
@@ -200,6 +201,19 @@ def _told(one: "MetricReport") -> str:
         return text("metric_unknown", reason=unsaid(one.reason))
     told: str = in_language(effect_of(one), language())
     return told
+
+
+def _print_batches(look: "Look") -> None:
+    facts = look.facts
+    say(
+        "experiment_batches",
+        n=facts["batches"],
+        waiting=facts["waiting"],
+        floor=f"{facts['floor']:.0%}",
+    )
+    if "best" in facts:
+        chances = ", ".join(f"{arm} {chance:.1%}" for arm, chance in facts["best"].items())
+        say("experiment_best", chances=chances)
 
 
 def _print_comparisons(look: "Look") -> None:

@@ -83,6 +83,18 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "es": "{counted} clics acreditados, {nobody} en elementos de ninguno, {late} tardíos, "
         "{repeated} ya conocidos.",
     },
+    "experiment_batches": {
+        "en": "  batches   {n} whole, {waiting} wait for outcomes; every arm keeps {floor}. "
+        "Means are weighted over batches, intervals are of one look.",
+        "es": "  lotes     {n} completos, {waiting} esperan resultados; cada variante conserva "
+        "{floor}. Las medias se ponderan por lote, los intervalos son de una mirada.",
+    },
+    "experiment_best": {
+        "en": "  best      by chance: {chances}; the next shares. It proves nothing: to show that "
+        "an arm is better, run a split.",
+        "es": "  mejor     por probabilidad: {chances}; las partes siguientes. No prueba nada: "
+        "para mostrar que una variante es mejor, haga un split.",
+    },
     "experiment_comparisons": {
         "en": "  comparisons: {treatment} won by treatment, {control} by control, {tied} tied; of "
         "{units} units whose window has ended. {immature} are still open.",

@@ -38,6 +38,15 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Record what came of units, where someone else acts; twice the same changes nothing.": (
         "Registra qué pasó con las unidades cuando actúa otro; repetirlo no cambia nada."
     ),
+    "A further arm, with THOMPSON. May be repeated.": (
+        "Otra variante, con THOMPSON. Se puede repetir."
+    ),
+    "Percent that every arm keeps, with THOMPSON; default 5.": (
+        "Porcentaje que conserva cada variante, con THOMPSON; si falta, 5."
+    ),
+    "How long shares stay at least, with THOMPSON; default 24.": (
+        "Horas que duran las partes al menos, con THOMPSON; si falta, 24."
+    ),
     "How long clicks on a list count, in mode interleave.": (
         "Cuánto tiempo cuentan los clics en una lista, en modo interleave."
     ),
@@ -74,8 +83,8 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
         "una lista y los clics eligen."
     ),
     "Percent for the treatment.": "Porcentaje para el tratamiento.",
-    "RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN, TIME_BASED.": (
-        "RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN o TIME_BASED."
+    "RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN, TIME_BASED, THOMPSON.": (
+        "RANDOM_50_50, WEIGHT_BASED, ROUND_ROBIN, TIME_BASED o THOMPSON."
     ),
     "unit (unit_id or key of the request), request, or block.": (
         "unit (unit_id o clave de la petición), request (cada petición) o block (bloque)."

@@ -97,6 +97,10 @@ class Evidence:
         Of shadow answers: treatment less control.
     elapsed_us : int
         Since the start.
+    batches : dict of int to dict of str to tuple of int
+        Of a bandit, by phase and arm: units, units with a value, and their sums q and q2.
+    running : int or None
+        The phase whose batch has not ended.
     metrics : dict of str to dict of str to Contribution
         Each treatment against the control in every metric of units, the goal first; empty but
         where someone else acts.
@@ -118,6 +122,8 @@ class Evidence:
     pairs: dict[str, int] = field(default_factory=dict)
     difference: PairSums = field(default_factory=PairSums)
     elapsed_us: int = 0
+    batches: dict[int, dict[str, tuple[int, int, int, int]]] = field(default_factory=dict)
+    running: int | None = None
     metrics: dict[str, dict[str, Contribution]] = field(default_factory=dict)
     parts: dict[str, dict[str, Contribution]] = field(default_factory=dict)
 

@@ -14,7 +14,8 @@ from msgspec import UNSET
 from scipy.special import chdtrc
 
 from timonel.experiments.counting.sums import DAY_US, PairSums
-from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode, parts_of
+from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode, Strategy, parts_of
+from timonel.experiments.judging.batches import judge_batches
 from timonel.experiments.judging.evidence import Contribution, Counted, Evidence
 from timonel.experiments.judging.look import (
     GoalReport,
@@ -77,6 +78,8 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
     """
     if design.mode is Mode.INTERLEAVE:
         return judge_preferences(design, evidence, before)
+    if design.strategy is Strategy.THOMPSON:
+        return judge_batches(design, evidence)
     goals = [
         _goal_report(design, evidence, arm.name, before)
         for arm in design.arms[1:]

@@ -45,6 +45,8 @@ class Rule(StrEnum):
     DELAYS_DIFFER = "delays_differ"
     TIME_IS_UP = "time_is_up"
     TOO_FEW_BLOCKS = "too_few_blocks"
+    BANDIT_FOLLOWS = "bandit_follows"
+    BANDIT_HOLDS = "bandit_holds"
     NO_COMPARISON = "no_comparison"
     RANKING_BETTER = "ranking_better"
     RANKING_WORSE = "ranking_worse"

@@ -28,7 +28,15 @@ from timonel.experiments.counting.sums import (
     PairSums,
     day_of,
 )
-from timonel.experiments.design import COMPLETE, CONTROL, LISTED_PHASE, Design, Mode
+from timonel.experiments.design import (
+    COMPLETE,
+    CONTROL,
+    LISTED_PHASE,
+    Design,
+    Mode,
+    Strategy,
+)
+from timonel.experiments.judging.batches import read_batches
 from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
@@ -105,6 +113,8 @@ def read_evidence(
     """
     if design.mode is Mode.INTERLEAVE:
         return read_preferences(connection, project, design, at=at, started_at=started_at)
+    if design.strategy is Strategy.THOMPSON:
+        return read_batches(connection, project, design, at=at, started_at=started_at)
     until = min(until_us, at) // HOUR_US
     totals, closed_until = _read_totals(connection, project, design.name, revised)
     cells = _cells(connection, project, design.name, closed_until)

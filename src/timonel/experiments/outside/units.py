@@ -29,11 +29,11 @@ from timonel.experiments.errors import (
     UnitNotAssigned,
 )
 from timonel.experiments.outside.members import Member, all_members, find_members
-from timonel.experiments.rows import Experiment, Rows
+from timonel.experiments.rows import Experiment, Rows, decode_weights
 from timonel.stats.moments import quantise
 from timonel.store.engine import reading
 from timonel.store.keyed import read_keyed
-from timonel.store.tables_experiments import experiment_units
+from timonel.store.tables_experiments import experiment_phases, experiment_units
 
 WRITER = "outside"  # owner of the cells: writers of one experiment wait for each other
 _N_KEY = 5
@@ -107,6 +107,26 @@ class OutsideUnits:
             arm = arm_of(experiment, unit, attributes, self._clock.now_us())
             self.expose(connection, experiment, {unit: arm})
         return Placed(arm, first=True)
+
+    def propensity(self, name: str, unit: str) -> float:
+        """Give the chance with which a unit came to its arm: the arm's share at its exposure.
+
+        Raises
+        ------
+        UnknownExperiment, NotOutside, UnitNotAssigned
+        """
+        p = experiment_phases.c
+        with reading(self._engine) as connection:
+            experiment = Rows(connection, self._project).one(name)
+            design = _require_outside(experiment)
+            seen = self._seen(connection, experiment, [unit]).get(unit)
+            if seen is None:
+                raise UnitNotAssigned(experiment=name, unit=unit[:64])
+            query = select(p.weights).where(
+                p.project == self._project, p.experiment == name, p.phase == seen.phase
+            )
+            weights = decode_weights(connection.scalar(query))
+        return dict(zip(design.names, weights, strict=True))[seen.arm]
 
     def peek(self, name: str, unit: str, attributes: Mapping[str, Any]) -> str:
         """Say which arm a unit has or would get, without an exposure; raises as ``assign``."""

@@ -47,7 +47,12 @@ def create_outside_routes(app: "App") -> APIRouter:
     def assign(name: Name, body: UnitToAssign, request: Request) -> Document:
         require_seen(request, app.outside_units.model_of(name))
         placed = app.outside_units.assign(name, body.unit_id, body.attributes)
-        return {"unit_id": body.unit_id, "arm": placed.arm, "first_exposure": placed.first}
+        return {
+            "unit_id": body.unit_id,
+            "arm": placed.arm,
+            "first_exposure": placed.first,
+            "propensity": app.outside_units.propensity(name, body.unit_id),
+        }
 
     @router.post("/experiments/{name}/outcomes", summary="Record what came of a unit")
     def outcomes(name: Name, body: UnitOutcome, request: Request) -> Document:

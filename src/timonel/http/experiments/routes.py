@@ -51,6 +51,13 @@ class NewExperiment(BaseModel, extra="forbid"):
     steps: Annotated[list[float], Field(max_length=20)] = []
     step_hours: Annotated[float, Field(gt=0, le=1000)] = 1.0
     step_units: Annotated[int, Field(ge=1, le=10**9)] = 100
+    arms: Annotated[list[Text], Field(max_length=8, description="More, with THOMPSON.")] = []
+    floor: Annotated[
+        float | None, Field(ge=0, le=1, description="With THOMPSON: an arm's least share.")
+    ] = None
+    batch_hours: Annotated[
+        float | None, Field(gt=0, le=1000, description="With THOMPSON: the least between shares.")
+    ] = None
     window_minutes: Annotated[
         float, Field(gt=0, le=10_080, description="How long clicks count, in mode interleave.")
     ] = 30.0
