@@ -165,11 +165,13 @@ class Child:
         """Pass on what the child prints, so that its last words can be told as a reason."""
         if process.stdout is None:
             return
-        for raw in process.stdout:
-            line = raw.decode("utf-8", "replace").rstrip()
-            if line:
-                self._said.append(words_of(line))
-                self._notify(Notice.LOG, {"process": self.command.name, "line": line})
+        # closed here, when all who hold it have ended: a grandchild may outlive the child
+        with process.stdout as lines:
+            for raw in lines:
+                line = raw.decode("utf-8", "replace").rstrip()
+                if line:
+                    self._said.append(words_of(line))
+                    self._notify(Notice.LOG, {"process": self.command.name, "line": line})
 
     def _beat(self) -> Beat:
         heartbeat = self._heartbeat
@@ -217,8 +219,6 @@ class Child:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
         self._reader.join(0.2)
-        if process.stdout is not None and not self._reader.is_alive():
-            process.stdout.close()
 
 
 def end_all(children: Sequence[Child], timeout_s: float, hastened: Callable[[], bool]) -> None:
