@@ -2,6 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
+ALONE := tests/e2e/test_long_run.py# seven weeks in minutes need the machine for themselves
 # Byte code is written as modules are first used: 140 MB less on disk, and a faster install.
 # Where the shell forbids that, each start of each process would compile all it imports (6 s of CPU).
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,7 +21,8 @@ test: .venv/dev ## unit, property, contract and end-to-end tests, with a real Po
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not interop and not slow"
 
 test-interop: .venv/interop ## heavy real packages, browsers, long simulations
-	$(BIN)/python -m pytest -m "interop or slow" -rs
+	$(BIN)/python -m pytest -m "interop or slow" -rs $(ALONE)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "interop or slow" -rs --ignore $(ALONE)
 
 check: .venv/dev ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
