@@ -1,6 +1,7 @@
 """A kind of job: named steps, and what a step is given to work with."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,9 +11,11 @@ from sqlalchemy import Connection, Engine
 from timonel.clock import Clock
 from timonel.errors import TimonelError
 from timonel.jobs.errors import JobCancelled, LeaseLost, StepTimedOut
-from timonel.jobs.executors import function_path
+from timonel.jobs.executors import Executor, function_path
 from timonel.jobs.job import Claim, Job, Json, Standing
 from timonel.jobs.queue import JobQueue
+
+_POLL_S = 0.2
 
 
 class WorkerStopping(Exception):
@@ -153,6 +156,34 @@ class StepContext:
     def complete(self, output: Json) -> None:
         """Say, within ``transaction()``, with which output the step completes."""
         self.output = output
+
+
+def run_apart(
+    context: StepContext,
+    executor: Executor,
+    function: str,
+    payload: Json,
+    *,
+    limit_s: float,
+    too_long: TimonelError,
+) -> Json:
+    """Run a function, named by its path, where it can be killed when the step is to stop.
+
+    Raises
+    ------
+    TimonelError
+        ``too_long`` at the limit, what ``context.check`` raises, or what the function ended with.
+    """
+    handle = executor.submit(function, payload)
+    began = time.monotonic()
+    try:
+        while (finished := executor.poll(handle, _POLL_S)) is None:
+            context.check()
+            if time.monotonic() - began > limit_s:
+                raise too_long
+    finally:
+        executor.cancel(handle)
+    return finished.value()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,13 @@ version by its training, a look by its two versions, and a promotion is made aga
 it was decided for. A job that cannot go on for want of data ends with a reason; it has not failed.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from timonel.errors import ProjectFault
 from timonel.events.plans import Plan
 from timonel.jobs.errors import TaskEnded
-from timonel.jobs.steps import JobKind, Step, StepContext
+from timonel.jobs.steps import JobKind, Step, StepContext, run_apart
 from timonel.project.model import Model, Task
 from timonel.registry.catalogue import ModelVersion
 from timonel.retraining.deploy import deploy
@@ -38,7 +37,6 @@ FETCH, PREPARE, TRAIN, VALIDATE, DEPLOY = STEPS = (
     "validate",
     "deploy",
 )
-_POLL_S = 0.2
 Json = dict[str, Any]
 Isolate = Callable[[Callable[[Json], Json], Json], Json]
 
@@ -88,17 +86,10 @@ def _isolation(parts: Parts, context: StepContext) -> Isolate:
             **facts,
         }
         limit = parts.timeout_s
-        executor = parts.executor()
-        handle = executor.submit(f"{function.__module__}:{function.__qualname__}", payload)
-        began = time.monotonic()
-        try:
-            while (finished := executor.poll(handle, _POLL_S)) is None:
-                context.check()
-                if time.monotonic() - began > limit:
-                    raise TrainingStopped(model=context.job.model, step=context.step, limit_s=limit)
-        finally:
-            executor.cancel(handle)
-        return dict(finished.value())
+        path = f"{function.__module__}:{function.__qualname__}"
+        late = TrainingStopped(model=context.job.model, step=context.step, limit_s=limit)
+        done = run_apart(context, parts.executor(), path, payload, limit_s=limit, too_long=late)
+        return dict(done)
 
     return run
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from timonel.jobs.endings import failure_of, last_ended
 from timonel.jobs.errors import JobActive, UnknownSchedule
 from timonel.jobs.job import Job, JobState, one_per_model
 from timonel.jobs.queue import JobQueue
@@ -173,22 +174,10 @@ class Retraining:
 
     def _signal(self, model: str) -> None:
         """Say whether the last retraining failed, and whether it waits for a person."""
-        ended = [job for job in self.jobs(model, 5) if job.state not in _ACTIVE]
-        last = next((job for job in ended if job.state is not JobState.CANCELLED), None)
+        last = last_ended(self.jobs(model, 5))
         if last is None:
             return
-        failed = last.state is JobState.FAILED
-        self.parts.raise_signal(
-            Signal(
-                kind=Kind.JOB_FAILED,
-                condition=Condition.HOLDS if failed else Condition.CLEAR,
-                severity=Severity.HIGH,
-                model=model,
-                monitor=MONITOR,
-                at=last.finished_at or self.parts.now_us(),
-                facts={"job_id": last.job_id, "job": KIND, "error": last.error},
-            )
-        )
+        self.parts.raise_signal(failure_of(last, MONITOR))
         pending = self._waits_for_approval(model, last)
         self.parts.raise_signal(
             Signal(

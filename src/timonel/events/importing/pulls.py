@@ -4,26 +4,25 @@ A run reads the whole source in a process of its own, which may hang or die: the
 and a truth that was entered before changes nothing. One that failed for good is an alert.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from timonel.events.errors import PullStopped
 from timonel.events.importing.texts import Fate, counted
+from timonel.jobs.endings import failure_of, last_ended
 from timonel.jobs.errors import UnknownSchedule
 from timonel.jobs.executors import Executor, ProcessExecutor
-from timonel.jobs.job import Job, JobState, Json, one_per_model
+from timonel.jobs.job import Job, Json, one_per_model
 from timonel.jobs.queue import JobQueue
 from timonel.jobs.schedule import Scheduler
-from timonel.jobs.steps import JobKind, Step, StepContext
+from timonel.jobs.steps import JobKind, Step, StepContext, run_apart
 from timonel.project.model import Model
-from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
+from timonel.signals import RaiseSignal
 
 KIND = "pull_outcomes"
 MONITOR = "outcomes"
 FUNCTION = "timonel.pulling:pull"
 _PREFIX = "outcomes-"
-_POLL_S = 0.2
 
 
 def result_sentence(result: Json, lang: str) -> str:
@@ -99,35 +98,14 @@ class Pulls:
         return JobKind(KIND, (Step("pull", self._pull),))
 
     def _pull(self, context: StepContext) -> Json:
-        model, executor = context.job.model, self._executor()
+        model, limit_s = context.job.model, self._timeout_s
         database = context.engine.url.render_as_string(hide_password=False)
         payload = {"folder": str(self._folder), "database": database, "model": model}
-        handle = executor.submit(FUNCTION, payload)
-        began = time.monotonic()
-        try:
-            while (finished := executor.poll(handle, _POLL_S)) is None:
-                context.check()
-                if time.monotonic() - began > self._timeout_s:
-                    raise PullStopped(model=model, limit_s=self._timeout_s)
-        finally:
-            executor.cancel(handle)
-        return finished.value()
+        late = PullStopped(model=model, limit_s=limit_s)
+        executor = self._executor()
+        return run_apart(context, executor, FUNCTION, payload, limit_s=limit_s, too_long=late)
 
     def _signal(self, model: str) -> None:
-        jobs = self._queue.list(model=model, kind=KIND, limit=5)
-        ended = (job for job in jobs if job.state in (JobState.SUCCEEDED, JobState.FAILED))
-        last = next(ended, None)
-        if last is None:
-            return
-        failed = last.state is JobState.FAILED
-        self._raise_signal(
-            Signal(
-                kind=Kind.JOB_FAILED,
-                condition=Condition.HOLDS if failed else Condition.CLEAR,
-                severity=Severity.HIGH,
-                model=model,
-                monitor=MONITOR,
-                at=last.finished_at or last.created_at,
-                facts={"job_id": last.job_id, "job": KIND, "error": last.error},
-            )
-        )
+        last = last_ended(self._queue.list(model=model, kind=KIND, limit=5))
+        if last is not None:
+            self._raise_signal(failure_of(last, MONITOR))

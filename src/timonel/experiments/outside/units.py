@@ -364,6 +364,11 @@ def _require_outside(experiment: Experiment) -> Design:
 
 def _assigning(experiment: Experiment) -> Experiment:
     _require_outside(experiment)
+    return require_active(experiment)
+
+
+def require_active(experiment: Experiment) -> Experiment:
+    """Give an experiment that runs; raises ``NotAssigning`` of another."""
     if experiment.state is not State.ACTIVE:
         raise NotAssigning(experiment=experiment.name, state=str(experiment.state))
     return experiment

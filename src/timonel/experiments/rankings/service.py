@@ -17,6 +17,7 @@ from timonel.experiments.counting.sums import DIFFERENCE, EXPOSED, HOUR_US
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
 from timonel.experiments.design import Design, Mode, State
 from timonel.experiments.errors import NotAssigning
+from timonel.experiments.outside.units import require_active
 from timonel.experiments.rankings.draft import (
     MOST_ITEMS,
     NEITHER,
@@ -275,6 +276,4 @@ def _interleaving(experiment: Experiment) -> Design:
 
 def _running(experiment: Experiment) -> Experiment:
     _interleaving(experiment)
-    if experiment.state is not State.ACTIVE:
-        raise NotAssigning(experiment=experiment.name, state=str(experiment.state))
-    return experiment
+    return require_active(experiment)
