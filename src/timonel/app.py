@@ -137,7 +137,13 @@ class App(Host):
         return UnitLists(self.engine, self.name, self.clock)
 
     def create_experiment(
-        self, model: str, wish: Wish, *, who: str, units: "UnitFile | None" = None
+        self,
+        model: str,
+        wish: Wish,
+        *,
+        who: str,
+        units: "UnitFile | None" = None,
+        units_follow: bool = False,
     ) -> Experiment:
         """Make a draft of what a person asked for, with the defaults of the model.
 
@@ -145,6 +151,8 @@ class App(Host):
         ----------
         units : UnitFile or None
             Units to assign at once, where someone else acts; None: each when it is first seen.
+        units_follow : bool
+            They come with ``unit_lists.assign``, before the start: what needs a list may wait.
 
         Raises
         ------
@@ -160,14 +168,10 @@ class App(Host):
         )
         members: list[Member] = []
         if units is not None:
-            from timonel.experiments.outside.files import draw_list
+            from timonel.experiments.outside.drawing import draw_list
 
             design, members = draw_list(design, units)
-            if units.covariate is not None:
-                from timonel.experiments.outside.covariates import with_covariate
-
-                design, members = with_covariate(design, members, units, units.covariate)
-        return self.experiments.create(design, who=who, members=members)
+        return self.experiments.create(design, who=who, members=members, units_follow=units_follow)
 
     def record_outcomes(
         self,

@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import Engine, update
 
 from timonel.experiments.design import Answers, Arm, Design, Mode
-from timonel.experiments.outside.files import UnitFile, draw_list
+from timonel.experiments.outside.drawing import draw_list
+from timonel.experiments.outside.files import UnitFile
 from timonel.experiments.outside.units import OutsideUnits
 from timonel.experiments.reporting.markdown import markdown, number, plain
 from timonel.experiments.service import Experiments

@@ -1,6 +1,7 @@
 """Whole lists over HTTP: units assigned at once, who is in which arm, what came of them."""
 
 import csv
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from tests.http import world
 from tests.http.conftest import client_of
 
+from timonel.experiments.documents import design_document
 from timonel.experiments.outside.files import UnitFile
 from timonel.experiments.wishes import Wish
 from timonel.project.model import Policy
@@ -192,9 +194,9 @@ async def test_a_file_may_be_larger_than_a_body_but_not_than_a_file(tmp_path: Pa
     app.create_experiment("dispatch", Wish(**WISH), who="ana")
     try:
         async with client_of(app) as client:
-            json = await client.post(f"{HERE}/units", json={"units": [{"unit_id": "u" * 5000}]})
-            assert (json.status_code, json.json()["code"]) == (413, "body_too_large")
-            assert "max_body_kb" in json.json()["remedy"]
+            long = await client.post(f"{HERE}/units", json={"units": [{"unit_id": "u" * 5000}]})
+            assert (long.status_code, long.json()["code"]) == (413, "body_too_large")
+            assert "max_body_kb" in long.json()["remedy"]
             large = await client.post(f"{HERE}/units", content=pieces(200), headers=CSV)
             assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
             assert "max_file_mb" in large.json()["remedy"]
@@ -207,3 +209,80 @@ async def test_a_file_may_be_larger_than_a_body_but_not_than_a_file(tmp_path: Pa
             )
     finally:
         app.engine.dispose()
+
+
+async def test_a_template_over_http_is_what_it_is_by_the_command(
+    app: world.LocalApp, drafted: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    create = "/v1/models/dispatch/experiments"
+    wish = {"name": "alert", "template": "churn-alert", "horizon_days": 60}
+    wrong = await drafted.post(create, json=wish | {"horizon_days": 45})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_experiment")
+    assert "horizon is 45, expected 30, 60, 90" in wrong.json()["detail"]
+    unknown = await drafted.post(create, json=wish | {"template": "prices"})
+    assert "expected dynamic-prices, churn-alert" in unknown.json()["detail"]
+    made = await drafted.post(create, json=wish)
+    assert (made.status_code, made.json()["awaits_units"]) == (201, True), made.text
+    early = await drafted.post("/v1/experiments/alert/start")
+    assert (early.status_code, early.json()["code"]) == (409, "experiment_awaits_units")
+
+    rows = "unit_id;riesgo\n" + "".join(f"r{i};{i / 200:.3f}\n" for i in range(200))
+    body = rows.replace(".", ",").encode("cp1252")
+    query: dict[str, str | int] = {"seed": 4, "source": "riesgo.csv"}
+    units = "/v1/experiments/alert/units"
+    bare = await drafted.post(units, params=query, content=body, headers=CSV)
+    assert (bare.status_code, bare.json()["code"]) == (422, "invalid_experiment")
+    assert "covariate is -, expected the column of each customer's risk" in bare.json()["detail"]
+    asked: dict[str, str | int] = query | {"covariate": "riesgo"}
+    holed = body.replace(b"r7;0,035", b"r7;")
+    hole = await drafted.post(units, params=asked, content=holed, headers=CSV)
+    assert (hole.status_code, hole.json()["code"]) == (422, "unusable_units")
+    assert "line 9: no riesgo" in hole.json()["detail"]
+    listed = (await drafted.post(units, params=asked, content=body, headers=CSV)).json()
+    assert listed["awaits_units"] is False
+    assert (await drafted.post("/v1/experiments/alert/start")).status_code == 200
+
+    (tmp_path / "riesgo.csv").write_bytes(body)
+    file = UnitFile(path=tmp_path / "riesgo.csv", seed=4, covariate="riesgo")
+    by_command = app.create_experiment(
+        "dispatch",
+        Wish(name="alert2", template="churn-alert", horizon_days=60),
+        who="ana",
+        units=file,
+    )
+    document = json.loads(json.dumps(design_document(by_command.design)))
+    assert document == listed["design"] | {
+        "name": "alert2",
+        "salt": by_command.design.salt,
+    }
+
+
+async def test_covariates_come_with_json_for_every_unit_or_none(
+    drafted: httpx.AsyncClient,
+) -> None:
+    create = "/v1/models/dispatch/experiments"
+    made = await drafted.post(create, json={"name": "prices", "template": "dynamic-prices"})
+    assert made.status_code == 201, made.text
+    units = [{"unit_id": f"u{i}", "covariate": i * 1.5} for i in range(500)]
+    there = "/v1/experiments/prices/units"
+    some = await drafted.post(there, json={"units": [*units[:7], {"unit_id": "x"}, *units[7:]]})
+    assert (some.status_code, some.json()["code"]) == (422, "unusable_units")
+    assert "line 8: no covariate" in some.json()["detail"]
+    ignored = await drafted.post(there, params={"covariate": "spent"}, json={"units": units})
+    assert (ignored.status_code, ignored.json()["code"]) == (422, "invalid_parameters")
+    few = await drafted.post(there, json={"units": units[:300]})
+    assert "200 units or more in the control" in few.json()["detail"]
+    listed = await drafted.post(there, params={"seed": 1}, json={"units": units})
+    assert listed.json()["design"]["listed"]["covariate"] == "covariate"
+    assert (await drafted.post("/v1/experiments/prices/start")).status_code == 200
+
+
+async def test_a_list_beside_what_it_cannot_honour_is_refused(
+    drafted: httpx.AsyncClient,
+) -> None:
+    wish = WISH | {"name": "vips", "only": ["tier == 1"]}
+    await drafted.post("/v1/models/dispatch/experiments", json=wish)
+    units = {"units": [{"unit_id": f"u{i}"} for i in range(8)]}
+    refused = await drafted.post("/v1/experiments/vips/units", json=units)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_experiment")
+    assert "only" in refused.json()["detail"]

@@ -40,14 +40,18 @@ _LONGEST_HYPOTHESIS = 1000
 _LONGEST_HORIZON = 730
 
 
-def check_design(design: Design, features: tuple[str, ...]) -> None:
+def check_design(
+    design: Design, features: tuple[str, ...] = (), *, units_follow: bool = False
+) -> None:
     """Refuse a design that cannot be honoured.
 
     Parameters
     ----------
     design : Design
     features : tuple of str
-        Names of the model's inputs, for targeting.
+        Names of the model's inputs, for targeting; none are needed where someone else acts.
+    units_follow : bool
+        Whether a list of units that it needs may still come.
 
     Raises
     ------
@@ -67,10 +71,13 @@ def check_design(design: Design, features: tuple[str, ...]) -> None:
         _check_outside,
         _check_interleave,
         _check_bandit,
+        _check_horizon,
         _check_listed,
         check_template,
     ):
         check(design)
+    if design.listed is None and design.needs_list and not units_follow:
+        raise _wrong(design, "units", "-", Phrase("a file of units", "un archivo de unidades"))
     for condition in design.targeting:
         # outside, attributes come with each unit and are nobody's schema
         if not design.mode.elsewhere and condition.feature not in features:
@@ -372,14 +379,14 @@ def _check_bandit(design: Design) -> None:
             raise _wrong(design, field, str(found), expected)
 
 
-def _check_listed(design: Design) -> None:
+def _check_horizon(design: Design) -> None:
     if not 0 <= design.horizon_days <= _LONGEST_HORIZON:
         expected = Phrase("1 to 730 days", "de 1 a 730 días")
         raise _wrong(design, "horizon", str(design.horizon_days), expected)
-    if design.listed is None:
-        if design.horizon_days:
-            expected = Phrase("a file of units", "un archivo de unidades")
-            raise _wrong(design, "units", "-", expected)
+
+
+def _check_listed(design: Design) -> None:
+    if not design.needs_list and design.listed is None:
         return
     if design.mode is not Mode.OUTSIDE or len(design.arms) != 2:
         expected = Phrase(

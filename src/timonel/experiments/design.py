@@ -251,6 +251,11 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         return "sticky by unit" if self.unit == "unit" else "request-level, not sticky"
 
     @property
+    def needs_list(self) -> bool:
+        """Whether its units have to be assigned as one list, before it starts."""
+        return bool(self.template or self.horizon_days)
+
+    @property
     def adjusts(self) -> bool:
         """Whether the goal is capped, or held against what was known before."""
         return self.cap is not None or (self.listed is not None and bool(self.listed.covariate))

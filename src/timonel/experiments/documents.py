@@ -32,6 +32,7 @@ def experiment_document(
         "started_at_us": experiment.started_at,
         "ended_at_us": experiment.ended_at,
         "assignment": design.assignment,
+        "awaits_units": design.needs_list and design.listed is None,
         "design": design_document(design),
         "look": None if look is None else look_document(look, lang),
         "events": [

@@ -380,6 +380,24 @@ class ListIsThere(Conflict):
     }
 
 
+class ListMissing(Conflict):
+    """The start of an experiment whose units are not assigned yet."""
+
+    code = "experiment_awaits_units"
+    texts = {
+        "en": Text(
+            "Cannot start experiment {experiment}: found no list of units, and its template or "
+            "horizon is about one that is assigned before the start.",
+            "Send the list (POST /v1/experiments/{experiment}/units), then start it.",
+        ),
+        "es": Text(
+            "No se puede iniciar el experimento {experiment}: no tiene una lista de unidades, y su "
+            "plantilla u horizonte es de una asignada antes del inicio.",
+            "Envíe la lista (POST /v1/experiments/{experiment}/units) y luego inícielo.",
+        ),
+    }
+
+
 class NotDraft(Conflict):
     """A list of units for an experiment that has begun."""
 

@@ -24,6 +24,7 @@ from timonel.experiments.errors import (
     IllegalMove,
     InvalidDesign,
     ListIsFixed,
+    ListMissing,
     NoReport,
     SharesFollow,
     SharesShrink,
@@ -103,15 +104,28 @@ class Experiments:
 
     # -- life -------------------------------------------------------------------------------
 
-    def create(self, design: Design, *, who: str, members: Sequence[Member] = ()) -> Experiment:
+    def create(
+        self,
+        design: Design,
+        *,
+        who: str,
+        members: Sequence[Member] = (),
+        units_follow: bool = False,
+    ) -> Experiment:
         """Enter a draft; with the units of its list, if it has one.
+
+        Parameters
+        ----------
+        units_follow : bool
+            Whether a list that it needs may come later, before the start.
 
         Raises
         ------
         InvalidDesign, ExperimentExists, ExperimentBusy, UnknownModel, UnknownVersion
         """
         manifest = decode_manifest(self._registry.declaration(design.model).manifest)
-        check_design(design, tuple(feature["name"] for feature in manifest.schema))
+        features = tuple(feature["name"] for feature in manifest.schema)
+        check_design(design, features, units_follow=units_follow)
         self._check_arms(design)
         design = replace_design(design, classes=tuple(manifest.classes or ()))
         at = self._clock.now_us()
@@ -133,6 +147,8 @@ class Experiments:
     def start(self, name: str, *, who: str, reason: str = "") -> Experiment:
         """Let a draft assign traffic; its guardrails' thresholds are frozen now."""
         with self._changing(name, "start", (State.DRAFT,)) as (rows, experiment, generation):
+            if experiment.design.needs_list and experiment.design.listed is None:
+                raise ListMissing(experiment=name)
             self._refuse_overlap(rows, experiment)
             at = self._clock.now_us()
             design = self._frozen(rows.connection, experiment.design, at)

@@ -77,17 +77,16 @@ def check_template(design: Design) -> None:
     template = TEMPLATES.get(design.template)
     if template is None:
         return
+    if template.horizons and design.horizon_days not in template.horizons:
+        found, known = str(design.horizon_days), ", ".join(map(str, template.horizons))
+        raise _wrong(design.name, "horizon", found, known)
     listed = design.listed
     if listed is None:
-        expected = Phrase("a file of units", "un archivo de unidades")
-        raise _wrong(design.name, "units", "-", expected)
+        return
     if template.covariate is not None and not listed.covariate:
         raise _wrong(design.name, "covariate", "-", template.covariate)
     if template.block is not None and not listed.block:
         raise _wrong(design.name, "block", "-", template.block)
-    if template.horizons and design.horizon_days not in template.horizons:
-        found, known = str(design.horizon_days), ", ".join(map(str, template.horizons))
-        raise _wrong(design.name, "horizon", found, known)
 
 
 def _wrong(name: str, field: str, found: str, expected: str) -> InvalidDesign:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from timonel.errors import ProjectFault
 from timonel.experiments.design import Answers, Arm, Cap, Design, Guardrail, Mode
 from timonel.experiments.errors import InvalidDesign, UndeclaredMetric, UnusableUnits
 from timonel.experiments.judging.look import Look, Rule, Unsaid, Verdict
-from timonel.experiments.outside.covariates import with_covariate
-from timonel.experiments.outside.files import UnitFile, draw_list
+from timonel.experiments.outside.drawing import draw_list
+from timonel.experiments.outside.files import UnitFile
 from timonel.experiments.outside.units import OutsideUnits
 from timonel.experiments.reporting.markdown import markdown
 from timonel.experiments.service import Experiments
@@ -58,10 +58,8 @@ class Shop:
         lines = ["unit_id;gasto", *(f"{u};{v:.2f}" for u, v in self.earlier.items())]
         path = self.folder / "clientes.csv"
         path.write_bytes("\n".join(lines).replace(".", ",").encode("cp1252"))
-        file = UnitFile(path=path, seed=3)
+        file = UnitFile(path=path, seed=3, covariate="gasto" if covariate else None)
         drawn, members = draw_list(design(**changes), file)
-        if covariate:
-            drawn, members = with_covariate(drawn, members, file, "gasto")
         self.experiments.create(drawn, who="ana", members=members)
         self.experiments.start("prices", who="ana")
         return {member.unit: member.arm for member in members}
@@ -186,14 +184,13 @@ def test_what_could_not_be_honoured_is_refused(shop: Shop) -> None:
     path = shop.folder / "c.csv"
     path.write_bytes("unit_id;comuna;gasto\nu1;Ñuñoa;1,5\nu2;Maipú;\nu3;Ñuñoa;2\n".encode("cp1252"))
     file = UnitFile(path=path, seed=1)
-    drawn, members = draw_list(design(), file)
     with pytest.raises(UnusableUnits, match="line 3: no gasto") as refused:
-        with_covariate(drawn, members, file, "gasto")
+        draw_list(design(), replace(file, covariate="gasto"))
     assert "línea 3: sin gasto" in refused.value.message("es")
     with pytest.raises(ProjectFault, match="line 2"):
-        with_covariate(drawn, members, file, "comuna")
+        draw_list(design(), replace(file, covariate="comuna"))
     with pytest.raises(InvalidDesign, match="covariate is edad, expected one of unit_id, comuna"):
-        with_covariate(drawn, members, file, "edad")
+        draw_list(design(), replace(file, covariate="edad"))
     for changes in (
         {"metric": "a/b/c"},
         {"metric": "a/a"},

@@ -29,7 +29,8 @@ from timonel.experiments.errors import (
     UnusableUnits,
 )
 from timonel.experiments.judging.look import Rule, Unsaid, Verdict
-from timonel.experiments.outside.files import UnitFile, draw_list
+from timonel.experiments.outside.drawing import draw_list
+from timonel.experiments.outside.files import UnitFile
 from timonel.experiments.outside.lists import assign_list
 from timonel.experiments.outside.members import Member, write_members
 from timonel.experiments.outside.recording import RecordReport, record_file

@@ -15,7 +15,7 @@ from timonel.experiments.judging.evidence import Counted, Evidence
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.judging.reading import compare_strata
-from timonel.experiments.outside.covariates import edges_of
+from timonel.experiments.outside.drawing import edges_of
 from timonel.experiments.outside.lists import assign_list
 from timonel.experiments.templates import TEMPLATES
 from timonel.experiments.wishes import Wish, design_of

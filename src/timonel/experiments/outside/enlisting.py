@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from timonel.clock import Clock
+from timonel.experiments.checking import check_design
 from timonel.experiments.design import Design, Mode, State, UnitList
 from timonel.experiments.errors import ExperimentBusy, ListIsThere, NoList, NotDraft, NotOutside
 from timonel.experiments.outside.members import Member, members_after, whole, write_members
@@ -52,6 +53,7 @@ class UnitLists:
             experiment = _awaiting(Rows(connection, self._project).one(name))
         design, members = draw(experiment.design)
         assert design.listed is not None  # noqa: S101 - that is what drawing does
+        check_design(design)
         at = self._clock.now_us()
         write_members(self._engine, self._project, name, members, at, draft=True)
         with self._engine.begin() as connection:

@@ -8,16 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from secrets import randbelow
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from timonel.errors import Phrase, joined
-from timonel.experiments.design import Design, UnitList
-from timonel.experiments.errors import InvalidDesign, UnusableOutcomeFile, UnusableUnits
-from timonel.experiments.outside.lists import assign_list
-from timonel.experiments.outside.members import MOST_UNITS, Member
+from timonel.experiments.design import Design
+from timonel.experiments.errors import InvalidDesign, UnusableOutcomeFile
 from timonel.project.incoming import Manner
 from timonel.project.scaffold import source_for
 from timonel.project.tables import Table
@@ -29,9 +24,6 @@ if TYPE_CHECKING:
 
 _KEY = "unit_id"
 _KEY_LIMIT = 256
-_SHOWN = 10
-_SEEDS = 1 << 31
-_LEAST_PLANNED = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,21 +68,25 @@ class NamedUnits:
     units : list of str
     blocks : list of str, or None
         The block of each unit; None: all in one.
+    covariates : list of float or None, or None
+        What was known of each unit before; None: nothing was asked for.
     source : str
     sha256 : str
         Of the bytes that named them.
-    key, block : str
-        Columns of ids and blocks; the latter "" for none.
+    key, block, covariate : str
+        Columns of ids, blocks and covariates; "" for none of the latter two.
     line : callable
         From a unit's place to the line it stands in.
     """
 
     units: list[str]
     blocks: list[str] | None
+    covariates: list[float | None] | None
     source: str
     sha256: str
     key: str
     block: str
+    covariate: str
     line: Callable[[int], int]
 
 
@@ -143,95 +139,35 @@ class OutcomeFile:
             yield OutcomeRow(self.line(place), self.units[place], known)
 
 
-def draw_list(design: Design, file: UnitFile) -> tuple[Design, list[Member]]:
-    """Assign the units of a file; see ``draw_units``.
+def read_units(design: Design, file: UnitFile) -> NamedUnits:
+    """Read the units of a file, with what the columns that were named say of each.
 
     Raises
     ------
     InvalidDesign
-        If a column is not in the file, or the shares leave an arm empty.
-    UnusableUnits
-        If a row names no unit, or one that stood before.
+        If a column is not in the file.
     ProjectFault
-        If the file cannot be read.
+        If the file cannot be read, or a cell of the covariate is no number.
     """
-    return draw_units(design, _read_units(design, file), file.seed)
-
-
-def draw_units(
-    design: Design, named: NamedUnits, seed: int | None = None
-) -> tuple[Design, list[Member]]:
-    """Assign units.
-
-    Parameters
-    ----------
-    seed : int or None
-        None: drawn; it is recorded with the design.
-
-    Returns
-    -------
-    tuple of Design and list of Member
-        The design with what it takes to draw the same again, and each unit with its arm.
-
-    Raises
-    ------
-    InvalidDesign, UnusableUnits
-    """
-    if len(named.units) > MOST_UNITS:
-        raise _unusable_counts(design, str(len(named.units)))
-    _refuse_unusable(named)
-    seed = randbelow(_SEEDS) if seed is None else seed
-    treated = assign_list(named.units, design.weights[1], seed, named.blocks)
-    n_treated = sum(treated)
-    counts = (len(treated) - n_treated, n_treated)
-    if not all(counts):
-        raise _unusable_counts(design, " / ".join(map(str, counts)))
-    listed = UnitList(
-        source=named.source,
-        sha256=named.sha256,
-        seed=seed,
-        key=named.key,
-        block=named.block,
-        counts=counts,
-    )
-    control, treatment = design.names[:2]
-    members = [
-        Member(unit, treatment if chosen else control)
-        for unit, chosen in zip(named.units, treated, strict=True)
-    ]
-    # how many there will be is known: the sequence is narrowest where they need it
-    planned = design.planned_n or max(_LEAST_PLANNED, len(members))
-    return msgspec.structs.replace(design, listed=listed, planned_n=planned), members
-
-
-def _read_units(design: Design, file: UnitFile) -> NamedUnits:
-    _, raw, frame = _as_text(file.path, Manner(decimal=file.decimal), file.folder)
+    source, raw, frame = _as_text(file.path, Manner(decimal=file.decimal), file.folder)
     key = _column(design, frame, "key-column", file.key or _KEY)
-    blocks = None
+    blocks, covariates = None, None
     if file.block is not None:
         blocks = [_text(cell) for cell in frame[_column(design, frame, "block", file.block)]]
+    if file.covariate is not None:
+        named = _column(design, frame, "covariate", file.covariate)
+        covariates = _typed(source, raw, {named: "number"})[named].to_list()
     located = file.path.expanduser() if file.folder is None else file.folder / file.path
     return NamedUnits(
         units=[_text(cell) for cell in frame[key]],
         blocks=blocks,
+        covariates=covariates,
         source=file.source or file.path.name,
         sha256=sha256(located.read_bytes()).hexdigest(),
         key=key,
         block=file.block or "",
+        covariate=file.covariate or "",
         line=raw.line,
-    )
-
-
-def _unusable_counts(design: Design, found: str) -> InvalidDesign:
-    return InvalidDesign(
-        experiment=design.name[:64],
-        field="units",
-        found=found,
-        expected=Phrase(
-            "a unit or more an arm, at most {n} in all",
-            "una unidad o más por variante, a lo más {n} en total",
-            n=MOST_UNITS,
-        ),
     )
 
 
@@ -300,14 +236,17 @@ def _numbers(source: Table, raw: "RawTable", names: Iterable[str]) -> "pl.DataFr
     """Read columns as numbers; words of yes and no are 1 and 0."""
     import polars as pl
 
-    from timonel.project.reading.cells import type_table
-
-    wanted = list(names)
-    kinds = dict.fromkeys(wanted, "")
-    typed = type_table(raw, replace(source, columns=kinds).reading()).frame
+    kinds = dict.fromkeys(names, "")
+    typed = _typed(source, raw, kinds)
     kinds |= {
         name: "0/1" if typed[name].dtype == pl.Boolean else "number" for name in typed.columns
     }
+    return _typed(source, raw, kinds)
+
+
+def _typed(source: Table, raw: "RawTable", kinds: dict[str, str]) -> "pl.DataFrame":
+    from timonel.project.reading.cells import type_table
+
     return type_table(raw, replace(source, columns=kinds).reading()).frame
 
 
@@ -330,31 +269,6 @@ def _text(cell: Any) -> str:
     text = str(cell).strip()
     whole, point, rest = text.partition(".")
     return whole if point and rest == "0" and whole.isdigit() else text
-
-
-def _refuse_unusable(named: NamedUnits) -> None:
-    first: dict[str, int] = {}
-    n_faults, shown = 0, list[tuple[int, Phrase]]()
-    for place, unit in enumerate(named.units):
-        line = named.line(place)
-        fault = None
-        if not usable(unit):
-            fault = Phrase("no usable id", "sin identificador utilizable")
-        elif unit in first:
-            fault = Phrase(
-                "{unit} stands in line {other} already",
-                "{unit} ya está en la línea {other}",
-                unit=unit[:64],
-                other=first[unit],
-            )
-        elif named.blocks is not None and not named.blocks[place]:
-            fault = Phrase("no block", "sin bloque")
-        first.setdefault(unit, line)
-        if fault is not None:
-            n_faults += 1
-            shown += [(line, fault)] if n_faults <= _SHOWN else []
-    if n_faults:
-        raise UnusableUnits(path=named.source, n=n_faults, found=told_lines(shown, n_faults))
 
 
 def usable(unit: str) -> bool:

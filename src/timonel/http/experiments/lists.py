@@ -23,21 +23,16 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
-from timonel.errors import in_language
+from timonel.errors import Phrase, in_language
 from timonel.events.importing.files import neutral
 from timonel.experiments.documents import experiment_document
-from timonel.experiments.outside.files import (
-    NamedUnits,
-    OutcomeRow,
-    UnitFile,
-    draw_list,
-    draw_units,
-    repeated,
-)
+from timonel.experiments.outside.drawing import draw_list, draw_units
+from timonel.experiments.outside.files import NamedUnits, OutcomeRow, UnitFile, repeated
 from timonel.experiments.outside.recording import RecordReport, record_file, record_rows
 from timonel.http.access.callers import require_seen, who_of
 from timonel.http.access.guard import CSV
-from timonel.http.experiments.outside import Unit, UnitOutcome
+from timonel.http.errors import InvalidParameters
+from timonel.http.experiments.outside import Number, Unit, UnitOutcome
 from timonel.http.experiments.routes import Name, language_of
 from timonel.http.parameters import Limit, Who, storable
 from timonel.project.incoming import Manner
@@ -59,16 +54,19 @@ Decimal = Annotated[
 
 
 class ListedUnit(BaseModel, extra="forbid"):
-    """A unit to assign, and the block within which shares are exact."""
+    """A unit to assign, the block within which shares are exact, and what was known before."""
 
     unit_id: Unit
     block: Annotated[str, Field(min_length=1, max_length=256), AfterValidator(storable)] | None = (
         None
     )
+    covariate: Annotated[
+        Number | None, Field(description="Known before, of every unit or of none (CUPED).")
+    ] = None
 
 
 class UnitsToAssign(BaseModel, extra="forbid"):
-    """All units of an experiment; with a block each, or none."""
+    """All units of an experiment; with a block and a covariate each, or none."""
 
     units: Annotated[list[ListedUnit], Field(min_length=2)]
 
@@ -87,6 +85,10 @@ class Asked(BaseModel, extra="forbid"):
     )
     block: Annotated[
         str | None, Field(max_length=128, description="Column of a file: shares exact within.")
+    ] = None
+    covariate: Annotated[
+        str | None,
+        Field(max_length=128, description="Column of a file: what was known before (CUPED)."),
     ] = None
     seed: Annotated[
         int | None, Field(ge=0, lt=2**53, description="None: drawn, and kept with the design.")
@@ -215,20 +217,44 @@ def _drawing(asked: Asked, body: "Path | UnitsToAssign") -> Callable[..., Any]:
             decimal=asked.decimal,
             folder=body,
             source=asked.source,
+            covariate=asked.covariate,
         )
         return lambda design: draw_list(design, file)
+    _refuse_columns(asked)
     blocks = [one.block or "" for one in body.units]
-    rows = [(one.unit_id, one.block) for one in body.units]
+    known = [None if one.covariate is None else float(one.covariate) for one in body.units]
+    covaried = any(cell is not None for cell in known)
+    # lists without covariates keep the hash that they had before there were any
+    rows = [
+        (one.unit_id, one.block, *((cell,) if covaried else ()))
+        for one, cell in zip(body.units, known, strict=True)
+    ]
     named = NamedUnits(
         units=[one.unit_id for one in body.units],
         blocks=blocks if any(blocks) else None,
+        covariates=known if covaried else None,
         source=asked.source or "JSON",
         sha256=sha256(msgspec.json.encode(rows)).hexdigest(),
         key="unit_id",
         block="block" if any(blocks) else "",
+        covariate="covariate" if covaried else "",
         line=lambda place: place + 1,
     )
     return lambda design: draw_units(design, named, asked.seed)
+
+
+def _refuse_columns(asked: Asked) -> None:
+    """Refuse what only a file can honour, beside JSON: it would be ignored."""
+    given = asked.model_dump(
+        include={"key_column", "block", "covariate", "decimal"}, exclude_none=True
+    )
+    expected = Phrase("none: it is about a CSV file", "nada: es de un archivo CSV")
+    wrong = [
+        {"field": f"query.{name}", "found": value, "expected": expected}
+        for name, value in given.items()
+    ]
+    if wrong:
+        raise InvalidParameters(errors=wrong)
 
 
 def _recorded(

@@ -28,8 +28,12 @@ class NewExperiment(BaseModel, extra="forbid"):
     """What is compared, and how; see ``timonel experiment create --help``."""
 
     name: Text
-    control: Annotated[str, Field(max_length=32, description="A version, rules or external.")]
-    treatment: Annotated[str, Field(max_length=32, description="A version, rules or external.")]
+    control: Annotated[
+        str, Field(max_length=32, description="A version, rules or external; none: external.")
+    ] = ""
+    treatment: Annotated[
+        str, Field(max_length=32, description="A version, rules or external; none: external.")
+    ] = ""
     mode: Annotated[
         str, Field(max_length=16, description="split, ramp, shadow, outside, interleave.")
     ] = "split"
@@ -65,6 +69,18 @@ class NewExperiment(BaseModel, extra="forbid"):
     hash: Annotated[str, Field(max_length=16)] = "blake2b"
     cap: Annotated[
         float | None, Field(gt=0, lt=1, description="Quantile of the control; in mode outside.")
+    ] = None
+    template: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="dynamic-prices, churn-alert or demand-forecast; fills in the rest. Its "
+            "units come before the start: POST /v1/experiments/{name}/units.",
+        ),
+    ] = ""
+    horizon_days: Annotated[
+        int | None,
+        Field(ge=1, le=730, description="Days from the start on which outcomes of a list count."),
     ] = None
     hypothesis: Annotated[str, Field(max_length=1000, description="What is expected, and why.")] = (
         ""
@@ -138,7 +154,8 @@ def _changing(router: APIRouter, app: "App") -> None:
     def create(request: Request, model: ModelName, body: NewExperiment) -> Document:
         wish = msgspec.convert(body.model_dump(exclude={"who"}), Wish)
         who = who_of(request, body.who)
-        return experiment_document(app.create_experiment(model, wish, who=who))
+        made = app.create_experiment(model, wish, who=who, units_follow=True)
+        return experiment_document(made)
 
     def decided(action: str, summary: str) -> None:
         @router.post(f"/experiments/{{name}}/{action}", summary=summary)
