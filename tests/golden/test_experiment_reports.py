@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from timonel.experiments.design import Answers, Arm, Design, Mode
+from timonel.experiments.design import Answers, Arm, Design, Mode, Strategy
 from timonel.experiments.outside.drawing import draw_list
 from timonel.experiments.outside.files import UnitFile
 from timonel.experiments.outside.units import OutsideUnits
-from timonel.experiments.reporting.markdown import markdown, number, plain
+from timonel.experiments.reporting.markdown import markdown
+from timonel.experiments.reporting.page import number, plain
 from timonel.experiments.service import Experiments
 from timonel.registry.registry import Registry
 from timonel.store.control import ensure_project
@@ -137,3 +138,79 @@ def test_texts_of_people_are_no_markup() -> None:
     assert number(0.0) == "0"
     assert number(-1e-9) == "-1e-09"
     assert number(123456.7) == "123457"
+
+
+def test_a_report_of_two_rankings_says_who_won_what(office: Office) -> None:
+    two = Design(
+        name="letters",
+        model="churn",
+        salt="order-1",
+        mode=Mode.INTERLEAVE,
+        arms=ARMS,
+        weights=(0.5, 0.5),
+        metric="clicks",
+    )
+    office.experiments.create(two, who="ana")
+    held("rankings-unseen.en.md", office.report("en"))
+    office.experiments.start("letters", who="ana")
+    office.experiments.look("letters")
+    assert "unknown: no unit whose window has ended clicked more" in office.report("en")
+    rankings = office.experiments.rankings
+    for place in range(50):
+        if place == 47:  # these three come late, and are still open at the look
+            office.bench.clock.advance(2 * 3600)
+        shown = rankings.interleave("letters", f"r-{place}", list("abcd"), list("dcba"))
+        own = [
+            item
+            for item, team in zip(shown.items, shown.teams, strict=True)
+            if team == ("1" if place % 8 else "0")
+        ]
+        if place < 42:  # the next five click nothing, two of them one of each
+            rankings.click("letters", f"r-{place}", own[:1])
+        elif place < 44:
+            rankings.click("letters", f"r-{place}", shown.items[:2])
+    office.experiments.look("letters")
+    held("rankings.en.md", office.report("en"))
+    held("rankings.es.md", office.report("es"))
+    won = sum(place % 8 != 0 for place in range(42))
+    assert f"| won by the treatment | {won} |" in office.report("en")
+    assert f"| {number(won / 42)} |" in office.report("en")
+
+
+def test_a_report_of_a_bandit_has_its_batches_and_claims_nothing(office: Office) -> None:
+    three = Design(
+        name="letters",
+        model="churn",
+        salt="offers-1",
+        mode=Mode.OUTSIDE,
+        strategy=Strategy.THOMPSON,
+        arms=(*ARMS, Arm("third", Answers.EXTERNAL)),
+        weights=(1 / 3, 1 / 3, 1 / 3),
+        metric="bought",
+        floor=0.05,
+        batch_s=86_400,
+    )
+    office.experiments.create(three, who="ana")
+    office.experiments.start("letters", who="ana")
+    office.experiments.look("letters")
+    page = office.report("en")
+    assert page.count("unknown: of no ended batch") == 9  # mean, interval and chance of each arm
+    draw = random.Random(6)
+    rates = {"control": 0.1, "treatment": 0.4, "third": 0.1}
+    told: dict[str, list[float]] = {arm: [] for arm in rates}
+    for day in range(3):
+        for place in range(120):
+            unit = f"{day}-{place}"
+            arm = office.units.assign("letters", unit, {}).arm
+            bought = float(draw.random() < rates[arm])
+            if day < 2 or place % 2:  # of the last day half have no outcome yet
+                office.units.record("letters", {unit: {"bought": bought}})
+            if day == 0:
+                told[arm].append(bought)
+        office.bench.clock.advance(86_400)
+        look = office.experiments.look("letters")
+        if day == 0:
+            assert look.arms[1].mean == pytest.approx(fmean(told["treatment"]))
+    held("bandit.en.md", office.report("en"))
+    held("bandit.es.md", office.report("es"))
+    assert "which count: 2; batches that wait for outcomes: 1." in office.report("en")

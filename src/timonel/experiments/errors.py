@@ -324,23 +324,6 @@ class ListIsFixed(Conflict):
     }
 
 
-class NoReport(Conflict):
-    """A report of an experiment of a kind that none is written of."""
-
-    code = "experiment_has_no_report"
-    texts = {
-        "en": Text(
-            "Cannot report experiment {experiment}: of {what} no report is written yet.",
-            "`timonel experiment show {experiment}` prints its last look and its history.",
-        ),
-        "es": Text(
-            "No se puede informar del experimento {experiment}: de {what} aún no se escribe "
-            "informe.",
-            "`timonel experiment show {experiment}` muestra su última mirada y su historia.",
-        ),
-    }
-
-
 class NoList(NotFound):
     """The list of an experiment whose units come one by one."""
 

@@ -136,6 +136,12 @@ class Rows:
             )
         )
 
+    def phases_began(self, name: str) -> dict[int, int]:
+        """Give when each phase began, by its number."""
+        p = experiment_phases.c
+        query = select(p.phase, p.at).where(p.project == self._project, p.experiment == name)
+        return {row.phase: row.at for row in self.connection.execute(query)}
+
     def begin_phase(
         self, name: str, phase: int, weights: tuple[float, ...], generation: int, at: int
     ) -> None:

@@ -25,7 +25,6 @@ from timonel.experiments.errors import (
     InvalidDesign,
     ListIsFixed,
     ListMissing,
-    NoReport,
     SharesFollow,
     SharesShrink,
     UnitsOverlap,
@@ -97,9 +96,6 @@ class Experiments:
     def report(self, name: str) -> Report:
         """Give what there is to report, by the last look; raises ``UnknownExperiment``."""
         with snapshot(self._engine) as connection:
-            design = Rows(connection, self._project).one(name).design
-            if design.mode is Mode.INTERLEAVE or design.strategy is Strategy.THOMPSON:
-                raise NoReport(experiment=name, what=f"{design.mode} {design.strategy}")
             return read_report(connection, self._project, name)
 
     # -- life -------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from timonel.experiments.bandits.shares import (
     worth_of,
 )
 from timonel.experiments.design import Answers, Arm, Design, Mode, Strategy, UnitList
-from timonel.experiments.errors import InvalidDesign, NoReport, SharesFollow, UnitNotAssigned
+from timonel.experiments.errors import InvalidDesign, SharesFollow, UnitNotAssigned
 from timonel.experiments.judging.look import Look, Rule, Verdict
 from timonel.experiments.outside.units import OutsideUnits
 from timonel.experiments.service import Experiments
@@ -191,8 +191,6 @@ def test_shares_follow_batch_by_batch_and_each_look_can_be_judged_again(shop: Sh
     assert replayed.all_same, replayed.differences
     with pytest.raises(SharesFollow):
         shop.experiments.set_shares("offers", (0.4, 0.3, 0.3), who="ana")
-    with pytest.raises(NoReport):
-        shop.experiments.report("offers")
 
 
 def test_it_holds_without_outcomes_and_with_few_units(shop: Shop) -> None:

@@ -4,6 +4,7 @@ It makes no claim that an arm is better: shares that follow outcomes break what 
 on. So a look never promotes and never takes back; it follows, or it holds and says why.
 """
 
+from collections.abc import Sequence
 from math import prod
 
 import msgspec
@@ -33,6 +34,11 @@ _UNITS_A_FLOOR = 5.0
 def least_units(design: Design) -> int:
     """Give how many units a batch needs before the next begins: some of the smallest arm, too."""
     return round(_UNITS_A_FLOOR / design.floor)
+
+
+def whole_batch(arms: Sequence[ArmBatch]) -> bool:
+    """Tell whether nearly all units of each arm have an outcome."""
+    return all(one.n >= max(LEAST_VALUES, COMPLETE * one.units) for one in arms)
 
 
 def read_batches(
@@ -109,8 +115,8 @@ def _whole(design: Design, evidence: Evidence) -> tuple[list[list[ArmBatch]], in
     for phase, arms in sorted(evidence.batches.items()):
         if phase == evidence.running:
             continue
-        batch = [ArmBatch(*arms.get(name, (0, 0, 0, 0))) for name in design.names]
-        if all(one.n >= max(LEAST_VALUES, COMPLETE * one.units) for one in batch):
+        batch = [ArmBatch(*arms.get(name, ())) for name in design.names]
+        if whole_batch(batch):
             whole.append(batch)
         else:
             waiting += 1

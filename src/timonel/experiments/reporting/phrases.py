@@ -202,6 +202,106 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Outcomes corrected by a later one: {n}; the earlier ones were taken back.",
         "Resultados corregidos por uno posterior: {n}; los anteriores se retiraron.",
     ),
+    "interleaving": (
+        "two rankings in one list by team draft; which wins the units that chose",
+        "dos órdenes en una lista por turnos; cuál gana las unidades que eligieron",
+    ),
+    "window": ("window", "ventana"),
+    "window_is": (
+        "{minutes} min after the hour of a unit's first list; later clicks are not counted",
+        "{minutes} min tras la hora de la primera lista de una unidad; los clics posteriores no "
+        "se cuentan",
+    ),
+    "comparisons": ("Comparisons", "Comparaciones"),
+    "won_by_treatment": ("won by the treatment", "ganadas por el tratamiento"),
+    "won_by_control": ("won by the control", "ganadas por el control"),
+    "won_by_tied": ("tied: as many clicks for each", "empatadas: igual número de clics"),
+    "without_click": ("without a click that counts", "sin clics que cuenten"),
+    "over": ("all whose window has ended", "todas las de ventana cerrada"),
+    "window_open": ("window still open: not counted yet", "ventana abierta: aún no se cuentan"),
+    "comparisons_note": (
+        "A unit is one comparison, however many lists it was shown, and wins for the ranking of "
+        "which it clicked more. Ties and units without a click say nothing about which is better.",
+        "Una unidad es una comparación, por muchas listas que haya visto, y gana el orden del que "
+        "eligió más. Los empates y las unidades sin clics no dicen cuál es mejor.",
+    ),
+    "preference": ("Preference", "Preferencia"),
+    "won_share": (
+        "share of the won comparisons that the treatment won",
+        "parte de las comparaciones ganadas que ganó el tratamiento",
+    ),
+    "preference_note": (
+        "The interval holds with {level} at every look, however often one looks, and leaves 0.5 "
+        "out exactly where e reaches {e}. It says which ranking wins more units, not what that is "
+        "worth: for clicks or sales a unit, run a split.",
+        "El intervalo vale con {level} en cada mirada, por muchas que sean, y excluye 0.5 justo "
+        "cuando e llega a {e}. Dice qué orden gana más unidades, no cuánto vale eso: para clics o "
+        "ventas por unidad, haga un experimento split.",
+    ),
+    "thompson": (
+        "Thompson sampling in batches: shares follow each arm's chance of being the best",
+        "muestreo de Thompson por lotes: las partes siguen la probabilidad de ser la mejor",
+    ),
+    "no_claim": (
+        "A bandit makes no claim that an arm is better: there is no p, no e and no verdict to "
+        "promote, since shares that follow outcomes break what such a claim stands on. To show "
+        "it, run a split.",
+        "Un bandit no afirma que una variante sea mejor: no hay p, ni e, ni veredicto de "
+        "promover, pues las partes siguen a los resultados y eso rompe su base. Para mostrarlo, "
+        "haga un experimento split.",
+    ),
+    "batches": ("Batches", "Lotes"),
+    "batching": ("batches", "lotes"),
+    "batches_of": (
+        "of {hours} h or more; every arm keeps {floor}",
+        "de {hours} h o más; cada variante conserva {floor}",
+    ),
+    "means": ("What each arm is worth", "Cuánto vale cada variante"),
+    "chance_of_best": ("chance of being the best", "probabilidad de ser la mejor"),
+    "next_share": ("share that follows", "parte que sigue"),
+    "shares_stay": ("stays", "queda igual"),
+    "means_note": (
+        "By the {n} batches that are whole: means are weighted by all units of a batch, so an arm "
+        "that had more of good times is not taken for better. The intervals are of one look, not "
+        "of all of them together: whoever looks often will see some that leave the truth out.",
+        "Según los {n} lotes completos: las medias se pesan por todas las unidades del lote, así "
+        "una variante con más de los buenos tiempos no pasa por mejor. Los intervalos son de una "
+        "mirada, no de todas juntas: quien mira a menudo verá algunos que dejan fuera la verdad.",
+    ),
+    "batches_counted": (
+        "Whole batches, which count: {n}; batches that wait for outcomes: {waiting}. The next "
+        "begins when the running one is old enough and has {least} units.",
+        "Lotes completos, que cuentan: {n}; lotes que esperan resultados: {waiting}. El siguiente "
+        "comienza cuando el actual es bastante antiguo y tiene {least} unidades.",
+    ),
+    "batch": ("batch", "lote"),
+    "began": ("began", "comenzó"),
+    "shares_of": ("shares asked: {arms}", "partes pedidas: {arms}"),
+    "units_of": ("units: {arms}", "unidades: {arms}"),
+    "labelled_of": ("with an outcome: {arms}", "con resultado: {arms}"),
+    "batch_state": ("state", "estado"),
+    "batch_counted": ("counted", "contado"),
+    "batch_waits": (
+        "waits: under 95 % of some arm's units have an outcome",
+        "espera: menos del 95 % de alguna variante tiene resultado",
+    ),
+    "batch_running": ("running", "en curso"),
+    "batches_before": (
+        "{n} earlier batches are not shown; the means hold them.",
+        "{n} lotes anteriores no se muestran; las medias los incluyen.",
+    ),
+    "batch_srm_ok": (
+        "Units came in the shares that each batch asked for, as far as can be seen: e = {e} "
+        "(from 100 on the shares stay).",
+        "Las unidades llegaron en las partes que pedía cada lote, hasta donde se ve: e = {e} "
+        "(desde 100 las partes quedan).",
+    ),
+    "batch_srm_alarm": (
+        "Units did **not** come in the shares that the batches asked for: e = {e} (from 100 on "
+        "the shares stay).",
+        "Las unidades **no** llegaron en las partes que pedían los lotes: e = {e} (desde "
+        "100 las partes quedan).",
+    ),
     "history": ("History", "Historia"),
     "when": ("when", "cuándo"),
     "action": ("action", "acción"),

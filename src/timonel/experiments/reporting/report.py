@@ -12,7 +12,7 @@ from timonel.errors import Phrase
 from timonel.events.joining import JOINED
 from timonel.experiments.counting.derived import cell_of
 from timonel.experiments.counting.sums import CORRECTED
-from timonel.experiments.design import HOLDOUT, Design, Mode, variant_of
+from timonel.experiments.design import HOLDOUT, Design, Mode, Strategy, variant_of
 from timonel.experiments.judging.evidence import Counted, Evidence, covaried
 from timonel.experiments.judging.judge import comparison
 from timonel.experiments.judging.keeping import decode_evidence
@@ -49,6 +49,14 @@ PAIRS = Phrase(
 NO_EFFECT = Phrase(
     "an arm has no outcome yet, or all outcomes are the same",
     "una variante aún no tiene resultados, o todos son iguales",
+)
+NO_COMPARISON = Phrase(
+    "no unit whose window has ended clicked more of one ranking's items than of the other's",
+    "ninguna unidad con ventana cerrada eligió más elementos de un orden que del otro",
+)
+NO_WHOLE_BATCH = Phrase(
+    "of no ended batch have 95 % of each arm's units an outcome",
+    "en ningún lote cerrado tiene resultado el 95 % de las unidades de cada variante",
 )
 _REASONS = {
     Unsayable.EMPTY: Phrase("an arm has no outcome", "una variante no tiene resultados"),
@@ -128,6 +136,8 @@ class Report:
     costs : dict of str to Cost
     corrected : int or None
     adjustment : Adjustment or None
+    phases : dict of int to int
+        When each began, by its number.
     """
 
     experiment: Experiment
@@ -140,6 +150,7 @@ class Report:
     costs: dict[str, Cost] = field(default_factory=dict)
     corrected: int | None = None
     adjustment: Adjustment | None = None
+    phases: dict[int, int] = field(default_factory=dict)
 
 
 def read_report(connection: Connection, project: str, name: str) -> Report:
@@ -158,6 +169,9 @@ def read_report(connection: Connection, project: str, name: str) -> Report:
     if evidence is None:
         return Report(experiment, events, number, look, unsaid=NO_EVIDENCE)
     design = experiment.design
+    if design.mode is Mode.INTERLEAVE or design.strategy is Strategy.THOMPSON:
+        began = rows.phases_began(name)  # no arm is held against another: no lift, no cost
+        return Report(experiment, events, number, look, evidence, phases=began)
     by_units = sum(counted.sums(CORRECTED).x for counted in evidence.arms.values())
     treatments = design.names[1:]
     costs = {arm: _cost(design, look, evidence, arm) for arm in treatments}

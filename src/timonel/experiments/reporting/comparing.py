@@ -1,0 +1,204 @@
+"""What a report says of arms that are compared: counts, ratio, maturity, effects, cost."""
+
+from timonel.experiments.design import Mode
+from timonel.experiments.judging.look import (
+    ArmReport,
+    GoalReport,
+    Look,
+    MetricReport,
+    alpha_each,
+)
+from timonel.experiments.judging.metrics import GUARDRAIL
+from timonel.experiments.reporting.page import Page, Section, number, plain, seen
+from timonel.experiments.reporting.phrases import phrase
+from timonel.experiments.reporting.report import NO_EFFECT, Estimate, Report
+from timonel.experiments.texts import paired_of, unsaid
+
+_ALARM = 20.0
+
+
+def _counts(page: Page, report: Report, look: Look) -> None:
+    design = report.experiment.design
+    n = sum(arm.units for arm in look.arms)
+    headings = [page.say(key) for key in ("arm", "units", "share", "labelled")]
+    headings += [page.say("mean", metric=f"`{design.metric}`"), page.say("interval_95")]
+    page.table(headings, [_arm(page, arm, n) for arm in look.arms])
+    if design.cap is not None:
+        page.add(page.say("as_recorded"))
+
+
+def _arm(page: Page, arm: ArmReport, n: int) -> list[str]:
+    mean = page.say("unknown", reason=page.say("no_outcome"))
+    share = f"{arm.units / n:.1%}" if n else page.say("unknown", reason=page.say("few_units"))
+    return [
+        arm.arm,
+        str(arm.units),
+        share,
+        str(arm.labelled),
+        mean if arm.mean is None else number(arm.mean),
+        mean if arm.mean is None else page.interval(arm.lower, arm.upper),
+    ]
+
+
+def _ratio(page: Page, report: Report, look: Look) -> None:
+    few = page.say("unknown", reason=page.say("few_units"))
+    p = few if look.srm_p is None else f"{look.srm_p:.3g}"
+    page.add(
+        page.say("srm_alarm" if look.srm_e >= _ALARM else "srm_ok", e=f"{look.srm_e:.3g}", p=p)
+    )
+    page.add(page.say("leaks", n=look.leaks))
+
+
+def _maturity(page: Page, report: Report, look: Look) -> None:
+    if report.experiment.design.mode is Mode.OUTSIDE:
+        n = sum(arm.units for arm in look.arms)
+        page.add(page.say("immature_units", n=look.immature, of=n))
+    elif look.mature_after_h is None:
+        page.add(page.unknown(phrase("delay")))
+    else:
+        page.add(page.say("mature", hours=look.mature_after_h, n=look.immature))
+    if look.asked_later is not None:
+        page.add(f"{page.tell(paired_of(look.asked_later))}.")
+
+
+def _effect(page: Page, report: Report, look: Look) -> None:
+    design = report.experiment.design
+    level = f"{1.0 - alpha_each(design):.3%}".replace(".000", "")
+    headings = [
+        page.say("treatment"),
+        page.say("effect_on", metric=f"`{design.metric}`"),
+        page.say("interval", level=level),
+        page.say("smallest_p"),
+        page.say("e"),
+        page.say("lift"),
+        page.say("mature_effect"),
+    ]
+    page.table(headings, [_goal(page, goal, report) for goal in look.goals])
+    listed, found = design.listed, report.adjustment
+    if listed is not None and listed.covariate:
+        kept = page.unknown(report.unsaid or NO_EFFECT)
+        theta = kept
+        if found is not None and found.kept is not None:
+            kept, theta = f"{1.0 - found.kept:.1%}", number(found.theta)
+        page.add(page.say("adjusted", column=plain(listed.covariate), theta=theta, share=kept))
+    page.add(page.say("effect_note"))
+
+
+def _goal(page: Page, goal: GoalReport, report: Report) -> list[str]:
+    lift = report.lifts.get(goal.arm, Estimate(reason=report.unsaid))
+    known = goal.effect is not None
+    mature = page.unknown(phrase("no_mature"))
+    return [
+        goal.arm,
+        page.unknown(NO_EFFECT) if goal.effect is None else number(goal.effect, "+"),
+        page.interval(goal.lower, goal.upper),
+        f"{goal.p_value:.3g}" if known else page.unknown(NO_EFFECT),
+        f"{goal.e_value:.3g}" if known else page.unknown(NO_EFFECT),
+        page.estimate(lift),
+        mature if goal.mature_effect is None else number(goal.mature_effect, "+"),
+    ]
+
+
+def _metrics(page: Page, report: Report) -> None:
+    look = report.look
+    if look is None or len(look.compared) <= len(look.goals):
+        return
+    page.heading("metrics")
+    headings = ("metric", "role", "arm", "n_units", "control", "treatment")
+    own = ("effect", "interval_own", "smallest_p", "adjusted_p")
+    page.table(
+        [page.say(key) for key in (*headings, *own)],
+        [_metric(page, one) for one in look.compared],
+    )
+    page.add(page.say("metrics_note", alpha=look.alpha, share=f"{look.alpha:.0%}"))
+
+
+def _metric(page: Page, one: MetricReport) -> list[str]:
+    unknown = page.say("unknown_as_said")
+    effect = unknown if one.reason is None else page.unknown(unsaid(one.reason))
+    return [
+        f"`{one.metric}`",
+        page.say(f"{one.role}_role"),
+        one.arm,
+        f"{one.n_control} / {one.n_treatment}",
+        unknown if one.control is None else number(one.control),
+        unknown if one.treatment is None else number(one.treatment),
+        effect if one.effect is None else number(one.effect, "+"),
+        unknown if one.effect is None else page.interval(one.lower, one.upper),
+        unknown if one.p_value is None else f"{one.p_value:.3g}",
+        page.say("not_adjusted")
+        if one.role == GUARDRAIL
+        else (unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}"),
+    ]
+
+
+def _parts(page: Page, report: Report) -> None:
+    look, listed = report.look, report.experiment.design.listed
+    if look is None or listed is None or not look.by_part:
+        return
+    page.heading("parts")
+    headings = ("part", "n_units", "control", "treatment", "effect", "interval_own", "adjusted_p")
+    unknown = page.say("unknown_as_said")
+    rows = []
+    for one in look.by_part:
+        effect = unknown if one.reason is None else page.unknown(unsaid(one.reason))
+        above = "-" if one.above is None else number(one.above)
+        rows.append(
+            [
+                f"{one.part}: {above} … {'-' if one.up_to is None else number(one.up_to)}",
+                f"{one.n_control} / {one.n_treatment}",
+                unknown if one.control is None else number(one.control),
+                unknown if one.treatment is None else number(one.treatment),
+                effect if one.effect is None else number(one.effect, "+"),
+                unknown if one.effect is None else page.interval(one.lower, one.upper),
+                unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}",
+            ]
+        )
+    page.table([page.say(key) for key in headings], rows)
+    page.add(page.say("parts_note", column=plain(listed.covariate)))
+
+
+def _guardrails(page: Page, report: Report, look: Look) -> None:
+    if not look.guardrails:
+        page.add(page.say("none"))
+    else:
+        rows = [[name, f"{e:.3g}"] for name, e in look.guardrails.items()]
+        page.table([page.say("guardrail"), page.say("evidence_of_harm")], rows)
+        if look.ramp_e is not None:
+            page.add(page.say("harm_together", e=f"{look.ramp_e:.3g}"))
+
+
+def _cost(page: Page, report: Report) -> None:
+    page.heading("cost")
+    metric = f"`{report.experiment.design.metric}`"
+    if not report.costs:
+        page.add(page.unknown(report.unsaid or NO_EFFECT))
+    for arm, cost in report.costs.items():
+        keep, choose = number(cost.keeping), number(cost.choosing)
+        page.add(page.say("cost_keep", keep=keep, choose=choose, arm=arm, metric=metric))
+        if report.experiment.design.mode is not Mode.SHADOW:  # unheard answers cost nobody anything
+            worse = arm if cost.worse_is_treatment else report.experiment.design.names[0]
+            total = number(cost.each * cost.n_worse)
+            each = number(cost.each)
+            page.add(page.say("cost_so_far", n=cost.n_worse, arm=worse, each=each, total=total))
+
+
+def _corrections(page: Page, report: Report) -> None:
+    page.heading("corrections")
+    if report.corrected is None:
+        page.add(page.unknown(report.unsaid))
+    else:
+        page.add(page.say("corrected", n=report.corrected))
+
+
+SECTIONS: tuple[Section, ...] = (
+    seen("counts", _counts),
+    seen("srm", _ratio),
+    seen("maturity", _maturity),
+    seen("effect", _effect),
+    _metrics,
+    _parts,
+    seen("guardrails", _guardrails),
+    _cost,
+    _corrections,
+)
