@@ -40,6 +40,7 @@ simulate: .venv/installed ## false alarms and power of drift and experiments, so
 	$(BIN)/python benchmarks/drift_simulation.py --out benchmarks/results/drift.md $(ARGS)
 	$(BIN)/python benchmarks/text_drift_simulation.py --out benchmarks/results/texts.md $(ARGS)
 	$(BIN)/python benchmarks/experiment_simulation.py --out benchmarks/results/experiments.md $(ARGS)
+	$(BIN)/python benchmarks/ramp_simulation.py --out benchmarks/results/ramps.md $(ARGS)
 	$(BIN)/python benchmarks/choosing_simulation.py --out benchmarks/results/choosing.md $(ARGS)
 
 format: .venv/dev ## let ruff rewrite what it can

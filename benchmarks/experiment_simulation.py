@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from timonel.experiments.counting.sums import DAY, PairSums
-from timonel.experiments.design import Arm, Design, Guardrail, Mode
+from timonel.experiments.design import Arm, Design, Guardrail, Mode, State
 from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
@@ -27,6 +27,9 @@ from timonel.experiments.judging.evidence import (
 )
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Rule, Verdict
+from timonel.experiments.ramp import Moved, next_move
+from timonel.experiments.rows import Experiment
+from timonel.experiments.wishes import Wish, design_of
 from timonel.stats.intervals import wilson
 from timonel.stats.moments import PER_UNIT
 
@@ -158,30 +161,52 @@ def split(
     return ended(world, days())
 
 
-def guarded_ramp(
-    rng: Rng, rates: tuple[float, float], *, batch: int, most: int, bad: float = 1.0
-) -> Outcome:
-    """1, 5, 25, 50 % with four guardrails, labels at once, a look a batch; steps at 100 units."""
+def guarded_ramp(rng: Rng, rates: tuple[float, float], *, batch: int, bad: float = 1.0) -> Outcome:
+    """A ramp of the default steps to its end, four guardrails, labels at once, a look a batch."""
     events = {"a": 0.05, "b": 0.02, "c": 0.01, "d": 0.002}
-    world = World(design(mode=Mode.RAMP, guardrails=tuple(Guardrail(name) for name in events)))
+    wish = Wish(name="r", mode="ramp", control="1.0.0", treatment="1.1.0")
+    usual = design_of(wish, model="m", task="binary", depends_on_action=True)
+    guardrails = tuple(Guardrail(name) for name in events)
+    world = World(design(mode=Mode.RAMP, guardrails=guardrails, steps=usual.steps))
     world.bad = {name: {} for name in events}
-    phase, verdict, at = 0, Verdict.CONTINUE, 0
-    shares = (0.01, 0.05, 0.25, 0.5)
-    while verdict is Verdict.CONTINUE and world.units[1] < most:
-        b = int(rng.binomial(batch, shares[phase]))
+    phase, at, began = 1, 0, 0
+    share = usual.steps[0].share
+    while True:
+        b = int(rng.binomial(batch, share))
         counts = (batch - b, b)
-        world.expose(phase, shares[phase], counts)
+        world.expose(phase, share, counts)
         hits = [rng.binomial(n, rate) for n, rate in zip(counts, rates, strict=True)]
         world.label(flags(counts[0], hits[0]), flags(counts[1], hits[1]))
         for name, rate in events.items():
             seen = world.bad[name].setdefault(phase, dict.fromkeys(NAMES, 0))
             for arm, worse in enumerate((1.0, bad)):
                 seen[NAMES[arm]] += int(rng.binomial(counts[arm], rate * worse))
-        at += 1
-        verdict = world.look(at * 3_600_000_000).verdict
-        if world.units[1] >= 100 * (phase + 1) and phase + 1 < len(shares):
-            phase += 1
-    return Outcome(verdict, at, world.units[1], naive=None)
+        at += usual.steps[0].least_s * 1_000_000
+        move = next_move(running(world.design, phase, share), world.look(at), began)
+        if move.action is Moved.ROLL_BACK or (move.action is Moved.GROW and move.weights[1] == 1.0):
+            # the whole has nothing left to compare it with: then it is promoted
+            taken_back = move.action is Moved.ROLL_BACK
+            verdict = Verdict.ROLL_BACK if taken_back else Verdict.PROMOTE
+            return Outcome(verdict, at, world.units[1], naive=None)
+        if move.action is Moved.GROW:
+            phase, share, began = phase + 1, move.weights[1], at
+
+
+def running(planned: Design, phase: int, share: float) -> Experiment:
+    """Give a ramp as its row would be."""
+    return Experiment(
+        design=planned,
+        state=State.ACTIVE,
+        weights=(1.0 - share, share),
+        phase=phase,
+        revised=0,
+        created_by="simulation",
+        created_at=0,
+        started_at=0,
+        ended_at=None,
+        verdict=None,
+        revision=0,
+    )
 
 
 def shadow(rng: Rng, gain: float, *, late: bool, a_day: int = 300) -> Outcome:
@@ -351,12 +376,14 @@ def scenarios(count: int) -> Iterator[tuple[str, int, Callable[[Rng], Outcome]]]
         said = "-".join(f"{100 * share:.0f}" for share in steps)
         again = partial(repeated, rates=same, steps=steps)
         yield f"1,000 units, 28 visits each, {said} %, 0", count // 2, again
-    ramp = partial(guarded_ramp, rates=same, batch=400, most=10_000)
-    yield "guarded ramp, four guardrails, 0, to 10,000 exposed", count, ramp
-    for harm in (0.04, 0.08):
-        worse = partial(guarded_ramp, rates=(0.8, 0.8 - harm), batch=100, most=10_000)
-        yield f"guarded ramp, {-100 * harm:+.0f} points", few, worse
-    yield "guarded ramp, bad events doubled", few, partial(ramp, bad=2.0)
+    for base in (0.8, 0.9):
+        for harm in (0.0, 0.04, 0.08):
+            title = f"guarded ramp, {100 * base:.0f} % right, {-100 * harm:+.0f} points"
+            batch, n = (100, few) if harm else (400, count)
+            run = partial(guarded_ramp, rates=(base, base - harm), batch=batch)
+            yield title, n, run
+    doubled = partial(guarded_ramp, rates=same, batch=100, bad=2.0)
+    yield "guarded ramp, bad events doubled", few, doubled
     for gain in (0.0, 0.02):
         title = f"shadow, 12 % of pairs differ, {100 * gain:+.0f} points"
         yield title, count, partial(shadow, gain=gain, late=False)

@@ -102,7 +102,16 @@ class Guardrail(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step of a ramp."""
+    """One step of a ramp.
+
+    Parameters
+    ----------
+    share : float
+    least_s : int
+        How long it lasts at least.
+    least_exposed : int
+        How many more units of the treatment, with their labels, it is seen by at least.
+    """
 
     share: float
     least_s: int = 3600

@@ -24,6 +24,10 @@ from timonel.experiments.errors import InvalidDesign
 from timonel.experiments.templates import TEMPLATES
 
 RAMP_SHARES = (0.01, 0.05, 0.25, 0.5, 1.0)
+# by a step's share: its least units, times those of the first. The greater the share, the sooner
+# units come and the less each says, so most of them are asked where they cost the least time; at
+# the whole there is nothing left to compare with. Measured in ADR 0039.
+_STEP_UNITS = ((0.05, 1), (0.25, 4), (0.5, 10), (1.0, 30))
 _LESS_IS_BETTER = ("absolute_error", "squared_error")
 _GOALS = {"binary": "correct", "multiclass": "correct", "regression": "absolute_error"}
 
@@ -148,7 +152,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         floor=wish.floor if wish.floor is not None else 0.05 * bandit,
         batch_s=round((wish.batch_hours if wish.batch_hours is not None else 24.0 * bandit) * 3600),
         window_s=round(wish.window_minutes * 60),
-        steps=tuple(Step(s, round(wish.step_hours * 3600), wish.step_units) for s in shares),
+        steps=tuple(_step(wish, share) for share in shares),
         depends_on_action=depends_on_action,
         task=task,
         hypothesis=wish.hypothesis.strip(),
@@ -222,6 +226,11 @@ def _usual_unit(mode: Mode, strategy: Strategy) -> str:
     if strategy is Strategy.TIME_BASED:
         return "block"
     return "request" if mode is Mode.SHADOW else "unit"
+
+
+def _step(wish: Wish, share: float) -> Step:
+    times = next((times for below, times in _STEP_UNITS if share < below - 1e-9), 1)
+    return Step(share, round(wish.step_hours * 3600), wish.step_units * times)
 
 
 def _guardrails(wish: Wish, mode: Mode) -> Sequence[str]:

@@ -1,8 +1,9 @@
 """Exact sums of pairs (q, x), and the places in time that they are kept under."""
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
+
+import msgspec
 
 from timonel.stats.moments import PER_UNIT, BivariateMoments, ExactSums
 
@@ -34,8 +35,7 @@ class CellKey(NamedTuple):
     metric: str
 
 
-@dataclass(frozen=True, slots=True)
-class PairSums:
+class PairSums(msgspec.Struct, frozen=True):
     """Number, sums, squares and products of quantised pairs; a retraction makes them smaller.
 
     Parameters

@@ -4,8 +4,10 @@ The order is that of harm: what makes the comparison meaningless, then harm, the
 Source of the rules: the engines and formulas of ADR 0023 and of ``timonel.stats.sequential``.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from math import inf, prod, sqrt
 from typing import Any, NamedTuple
 
@@ -54,6 +56,8 @@ RAMP_ALPHA = 0.01
 _MOST_DAYS = 365.0
 _LEAST_DAYS = 1.0 / 24.0  # what came in less says nothing of what comes in a day
 _NEW_FRACTION = 0.02
+# counts that are tried, each a tenth more than the last
+_TRIED = tuple(accumulate(range(176), lambda n, _: n * 1.1, initial=50.0))
 
 
 class _Ruling(NamedTuple):
@@ -306,15 +310,15 @@ def _exposed(design: Design, evidence: Evidence, arm: str) -> int:
 
 
 def _deciding_n(effect: float, sd: float, design: Design) -> float:
-    n = 50.0
-    while n < 1e9:
-        found = asymptotic_cs(
-            effect, sd / sqrt(n), n, alpha=alpha_each(design), n_star=n_star(design)
-        )
-        if found.half_width < abs(effect):
-            return n
-        n *= 1.1
-    return inf
+    alpha, star = alpha_each(design), n_star(design)
+
+    def decides(n: float) -> bool:
+        found = asymptotic_cs(effect, sd / sqrt(n), n, alpha=alpha, n_star=star)
+        return found.half_width < abs(effect)
+
+    # the half-width only falls, whatever alpha is
+    place = bisect_left(_TRIED, True, key=decides)
+    return _TRIED[place] if place < len(_TRIED) else inf
 
 
 def comparison(design: Design, evidence: Evidence, arm: str) -> tuple[float, float, float] | None:
