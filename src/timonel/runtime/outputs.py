@@ -81,7 +81,8 @@ class AnswerMaker:
             total += probability
         if not 1.0 - _SLACK <= total <= 1.0 + _SLACK:
             raise self._invalid(outputs, "probabilities that sum to 1")
-        clipped = [min(max(p, 0.0), 1.0) for p in outputs]
+        plain = min(outputs) >= 0.0 and max(outputs) <= 1.0
+        clipped = outputs if plain else [min(max(p, 0.0), 1.0) for p in outputs]
         best = winner(clipped)
         return Answer(
             classes[best],

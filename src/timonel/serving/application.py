@@ -45,10 +45,11 @@ from timonel.serving.routes.exchange import (
 )
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.outcomes import Outcomes
+from timonel.serving.routes.plain import PlainPredictions, Whole
 from timonel.serving.routes.predict import Predictions
 from timonel.serving.routes.records import Records
 from timonel.serving.versions.reload import Reloader
-from timonel.serving.versions.snapshot import Loader, ServedModel, ServedVersion, Snapshot
+from timonel.serving.versions.snapshot import Loader, ServedModel, Snapshot
 from timonel.serving.versions.turns import Turns
 from timonel.store.lean import LeanStore
 from timonel.wire.errors import UnexpectedFailure
@@ -117,6 +118,7 @@ class ServingApplication:
         self._spool: SpoolWriter | None = None
         self._turns: Turns | None = None
         self._predictions: Predictions | None = None
+        self._plain: PlainPredictions | None = None
         self._outcomes: Outcomes | None = None
         self._records: Records | None = None
         self._lines: lines.Lines | None = None
@@ -165,6 +167,8 @@ class ServingApplication:
         )
         self._outcomes = Outcomes(journal, max_rows=config.max_rows)
         self._records = Records(journal, max_rows=config.max_rows)
+        if self._cors is None and not config.root_path and config.role != "control":
+            self._plain = PlainPredictions(self._served, self._gate, self._predictions, self._slot)
         self._open_protocols(self._predictions)
         self._reloader.start()
         await asyncio.to_thread(self._reloader.wait_first, FIRST_S)
@@ -332,6 +336,13 @@ class ServingApplication:
         assert taker is not None  # noqa: S101 - there is a snapshot, so it was started
         await exchange.reply_json(await taker.accept(snapshot, model, body), status=202)
 
+    def answer_plain(self, request: Whole) -> bytes | None:
+        """Answer what `PlainPredictions` can; None: nothing is done, and a call has to."""
+        return None if self._plain is None else self._plain.answer(request)
+
+    def _served(self) -> Snapshot | None:
+        return None if self._stopping else self._reloader.current
+
     def _keys(self) -> Keys:
         """Give the keys in force; raises ``NotReady`` before they are known."""
         snapshot = self._reloader.current
@@ -438,7 +449,7 @@ class ServingApplication:
             self._slot.set(Family.FAULTS, *labels, value=int(labels in failing))
         self._failing = failing
         if self._native is not None and self._loop is not None:
-            for one in _native_digests(snapshot) - self._warm:
+            for one in snapshot.natives() - self._warm:
                 self._warm.add(one)
                 self._loop.call_soon_threadsafe(self._begin_warming, *one)
 
@@ -483,11 +494,3 @@ def _state(model: ServedModel) -> dict[str, Any]:
             alias: version.version for alias, version in model.versions() if version.version
         },
     }
-
-
-def _native_digests(snapshot: Snapshot) -> set[tuple[str, bool]]:
-    asked: set[tuple[ServedVersion, bool]] = set()
-    for model in snapshot.models.values():
-        asked |= {(version, False) for _, version in model.named()}
-        asked.update(*(experiment.asks() for experiment in model.experiments))
-    return {(version.digest, unheard) for version, unheard in asked if version.native}

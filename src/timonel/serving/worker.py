@@ -11,7 +11,9 @@ import signal
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -20,7 +22,7 @@ from timonel import logs, tracing
 from timonel.serving import rule_limit
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig, decode
-from timonel.serving.heads import BoundedHttp
+from timonel.serving.connection import WorkerHttp
 from timonel.serving.processes.accepting import FairServer
 from timonel.serving.processes.liveness import Heartbeat, end_with_parent, receive_orders
 
@@ -58,7 +60,7 @@ def _uvicorn(application: ServingApplication) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         loop="uvloop",
-        http=BoundedHttp,
+        http=cast(Any, partial(WorkerHttp, answer=application.answer_plain)),
         ws="none",
         lifespan="off",
         log_config=None,

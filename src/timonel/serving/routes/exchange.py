@@ -31,7 +31,7 @@ _TURNS = 4  # of the loop, until it has seen that a connection was closed while 
 BODY_S = 30.0  # most seconds between two parts of a body
 _JSON = b"application/json"
 _NOT_LOGGED = ((b"x-timonel-logged", b"false"),)
-_REQUEST_ID = b"x-request-id"
+REQUEST_ID = b"x-request-id"
 _ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _RETRY_AFTER = (b"retry-after", b"1")
 
@@ -40,6 +40,17 @@ def said_of_log(replies: Sequence[PredictionReply | RowProblem]) -> tuple[tuple[
     """Give the header that says that a request's answers were not logged; none where they were."""
     unlogged = any(getattr(reply, "logged", None) is False for reply in replies)
     return _NOT_LOGGED if unlogged else ()
+
+
+def head_of(body: bytes, request_id: bytes, extra: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
+    """Write the headers of a JSON answer as HTTP/1.1 has them, with the empty line after them."""
+    more = b"".join(b"%s: %s\r\n" % header for header in (*_ALWAYS, *extra))
+    return b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s\r\n" % (
+        _JSON,
+        len(body),
+        request_id,
+        more,
+    )
 
 
 class Disconnected(Exception):
@@ -96,7 +107,7 @@ class Exchange:
         path: str = scope["path"]
         self.path = below_root(path, scope.get("root_path") or root_path)
         self.caller: Caller | None = None  # None: nobody was asked for, or not yet
-        self.request_id = request_id_of(self.headers.get(_REQUEST_ID))
+        self.request_id = request_id_of(self.headers.get(REQUEST_ID))
 
     @property
     def language(self) -> str:
@@ -173,16 +184,16 @@ class Exchange:
     async def forward(self, answer: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
         """Let another application answer; the request's id goes with it and comes back."""
         self.scope[CALLER] = self.caller
-        if self.headers.get(_REQUEST_ID) != self.request_id:
-            others = [pair for pair in self.scope["headers"] if pair[0] != _REQUEST_ID]
-            self.scope["headers"] = [*others, (_REQUEST_ID, self.request_id)]
+        if self.headers.get(REQUEST_ID) != self.request_id:
+            others = [pair for pair in self.scope["headers"] if pair[0] != REQUEST_ID]
+            self.scope["headers"] = [*others, (REQUEST_ID, self.request_id)]
 
         async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
                 headers = list(message.get("headers", ()))
-                if not any(name.lower() == _REQUEST_ID for name, _ in headers):
-                    headers.append((_REQUEST_ID, self.request_id))
+                if not any(name.lower() == REQUEST_ID for name, _ in headers):
+                    headers.append((REQUEST_ID, self.request_id))
                 headers += self.extra
                 message = {**message, "headers": headers}
             await self._send(message)
@@ -212,7 +223,7 @@ class Exchange:
         headers = [
             (b"content-type", media_type),
             (b"content-length", b"%d" % len(body)),
-            (_REQUEST_ID, self.request_id),
+            (REQUEST_ID, self.request_id),
             *_ALWAYS,
             *self.extra,
             *extra,
@@ -245,7 +256,7 @@ class Exchange:
         self.status = 200
         headers = [
             (b"content-type", media_type),
-            (_REQUEST_ID, self.request_id),
+            (REQUEST_ID, self.request_id),
             *_ALWAYS,
             *self.extra,
         ]

@@ -32,12 +32,12 @@ class Journal:
         self.ids = IdSource()
         self._spool = spool
         self._append = spool.append
-        self._synced = spool.durability == "synced"
+        self.synced = spool.durability == "synced"
         self._may_skip = may_skip
         self._troubled = False
 
-    async def prediction(self, frame: PredictionFrame) -> bool:
-        """Write one prediction as durably as asked.
+    def written(self, frame: PredictionFrame) -> bool:
+        """Write one prediction, and do not wait for the disk.
 
         Returns
         -------
@@ -50,10 +50,18 @@ class Journal:
             If it was not written and must be.
         """
         try:
-            if self._synced:
-                await self._spool.append_synced(frame)
-            else:
-                self._append(frame)
+            self._append(frame)
+        except (Unavailable, TooLarge) as error:
+            return self._skip(frame.model, error)
+        self._troubled = False
+        return True
+
+    async def prediction(self, frame: PredictionFrame) -> bool:
+        """Write one prediction as durably as asked; returns and raises as ``written`` does."""
+        if not self.synced:
+            return self.written(frame)
+        try:
+            await self._spool.append_synced(frame)
         except (Unavailable, TooLarge) as error:
             return self._skip(frame.model, error)
         self._troubled = False
@@ -64,7 +72,7 @@ class Journal:
 
         When it raises, some may be written: they were never acknowledged.
         """
-        if self._synced:
+        if self.synced:
             self._spool.append_many(frames[:-1])
             await self._spool.append_synced(frames[-1])
         else:

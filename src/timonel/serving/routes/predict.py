@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 from weakref import WeakSet
-
-import msgspec
 
 from timonel import tracing
 from timonel.errors import TimonelError
@@ -19,8 +17,9 @@ from timonel.runtime.errors import InvalidOutput, RowRefused, ServiceFailed
 from timonel.runtime.services.service import ModelService
 from timonel.schema.errors import InvalidRow
 from timonel.schema.validation import MOST_ERRORS, FieldError, Row, Values
-from timonel.serving.errors import NotServable, Overloaded
+from timonel.serving.errors import Overloaded
 from timonel.serving.processes.errors import NativeFailed
+from timonel.serving.routes.asked import Asked, Plain, reply_of, unreadable
 from timonel.serving.routes.batches import Batches, LargeBatches, NativePool
 from timonel.serving.routes.fallback import (
     Given,
@@ -39,7 +38,6 @@ from timonel.serving.routes.shadow import Shadows, Unheard
 from timonel.serving.versions.snapshot import Choice, ServedModel, ServedVersion, Snapshot
 from timonel.serving.versions.turns import Turns
 from timonel.wire.answer import Reason, Source
-from timonel.wire.ids import id_text
 from timonel.wire.problem import problem
 from timonel.wire.replies import PredictionReply, PredictionsReply, RowProblem
 
@@ -172,7 +170,7 @@ class Predictions:
                 request = await self._read(body.read, shown, body.size)
             if missing is Reason.OVERLOAD and not request.single:
                 raise self._too_many()
-            asked = _Asked(
+            asked = Asked(
                 snapshot.generation, model, request, at, started_ns, pinned, missing, age_ms
             )
             if request.single:
@@ -211,7 +209,39 @@ class Predictions:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, read, what, self._max_rows)
 
-    async def _single(self, asked: "_Asked") -> PredictionReply:
+    def plain(
+        self, snapshot: Snapshot, model: ServedModel, body: bytes, started_ns: int
+    ) -> Plain | None:
+        """Read a body whose one row can be answered without waiting for anything; else None.
+
+        Nothing is counted or written: ``answer`` may still be given the same body.
+        """
+        shown = model.shown
+        if shown is None or self._journal.synced or len(body) > CAREFUL_BYTES:
+            return None
+        request = shown.requests.quick(body, self._max_rows)
+        if request is None or not request.single or self.in_flight >= MAX_IN_FLIGHT:
+            return None
+        row = request.rows[0]
+        assert isinstance(row, Row)  # noqa: S101 - a quick reader gives no others
+        asked = Asked(snapshot.generation, model, request, snapshot.clock.now_us(), started_ns)
+        identifier = request.prediction_id or self._journal.ids.next()
+        choice = self._choice(asked, row, identifier)
+        waits = not (choice.by_rules or choice.version.inline)
+        if waits or choice.turn is not None or choice.shadow is not None:
+            return None
+        return Plain(asked, row, choice, identifier)
+
+    def given(self, plain: Plain) -> PredictionReply:
+        """Answer what ``plain`` has read, logged; raises as ``answer`` does, and notes nothing."""
+        asked, row, choice, identifier = plain
+        given = (ruled if choice.by_rules else by_model)(choice.version, row.values)
+        frame = asked.frame(row, choice, given, identifier, asked.took_us())
+        logged = self._journal.written(frame)
+        self._journal.answered(frame)
+        return reply_of(frame, logged=logged)
+
+    async def _single(self, asked: Asked) -> PredictionReply:
         row = asked.request.rows[0]
         if not isinstance(row, Row):
             raise InvalidRow(model=asked.model.name, errors=row)
@@ -241,7 +271,7 @@ class Predictions:
             tracing.active.answered((frame,))
         return reply_of(frame, logged=logged)
 
-    async def _many(self, asked: "_Asked", language: str) -> PredictionsReply:
+    async def _many(self, asked: Asked, language: str) -> PredictionsReply:
         rows = self._good_rows(asked)
         identifiers = self._identifiers(asked, len(rows))
         choices = self._choices(asked, rows, identifiers)
@@ -269,7 +299,7 @@ class Predictions:
 
     async def _written(
         self,
-        asked: "_Asked",
+        asked: Asked,
         answered: list[tuple[Row, Choice, Given, bytes]],
         unheard: Unheard | None,
     ) -> tuple[list[PredictionFrame], bool]:
@@ -285,7 +315,7 @@ class Predictions:
             await asyncio.sleep(0)
         return frames, logged
 
-    def _identifiers(self, asked: "_Asked", n_good: int) -> list[bytes]:
+    def _identifiers(self, asked: Asked, n_good: int) -> list[bytes]:
         sent = asked.request.ids
         if sent is None:
             return self._journal.ids.many(n_good)
@@ -305,7 +335,7 @@ class Predictions:
             answers.update(zip(places, given, strict=True))
         return [answers[place] for place in range(len(rows))]
 
-    def _good_rows(self, asked: "_Asked") -> list[Row]:
+    def _good_rows(self, asked: Asked) -> list[Row]:
         good: list[Row] = []
         errors: list[FieldError] = []
         for row in asked.request.rows:
@@ -320,13 +350,13 @@ class Predictions:
             raise asked.invalid(errors[:MOST_ERRORS])
         return good
 
-    def _choices(self, asked: "_Asked", rows: list[Row], identifiers: list[bytes]) -> list[Choice]:
+    def _choices(self, asked: Asked, rows: list[Row], identifiers: list[bytes]) -> list[Choice]:
         if rows and (asked.pinned is not None or not asked.model.experiments):
             # without an experiment all rows have the same
             return [self._choice(asked, rows[0], identifiers[0])] * len(rows)
         return list(map(partial(self._choice, asked), rows, identifiers))
 
-    def _choice(self, asked: "_Asked", row: Row, identifier: bytes) -> Choice:
+    def _choice(self, asked: Asked, row: Row, identifier: bytes) -> Choice:
         if asked.pinned is not None:
             return Choice(asked.pinned)
         unit = asked.request.unit_id or row.key
@@ -400,72 +430,6 @@ class Predictions:
         return given
 
 
-class _Asked(NamedTuple):
-    """One request, its model, and when it came (event time, and monotonic)."""
-
-    generation: int
-    model: ServedModel
-    request: PredictRequest
-    at: int
-    started_ns: int
-    pinned: ServedVersion | None = None
-    missing: Reason | None = None  # why a row that was looked up is not whole
-    age_ms: int | None = None
-
-    def took_us(self) -> int:
-        return (time.monotonic_ns() - self.started_ns) // 1000
-
-    def frame(
-        self, row: Row, choice: Choice, given: Given, identifier: bytes, took_us: int
-    ) -> PredictionFrame:
-        answer = given.answer
-        version = choice.version
-        return PredictionFrame(
-            id=identifier,
-            at=self.at,
-            model=self.model.name,
-            version=version.manifest.version if given.source == _MODEL else "",
-            variant=choice.variant,
-            source=given.source,
-            reason=given.reason,
-            key=row.key,
-            unit=self.request.unit_id or (self._unit(row, choice) if choice.variant else None),
-            generation=self.generation,
-            prediction=answer.prediction,
-            score=answer.score,
-            probabilities=answer.probabilities,
-            explanation=answer.explanation,
-            latency_us=took_us,
-            features=version.decoder.log(row.values),
-            data_age_ms=self.age_ms,
-        )
-
-    def _unit(self, row: Row, choice: Choice) -> str | None:
-        return row.key if choice.unit is None else choice.unit
-
-    def invalid(self, errors: list[FieldError]) -> InvalidRow:
-        return InvalidRow(model=self.model.name, errors=errors)
-
-
-def reply_of(frame: PredictionFrame, *, logged: bool) -> PredictionReply:
-    """Give the answer that a frame is the record of."""
-    return PredictionReply(
-        id_text(frame.id),
-        frame.model,
-        frame.version,
-        frame.variant,
-        frame.source,
-        frame.reason,
-        frame.prediction,
-        frame.score,
-        frame.probabilities,
-        frame.latency_us / 1000.0,
-        msgspec.UNSET if frame.explanation is None else frame.explanation,
-        msgspec.UNSET if frame.data_age_ms is None else frame.data_age_ms / 1000.0,
-        msgspec.UNSET if logged else False,
-    )
-
-
 async def _instead(version: ServedVersion, table: list[Values], reason: Reason) -> list[Given]:
     return await _in_turns(table, lambda values: instead(version, values, reason))
 
@@ -484,12 +448,3 @@ async def _in_turns(table: list[Values], answer: Callable[[Values], Given]) -> l
 def _parts(items: list[_Item], size: int) -> Iterator[list[_Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def unreadable(model: ServedModel) -> NotServable:
-    """Say that nothing of a model can be read."""
-    return NotServable(
-        model=model.name,
-        why="what is published of it cannot be read",
-        why_es="lo publicado de él no se puede leer",
-    )

@@ -17,10 +17,10 @@ from timonel.events.frames import NO_INPUTS, PredictionFrame
 from timonel.schema.validation import MOST_ERRORS, NOTHING, ONCE, TWICE, UNKNOWN_FIELD, read_key
 from timonel.schema.validation_fields import Fault, moment_of
 from timonel.serving.errors import InvalidRecord
+from timonel.serving.routes.asked import unreadable
 from timonel.serving.routes.fields import field_error, moment, own_id
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.outcomes import INLINE_BYTES
-from timonel.serving.routes.predict import unreadable
 from timonel.serving.versions.snapshot import ServedModel, ServedVersion, Snapshot
 from timonel.wire.answer import LONGEST_OUTSIDE, Answer, Reason, Source, outside_version
 from timonel.wire.errors import TooManyRows

@@ -212,6 +212,14 @@ class Snapshot:
     faults: tuple[Fault, ...] = ()
     keys: KeyRing = field(default_factory=dict)
 
+    def natives(self) -> set[tuple[str, bool]]:
+        """Give the digests that the native pool is asked for, and whether nobody hears them."""
+        asked: set[tuple[ServedVersion, bool]] = set()
+        for model in self.models.values():
+            asked |= {(version, False) for _, version in model.named()}
+            asked.update(*(experiment.asks() for experiment in model.experiments))
+        return {(version.digest, unheard) for version, unheard in asked if version.native}
+
 
 ArtifactGetter = Callable[[str], bytes]
 

@@ -1,0 +1,257 @@
+"""One plain row over a worker's own connections: answered at once, and as the route answers.
+
+Real sockets. What cannot be answered at once has to come out as if it had never been tried.
+"""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from timonel.events.frames import Frame, PredictionFrame, RefusalFrame, decode
+from timonel.events.segments import list_segments, read_frames
+from timonel.serving.application import ServingApplication, build
+from timonel.serving.config import WorkerConfig
+from timonel.serving.connection import WorkerHttp
+from timonel.serving.metrics import Family, read_slots
+from timonel.serving.routes.plain import Whole
+from timonel.testing.builders import open_registry
+from timonel.testing.serving import ROW, ServingWorld, declared_manifest, linear_manifest
+
+PREDICT = "/v1/models/churn/predict"
+BODY = json.dumps({"inputs": ROW}).encode()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingWorld]:
+    folder = tmp_path_factory.mktemp("world")
+    url = f"sqlite:///{folder / 'timonel.db'}"
+    with open_registry(url) as (_, registry):
+        world = ServingWorld(folder, url, registry)
+        registry.declare(declared_manifest("churn"))
+        registry.declare(declared_manifest("broken"))
+        world.promote()
+        world.promote(linear_manifest("broken", visits=1e308, calls=-1e308))
+        yield world
+
+
+@pytest.fixture
+def config(base: ServingWorld, tmp_path: Path) -> WorkerConfig:
+    return base.config(spool=tmp_path / "spool", slot=tmp_path / "metrics")
+
+
+class Client:
+    """One connection, and how many requests over it were answered at once."""
+
+    def __init__(self, app: ServingApplication) -> None:
+        self.n_plain = 0
+        self._app = app
+
+    async def open(self, port: int) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
+
+    def answer(self, request: Whole) -> bytes | None:
+        said = self._app.answer_plain(request)
+        self.n_plain += said is not None
+        return said
+
+    async def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self._writer.write(piece)
+            await self._writer.drain()
+            await asyncio.sleep(0.02)  # they arrive as pieces
+
+    async def read(self) -> tuple[int, dict[str, str], bytes]:
+        head = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in head[1:] if line)
+        body = await self._reader.readexactly(int(headers["content-length"]))
+        return int(head[0].split()[1]), headers, body
+
+    async def at_end(self) -> bool:
+        return await asyncio.wait_for(self._reader.read(), 5) == b""
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@asynccontextmanager
+async def connected(config: WorkerConfig) -> AsyncIterator[Client]:
+    app = build(config)
+    await app.start()
+    client = Client(app)
+    served = Config(app, ws="none", lifespan="off", log_config=None)
+    served.load()
+    state = ServerState()
+    state.default_headers = [(b"date", b"Thu, 26 Nov 2026 12:00:00 GMT")]
+
+    def connection() -> WorkerHttp:
+        return WorkerHttp(answer=client.answer, config=served, server_state=state, app_state={})
+
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
+    try:
+        await client.open(server.sockets[0].getsockname()[1])
+        yield client
+    finally:
+        client.close()
+        server.close()
+        await app.stop()
+
+
+def request(body: bytes = BODY, path: str = PREDICT, version: str = "1.1", **headers: str) -> bytes:
+    lines = {"host": "127.0.0.1", "content-type": "application/json"} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return (
+        f"POST {path} HTTP/{version}\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body
+    )
+
+
+def logged(config: WorkerConfig) -> list[Frame]:
+    return [
+        decode(payload)
+        for segment in list_segments(config.spool)
+        for _, payload in read_frames(segment, 0, max_frames=100).frames
+    ]
+
+
+async def test_answers_are_those_of_the_route(config: WorkerConfig) -> None:
+    asked = request(x_request_id="abc-1")
+    async with connected(config) as client:
+        await client.send(asked)
+        plain = await client.read()
+        await client.send(asked[:-10], asked[-10:])  # a body in parts is the route's
+        route = await client.read()
+        assert client.n_plain == 1
+    assert plain[0] == route[0] == 200
+    own = {"content-length"}  # latencies differ in digits
+    assert {k: v for k, v in plain[1].items() if k not in own} == {
+        k: v for k, v in route[1].items() if k not in own
+    }
+    said, expected = json.loads(plain[2]), json.loads(route[2])
+    assert list(said) == list(expected)
+    for name in ("prediction_id", "latency_ms"):
+        del said[name], expected[name]
+    assert said == expected
+    first, second = logged(config)
+    assert isinstance(first, PredictionFrame)
+    assert isinstance(second, PredictionFrame)
+    assert first.features == second.features
+
+
+async def test_each_is_counted_and_logged_once(config: WorkerConfig) -> None:
+    bad = json.dumps({"inputs": ROW | {"visits": "many"}}).encode()
+    async with connected(config) as client:
+        for body in (BODY, bad, BODY):
+            await client.send(request(body))
+        statuses = [(await client.read())[0] for _ in range(3)]
+        assert client.n_plain == 2
+        (slot,) = read_slots(config.slot)
+        counted = {
+            series.labels: series.n for series in slot.series if series.family == Family.REQUESTS
+        }
+    assert statuses == [200, 422, 200]
+    assert counted == {("predict", "200"): 2, ("predict", "422"): 1}
+    kinds = [type(frame) for frame in logged(config)]
+    assert kinds == [PredictionFrame, RefusalFrame, PredictionFrame]
+
+
+async def test_requests_in_one_piece_are_answered_in_order(config: WorkerConfig) -> None:
+    many = json.dumps({"inputs": [ROW, ROW]}).encode()
+    ids = [f"id-{n}" for n in range(6)]
+    bodies = [BODY, many, BODY, BODY, many, BODY]
+    pieces = [request(body, x_request_id=name) for body, name in zip(bodies, ids, strict=True)]
+    async with connected(config) as client:
+        await client.send(b"".join(pieces))
+        answers = [await client.read() for _ in ids]
+    assert [answer[1]["x-request-id"] for answer in answers] == ids
+    assert ["predictions" in json.loads(answer[2]) for answer in answers] == [
+        body is many for body in bodies
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code"),
+    [
+        (request(b"{}"), 422, "invalid_request"),
+        (request(b"{"), 400, "malformed_body"),
+        (request(content_type="text/plain"), 415, "unsupported_media_type"),
+        (request(path="/v1/models/nobody/predict"), 404, "unknown_model"),
+        (request(path="/v1/models/churn/predict/"), 404, "route_not_here"),
+        (request(x_forwarded_for="10.0.0.1"), 403, "no_key_set"),
+        (request(host="elsewhere.example"), 403, "no_key_set"),
+        (request(origin="https://elsewhere.example"), 403, "foreign_origin"),
+        (request(gzip.compress(BODY), content_encoding="gzip"), 200, None),
+        (request(path=PREDICT + "?x=1"), 200, None),
+        (request(path="/v1/models/ch%75rn/predict"), 200, None),
+    ],
+)
+async def test_what_is_not_plain_is_the_routes(
+    config: WorkerConfig, asked: bytes, status: int, code: str | None
+) -> None:
+    async with connected(config) as client:
+        await client.send(asked)
+        answer = await client.read()
+        assert client.n_plain == 0
+        await client.send(request())  # and the connection goes on
+        assert (await client.read())[0] == 200
+        assert client.n_plain == 1
+    assert answer[0] == status, answer[2]
+    assert json.loads(answer[2]).get("code") == code
+
+
+@pytest.mark.parametrize(
+    "asked", [request(connection="close"), request(version="1.0")], ids=["close", "1.0"]
+)
+async def test_a_connection_that_ends_is_ended(config: WorkerConfig, asked: bytes) -> None:
+    async with connected(config) as client:
+        await client.send(asked)
+        assert (await client.read())[0] == 200
+        assert await client.at_end()
+
+
+async def test_a_body_is_asked_for(config: WorkerConfig) -> None:
+    asked = request(expect="100-continue")
+    async with connected(config) as client:
+        await client.send(asked[: -len(BODY)])
+        assert await client._reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await client.send(BODY)
+        assert (await client.read())[0] == 200
+
+
+async def test_rules_stand_in_for_a_broken_model(config: WorkerConfig) -> None:
+    async with connected(config) as client:
+        await client.send(request(path="/v1/models/broken/predict"))
+        status, _, body = await client.read()
+        assert client.n_plain == 1
+    said = json.loads(body)
+    assert (status, said["source"], said["reason"]) == (200, "rules", "invalid_output")
+
+
+async def test_nothing_is_answered_once_the_end_has_begun(config: WorkerConfig) -> None:
+    app = build(config)
+    await app.start()
+    whole = Whole(PREDICT.encode(), [(b"host", b"127.0.0.1")], "127.0.0.1", BODY)
+    assert app.answer_plain(whole) is not None
+    await app.stop()
+    assert app.answer_plain(whole) is None
+
+
+@pytest.mark.parametrize("setting", ["durability", "cors_origins", "root_path"])
+async def test_settings_that_need_the_route(
+    base: ServingWorld, tmp_path: Path, setting: str
+) -> None:
+    values = {"durability": "synced", "cors_origins": ("https://a.example",), "root_path": "/ml"}
+    own = base.config(
+        spool=tmp_path / "spool", slot=tmp_path / "metrics", **{setting: values[setting]}
+    )
+    async with connected(own) as client:
+        await client.send(request())
+        assert (await client.read())[0] == 200
+        assert client.n_plain == 0
