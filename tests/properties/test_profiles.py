@@ -82,9 +82,8 @@ def test_every_value_is_counted_once(values: list[float]) -> None:
 
 
 FEW = st.none() | st.sampled_from([0.0, -0.0, 1.0, 2.5, np.inf, -np.inf, np.nan]) | st.floats()
-MANY_COLUMNS = st.lists(
-    st.tuples(NUMBERS, FEW, NUMBERS, WORDS, st.none() | st.booleans(), WORDS), max_size=40
-)
+FLAGS = st.none() | st.booleans() | st.sampled_from([0.0, 1.0, 2.0, np.nan])
+MANY_COLUMNS = st.lists(st.tuples(NUMBERS, FEW, NUMBERS, WORDS, FLAGS, WORDS), max_size=40)
 
 
 def reference_of_all_kinds() -> Profile:
@@ -112,4 +111,12 @@ def test_columns_counted_together_give_what_each_gives_alone(rows: list[Any]) ->
     for row in rows:
         given = dict(zip(names, row, strict=True))
         counter.add([given[name] for name in reference.names])
-    assert counter.take() == reference.empty_like().update(alone).counts()
+    expected = reference.empty_like().update(alone).counts()
+    assert counter.take() == expected
+    # read as numbers, not as they are
+    flags = {"flag": np.array(alone.get("flag", ()), np.float64)}
+    as_numbers = reference.empty_like().update({**alone, **flags}).counts()
+    assert as_numbers == expected
+    if rows:
+        counter.extend_columns([alone[name] for name in reference.names])
+        assert counter.take() == expected

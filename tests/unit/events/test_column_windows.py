@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from timonel.events.column_windows import ProfiledRows, counts_text
 from timonel.events.frames import NO_INPUTS, PredictionFrame
 from timonel.registry.registry import Registry
 from timonel.stats.profiles.profile import Profile, counts_add
-from timonel.stats.profiles.reference import profile_of
+from timonel.stats.profiles.reference import PREDICTION, profile_of
 from timonel.store.control import ensure_project
 from timonel.store.engine import make_engine
 from timonel.store.tables import aliases
@@ -138,6 +139,29 @@ def test_rows_that_nobody_can_read_count_as_missing(profiled: tuple[Bench, Profi
     assert all(column.n == len(rows) for column in window.columns.values())
     assert window.columns["age"].n_missing == 5  # JSON that holds an infinity is no row
     assert window.columns["plan"].n_missing >= 4
+
+
+def test_a_word_that_nobody_knows_changes_how_a_batch_is_read_and_not_what_is_counted(
+    profiled: tuple[Bench, Profile],
+) -> None:
+    _, profile = profiled
+    rows = frames(60)
+    row = msgspec.json.decode(rows[7].features)
+    strange = msgspec.json.encode({**row, "plan": "never heard of"})
+    rows[7] = msgspec.structs.replace(rows[7], features=strange)
+    counter = ProfiledRows("p", profile)
+    alone = [counter.count([frame]) for frame in rows]
+    assert counter.count(rows) == reduce(counts_add, alone)
+    unseen = profile.with_counts(counter.count(rows)).columns["plan"].counts[-2]
+    assert unseen == 1
+
+
+def test_words_that_no_json_can_hold_do_not_stop_the_count() -> None:
+    words = ["a", "\udc80"] * 50
+    profile = Profile.fit({"word": words, PREDICTION: words})
+    frame = Events(4).prediction(features=b'{"word":"a"}', prediction="a")
+    counted = ProfiledRows("p", profile).count([frame])
+    assert profile.with_counts(counted).columns["word"].counts.tolist() == [1, 0, 0, 0]
 
 
 def test_rules_are_counted_on_the_champions_profile(profiled: tuple[Bench, Profile]) -> None:

@@ -146,6 +146,14 @@ def test_a_counter_crosses_its_batches() -> None:
     assert profile.with_counts(counter.take()) == profile.empty_like().update({"x": values})
 
 
+def test_a_counter_refuses_columns_that_do_not_fit() -> None:
+    counter = RowCounter(Profile.fit({"x": [1, 2], "y": ["a", "b"]}))
+    with pytest.raises(ValueError, match="1 columns, the profile has 2"):
+        counter.extend_columns([[1.0]])
+    with pytest.raises(ValueError, match="different lengths"):
+        counter.extend_columns([[1.0], ["a", "b"]])
+
+
 def test_a_column_that_cannot_be_read_is_named() -> None:
     with pytest.raises(ValueError, match="column 'n': could not convert"):
         Profile.fit({"n": ["many"]}, schema=Schema(Number("n")))

@@ -23,7 +23,7 @@ from timonel.stats.multivariate.unusualness import STEPS, NumberScale, Scale, sc
 from timonel.stats.profiles.packing import FloatArray, IntArray, pack16, unpack16
 from timonel.stats.profiles.profile import Profile
 from timonel.stats.profiles.reference import PREDICTION, SCORE
-from timonel.stats.profiles.rows import table_of
+from timonel.stats.profiles.rows import numbers_of
 
 SHARE = 0.01
 """Of ordinary rows that may stand out."""
@@ -191,14 +191,12 @@ class RowOutliers:
 
     def _steps(self, rows: Sequence[Sequence[Any]]) -> IntArray:
         steps = np.empty((len(self.columns), len(rows)), np.int64).T  # written by column
-        numbers = [at for at, scale in enumerate(self.scales) if isinstance(scale, NumberScale)]
-        table = table_of(rows, tuple(self.places[at] for at in numbers))
-        column = dict(zip(numbers, table.T, strict=True))
         for at, (place, scale) in enumerate(zip(self.places, self.scales, strict=True)):
+            values = [row[place] for row in rows]
             if isinstance(scale, NumberScale):
-                steps[:, at] = scale.of(column[at])
+                steps[:, at] = scale.of(numbers_of(values))
             else:
-                steps[:, at] = scale.of([row[place] for row in rows])
+                steps[:, at] = scale.of(values)
         return steps
 
     def _measured(self, steps: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:

@@ -269,16 +269,28 @@ def counts_json(n: int, tallies: Mapping[str, Tally]) -> CountsJson:
         ``{"n": rows, "cells": {column: [cell, count, cell, count, ...]},
         "ends": {column: [low, high, below, above]}}``.
     """
-    cells, ends = {}, {}
+    ends = {}
     for name, tally in tallies.items():
-        filled = tally.counts.nonzero()[0]
-        if len(filled):
-            pairs = np.empty(2 * len(filled), np.int64)
-            pairs[::2], pairs[1::2] = filled, tally.counts[filled]
-            cells[name] = pairs.tolist()
         if tally.ends is not None and tally.ends != Ends():
             ends[name] = [tally.ends.low, tally.ends.high, tally.ends.below, tally.ends.above]
+    cells = _filled({name: tally.counts for name, tally in tallies.items()})
     return {"n": n, "cells": cells, "ends": ends}
+
+
+def _filled(counts: Mapping[str, IntArray]) -> dict[str, list[int]]:
+    """Give the cells that are not empty with their counts, all columns at once."""
+    if not counts:
+        return {}
+    flat = np.concatenate(list(counts.values()))
+    sizes = np.fromiter(map(len, counts.values()), np.int64, len(counts))
+    stop = np.cumsum(sizes)
+    filled = flat.nonzero()[0]
+    pairs = np.empty(2 * len(filled), np.int64)
+    pairs[::2] = filled - np.repeat(stop - sizes, sizes)[filled]
+    pairs[1::2] = flat[filled]
+    listed, upto = pairs.tolist(), (2 * filled.searchsorted(stop)).tolist()
+    bounds = zip(counts, [0, *upto[:-1]], upto, strict=True)
+    return {name: listed[start:end] for name, start, end in bounds if end > start}
 
 
 def counts_add(a: Mapping[str, Any], b: Mapping[str, Any]) -> CountsJson:

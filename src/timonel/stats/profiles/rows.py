@@ -1,7 +1,6 @@
-"""Counting row by row: the drain's way into a profile's cells."""
+"""Counting by the batch: the drain's way into a profile's cells."""
 
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ _UNREADABLE = (TypeError, ValueError, OverflowError)
 
 
 class RowCounter:
-    """Collects rows and counts them by the batch, which is what makes a row cheap.
+    """Collects rows and counts them by the batch and column, which is what makes a row cheap.
 
     Not safe to share between threads. The counts depend on the rows alone, never on their order
     or on where batches end.
@@ -64,6 +63,28 @@ class RowCounter:
             if len(self._rows) >= _BATCH:
                 self._count()
 
+    def extend_columns(self, columns: Sequence[Sequence[float | str | bool | None]]) -> None:
+        """Take rows that stand in columns already, which saves turning them.
+
+        Parameters
+        ----------
+        columns : sequence of sequences, equally long
+            In the order of ``Profile.names``, at least one.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer columns than the profile has, or their lengths differ.
+        """
+        if len(columns) != len(self._names):
+            message = f"{len(columns)} columns, the profile has {len(self._names)}"
+            raise ValueError(message)
+        sizes = set(map(len, columns))
+        if len(sizes) != 1:
+            message = f"columns of different lengths: {sorted(sizes)}"
+            raise ValueError(message)
+        self._count_columns(columns, sizes.pop())
+
     def take(self) -> CountsJson:
         """Give the counts of all rows since the last ``take``, zero-suppressed, and forget them."""
         self._count()
@@ -79,13 +100,18 @@ class RowCounter:
         if not self._rows:
             return
         rows, self._rows = self._rows, []
-        self._n += len(rows)
+        self._count_columns(list(zip(*rows, strict=True)), len(rows))
+
+    def _count_columns(self, columns: Sequence[Sequence[Any]], n_rows: int) -> None:
+        self._n += n_rows
         if self._numbers:
-            tallies = self._stack.tally(table_of(rows, self._numbers))
-            for at, tally in zip(self._numbers, tallies, strict=True):
+            table = np.empty((len(self._numbers), n_rows))
+            for numbers, at in zip(table, self._numbers, strict=True):
+                numbers[:] = numbers_of(columns[at])
+            for at, tally in zip(self._numbers, self._stack.tally(table), strict=True):
                 self._keep(at, tally)
         for at, cells in self._others:
-            self._keep(at, _tally(cells, [row[at] for row in rows]))
+            self._keep(at, _tally(cells, columns[at]))
 
     def _keep(self, at: int, tally: Tally) -> None:
         name = self._names[at]
@@ -96,14 +122,13 @@ class RowCounter:
         self._tallies[name] = tally
 
 
-def table_of(rows: Sequence[Sequence[Any]], places: tuple[int, ...]) -> FloatArray:
-    """Give columns of numbers, shape (n_rows, n_places); what is none is missing."""
+def numbers_of(values: Sequence[Any]) -> FloatArray:
+    """Give a column as numbers, shape (n_rows,); what is none is missing."""
     try:
-        table = np.array(list(map(itemgetter(*places), rows)), dtype=np.float64)
-        return table.reshape(len(rows), len(places))
+        # half the time of np.array, which looks at every value twice
+        return np.fromiter(values, np.float64, len(values))
     except _UNREADABLE:
-        read = [[_number(row[at]) for at in places] for row in rows]
-        return np.array(read, dtype=np.float64)
+        return np.array([_number(value) for value in values], dtype=np.float64)
 
 
 def _tally(cells: Cells, values: Column) -> Tally:
