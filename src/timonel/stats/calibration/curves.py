@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
 Floats = NDArray[np.float64]
@@ -100,6 +99,9 @@ def fit_curve(score: Floats, n: Floats, n_positive: Floats, method: Method) -> C
 
 
 def _steps(score: Floats, n: Floats, n_positive: Floats) -> Steps:
+    # a third of a second to import, and reading what is estimated does not need it
+    from scipy.optimize import isotonic_regression
+
     level = isotonic_regression(n_positive / n, weights=n).x
     # the ends of each level say all
     changes = level[1:] != level[:-1]

@@ -10,8 +10,7 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import chi2
-from scipy.stats import t as student
+from scipy.special import chdtrc, stdtrit
 
 MOST_WINDOWS = 12
 LEVEL = 0.01
@@ -61,11 +60,11 @@ class Record:
             return cls(0, 0, 0.0, False)
         gap, se = np.array(known).T
         beyond = max(0.0, float(np.mean(gap**2 - se**2)))
-        p_value = float(chi2.sf(float(np.sum((gap / se) ** 2)), len(known)))
+        p_value = float(chdtrc(len(known), float(np.sum((gap / se) ** 2))))
         outside = int(np.count_nonzero(np.abs(gap) > 2.0 * se))
         return cls(len(known), outside, round(sqrt(beyond), 4), p_value < LEVEL)
 
     def half(self, se: float, confidence: float = 0.95) -> float:
         """Give half of the band of an estimate with this standard error, the misses counted in."""
-        quantile = float(student.ppf((1.0 + confidence) / 2.0, self.n))
+        quantile = float(stdtrit(self.n, (1.0 + confidence) / 2.0))
         return quantile * sqrt(se**2 + self.spread**2)

@@ -11,8 +11,7 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import chi2
-from scipy.stats import t as student
+from scipy.special import chdtrc, stdtrit
 
 from timonel.stats.calibration.curves import Floats, fit_curve, method_for
 from timonel.stats.calibration.expectations import METRICS, Cells, expected, sampling_variance
@@ -98,7 +97,7 @@ def beyond_chance(gaps: Sequence[float], variances: Sequence[float]) -> Wander |
     if freedom < FEWEST_STRETCHES - 1 or min(variances) <= 0.0:
         return None
     apart = np.asarray(gaps) - np.mean(gaps)
-    if chi2.sf(float(np.sum(apart**2 / np.asarray(variances))), freedom) >= _LEVEL:
+    if chdtrc(freedom, float(np.sum(apart**2 / np.asarray(variances)))) >= _LEVEL:
         return None
     variance = float(np.sum(apart**2)) / freedom - float(np.mean(variances))
     return Wander(round(variance, 12), freedom) if variance > 0.0 else None
@@ -108,8 +107,8 @@ def half_width(variance: float, wander: Wander | None, confidence: float) -> flo
     """Give half of a band: normal; Student's where what wanders was measured on few stretches."""
     share = (1.0 + confidence) / 2.0
     if wander is None:
-        return float(student.ppf(share, np.inf)) * sqrt(variance)
-    return float(student.ppf(share, wander.freedom)) * sqrt(variance + wander.variance)
+        return float(stdtrit(np.inf, share)) * sqrt(variance)
+    return float(stdtrit(wander.freedom, share)) * sqrt(variance + wander.variance)
 
 
 def _cut(order: Sequence[int]) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
