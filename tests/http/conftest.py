@@ -1,10 +1,10 @@
 """The control application around a database filled once, and a client that asks it in process."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from tests.http import world
 
 from timonel.http.api import create_api
@@ -14,8 +14,11 @@ BASE = "http://127.0.0.1:8000"
 
 def client_of(app: world.LocalApp, *, peer: str = "127.0.0.1") -> httpx.AsyncClient:
     """Give a client of an application in this process."""
-    transport = httpx.ASGITransport(create_api(app), client=(peer, 5000))
-    return httpx.AsyncClient(transport=transport, base_url=BASE)
+    return _client(create_api(app), peer)
+
+
+def _client(api: FastAPI, peer: str = "127.0.0.1") -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(api, client=(peer, 5000)), base_url=BASE)
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +29,23 @@ def busy_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[world.LocalAp
     app.engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def busy_api(busy_app: world.LocalApp) -> FastAPI:
+    """The control application of the busy project."""
+    return create_api(busy_app)
+
+
 @pytest.fixture
-async def busy(busy_app: world.LocalApp) -> AsyncIterator[httpx.AsyncClient]:
+async def busy(busy_api: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the busy project."""
-    async with client_of(busy_app) as client:
+    async with _client(busy_api) as client:
         yield client
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[world.LocalApp]:
+def app(sqlite_database: str) -> Iterator[world.LocalApp]:
     """An empty project of one's own."""
-    app = world.open_world(f"sqlite:///{tmp_path / 'timonel.db'}")
+    app = world.open_world(sqlite_database)
     yield app
     app.engine.dispose()
 

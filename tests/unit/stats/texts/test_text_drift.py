@@ -1,6 +1,7 @@
 """Columns of texts: what moves in them is found and named, and nothing else is."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -109,28 +110,29 @@ def test_too_few_texts_leave_what_is_missing(reference: Profile) -> None:
     assert [test.kind for test in column.tests] == ["missing"]
 
 
-SHAPES: dict[str, list[str | None]] = {
-    "made": [*texts(np.random.default_rng(10), 3_000)],
-    "long": [" ".join(lexicon(k, 400)) for k in range(60)],
-    "wide": [f'{"ñandú" * (k % 9)} 電力 "\n {k}' for k in range(2_000)],
-    "40 lengths": [
+SHAPES: dict[str, Callable[[], list[str | None]]] = {
+    "made": lambda: [*texts(np.random.default_rng(10), 3_000)],
+    "long": lambda: [" ".join(lexicon(k, 400)) for k in range(60)],
+    "wide": lambda: [f'{"ñandú" * (k % 9)} 電力 "\n {k}' for k in range(2_000)],
+    "40 lengths": lambda: [
         text[: 20 + k % 40] for k, text in enumerate(texts(np.random.default_rng(14), 9_000))
     ],
-    "one": ["ok"] * 900,
-    "missing": [None] * 300,
-    "none": [],
+    "one": lambda: ["ok"] * 900,
+    "missing": lambda: [None] * 300,
+    "none": list,
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_column_of_texts_takes_at_most_2_kb(shape: str) -> None:
-    profile = fitted(SHAPES[shape])
+    values = SHAPES[shape]()
+    profile = fitted(values)
     for _ in range(6):  # doubled to 64 times the rows
         profile += profile
     document = json.dumps(profile.to_json(), separators=(",", ":"), allow_nan=False)
     assert len(document) <= 2_048
     assert Profile.from_json(document) == profile
-    assert profile.columns["note"].n == 64 * len(SHAPES[shape])
+    assert profile.columns["note"].n == 64 * len(values)
 
 
 TEXTS = st.lists(
