@@ -1,4 +1,6 @@
 import csv
+import os
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,19 @@ def test_columns_that_are_not_there_are_named(bench: Bench, columns: Columns) ->
 )
 def test_formulas_are_neutralised(cell: object, written: str) -> None:
     assert neutral(cell) == written
+
+
+def test_what_a_killed_import_left_is_removed_a_day_later(bench: Bench, events: Events) -> None:
+    bench.write(events.prediction(key="1-9"))
+    bench.drainer().drain_once()
+    killed, running = bench.root / "import-killed", bench.root / "import-running"
+    for folder in (killed, running):
+        folder.mkdir()
+        (folder / "00-00000000.spool").write_bytes(b"half")
+    long_ago = time.time() - 2 * 86_400
+    os.utime(killed, (long_ago, long_ago))
+    load(bench, [{"rut": "1-9", "left": 1, "when": START + timedelta(hours=1)}])
+    assert [path.name for path in bench.root.glob("import-*")] == ["import-running"]
 
 
 def test_rejected_is_not_written_when_all_rows_are_used(bench: Bench, events: Events) -> None:

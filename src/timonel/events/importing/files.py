@@ -9,6 +9,7 @@ import math
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
@@ -39,6 +40,8 @@ _NAMESPACE = UUID("6f0f7c3e-6d1b-5a36-9a43-3c3f1f6f2b1d")
 _PAGE = 500
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _KEY_LIMIT = 256
+_FOLDERS = "import-"  # each import spools into one of its own
+_ABANDONED = timedelta(days=1)  # no import takes as long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +206,8 @@ def _enter(
     clock: Clock,
     accumulators: Sequence[Accumulator],
 ) -> None:
-    folder = spool / f"import-{uuid4().hex}"
+    _forget_the_killed(spool)
+    folder = spool / f"{_FOLDERS}{uuid4().hex}"
     writer = SpoolWriter.open(folder)
     try:
         writer.append_many(frames)
@@ -212,6 +216,15 @@ def _enter(
     finally:
         writer.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget_the_killed(spool: Path) -> None:
+    """Remove what imports left that were killed: nothing of it was acknowledged."""
+    for folder in spool.glob(f"{_FOLDERS}*"):
+        with suppress(FileNotFoundError):  # its import is over, or another import removes it
+            changed = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+            if datetime.now(UTC) - changed > _ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _drain(
