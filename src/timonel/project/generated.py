@@ -26,7 +26,7 @@ WORDS: dict[str, dict[str, str]] = {
         "en": "only these are read, each as this kind",
         "es": "solo se leen estas, cada una de este tipo",
     },
-    "seen": {"en": "{low:g} to {high:g} seen", "es": "visto de {low:g} a {high:g}"},
+    "seen": {"en": "{low:.12g} to {high:.12g} seen", "es": "visto de {low:.12g} a {high:.12g}"},
     "aside": {"en": "Not inputs, and why:", "es": "No son entradas, y por qué:"},
     "fallback": {
         "en": '"rules:example" once rules.py has it; None: the baseline answers',
@@ -71,8 +71,8 @@ WORDS: dict[str, dict[str, str]] = {
         "({no_share:.0%}).",
     },
     "rules_number": {
-        "en": "Medians in the data: {yes:g} where {column} {test}, else {no:g}.",
-        "es": "Medianas en los datos: {yes:g} donde {column} {test}, si no {no:g}.",
+        "en": "Medians in the data: {yes:.12g} where {column} {test}, else {no:.12g}.",
+        "es": "Medianas en los datos: {yes:.12g} donde {column} {test}, si no {no:.12g}.",
     },
     "toml_zone": {
         "en": "times without an offset, schedules and days are of this zone",
@@ -203,7 +203,7 @@ def _feature(plan: Plan, feature: Feature) -> str:
     words: list[str] = []
     if isinstance(feature, Number):
         said += [
-            f"{side}={getattr(feature, side):g}"
+            f"{side}={getattr(feature, side):.15g}"
             for side in ("ge", "le")
             if getattr(feature, side) is not None
         ]

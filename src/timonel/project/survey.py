@@ -212,7 +212,7 @@ def example_split(surveyed: Survey, target: str) -> Split | None:
 def _question(feature: Feature, column: pl.Series) -> tuple[str, pl.Series] | None:
     if isinstance(feature, Number):
         middle = float(column.cast(pl.Float64).quantile(0.5) or 0)
-        return f"> {middle:.6g}", (column > middle).fill_null(value=False)
+        return f"> {middle:.12g}", (column > middle).fill_null(value=False)
     if isinstance(feature, Flag):
         return "is True", column.fill_null(value=False)
     if isinstance(feature, Category):

@@ -9,21 +9,21 @@ TEXTS: dict[str, dict[str, str]] = {
         "es": "Lo que se predice: {task}, {n_classes} clases ({shown}).",
     },
     "target_number": {
-        "en": "What is predicted: a number, {low:g} to {high:g} in {n} rows.",
-        "es": "Lo que se predice: un número, de {low:g} a {high:g} en {n} filas.",
+        "en": "What is predicted: a number, {low:.12g} to {high:.12g} in {n} rows.",
+        "es": "Lo que se predice: un número, de {low:.12g} a {high:.12g} en {n} filas.",
     },
     "rare_classes": {
         "en": "WARNING: fewer than 10 rows of: {labels}.",
         "es": "ATENCIÓN: menos de 10 filas de: {labels}.",
     },
     "number": {
-        "en": "Numbers from {low:g} to {high:g}, seen but not enforced.",
-        "es": "Números de {low:g} a {high:g}; observados, no exigidos.",
+        "en": "Numbers from {low:.12g} to {high:.12g}, seen but not enforced.",
+        "es": "Números de {low:.12g} a {high:.12g}; observados, no exigidos.",
     },
     "number_whole": {
-        "en": "Whole numbers from {low:g} to {high:g} ({n_unique} different), seen but not "
+        "en": "Whole numbers from {low:.12g} to {high:.12g} ({n_unique} different), seen but not "
         "enforced.",
-        "es": "Números enteros de {low:g} a {high:g} ({n_unique} distintos); observados, no "
+        "es": "Números enteros de {low:.12g} a {high:.12g} ({n_unique} distintos); observados, no "
         "exigidos.",
     },
     "physical": {

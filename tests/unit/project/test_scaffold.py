@@ -70,6 +70,16 @@ def test_the_example_rule_runs_once_uncommented(report: InitReport) -> None:
         assert 0 <= answer.score <= 1
 
 
+def test_large_numbers_are_written_out(tmp_path: Path) -> None:
+    rows = "\n".join(f"{1_000_000 + 12_345 * n},{n % 2}" for n in range(100))
+    (tmp_path / "sales.csv").write_text(f"revenue,won\n{rows}\n", "utf-8")
+    report = init_project(str(tmp_path / "sales.csv"), "won", folder=tmp_path / "sales")
+    model = (report.folder / "model.py").read_text("utf-8")
+    for text in (model, report.render("es")):
+        assert "2222155" in text
+        assert "e+06" not in text
+
+
 def test_it_overwrites_nothing(report: InitReport) -> None:
     before = {p.name: p.read_bytes() for p in report.folder.iterdir()}
     with pytest.raises(TimonelError) as caught:
