@@ -1,12 +1,12 @@
 """What a profile costs: bytes a column, microseconds a row in the drain, seconds a report.
 
-Run: ``python benchmarks/drift_cost.py``.
+Run: ``python benchmarks/drift_cost.py``. Seconds of processor time, by the clock in brackets.
 """
 
 import json
 import tracemalloc
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -14,41 +14,42 @@ import numpy as np
 from timonel.stats.drift import Profile, RowCounter, compare
 
 
-def report(n_rows: int, n_columns: int) -> str:
-    rng = np.random.default_rng(1)
-    table = {f"x{i}": rng.normal(size=n_rows) for i in range(n_columns)}
+def mixed(n_rows: int, n_columns: int, rng: np.random.Generator) -> dict[str, Any]:
+    kinds: list[Callable[[], Any]] = [
+        lambda: rng.normal(size=n_rows),
+        lambda: rng.choice(list("abcdefgh"), n_rows),
+        lambda: rng.random(n_rows) < 0.3,
+    ]
+    return {f"x{i}": kinds[i % len(kinds)]() for i in range(n_columns)}
+
+
+def report(name: str, table: dict[str, Any]) -> str:
     reference = Profile.fit({name: values[:20_000] for name, values in table.items()})
-    seconds = []
+    spent = []
     for _ in range(5):
-        start = perf_counter()
+        start, began = process_time(), perf_counter()
         compare(reference, table)
-        seconds.append(perf_counter() - start)
+        spent.append((process_time() - start, perf_counter() - began))
     tracemalloc.start()
     compare(reference, table)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    size = f"{n_rows:,} x {n_columns}"
-    return f"report of {size:16} {min(seconds):8.3f} s {peak / 1e6:8.1f} MB"
+    busy, clock = min(spent)
+    return f"report of {name:28} {busy:6.3f} s ({clock:6.3f}) {peak / 1e6:6.1f} MB"
 
 
 def drain(n_columns: int, batch: int) -> str:
     rng = np.random.default_rng(2)
-    n = 20_000
-    kinds: list[Callable[[], Any]] = [
-        lambda: rng.normal(size=n),
-        lambda: rng.choice(list("abcdefgh"), n),
-        lambda: rng.random(n) < 0.3,
-    ]
-    columns = {f"x{i}": kinds[i % len(kinds)]().tolist() for i in range(n_columns)}
-    table = {name: [None, *values[1:]] for name, values in columns.items()}
+    columns = mixed(20_000, n_columns, rng)
+    table = {name: [None, *values.tolist()[1:]] for name, values in columns.items()}
     counter = RowCounter(Profile.fit(table))
     rows = list(zip(*table.values(), strict=True))
-    start = perf_counter()
+    start = process_time()
     for at, row in enumerate(rows):
         counter.add(row)
         if at % batch == 0:
             counter.take()
-    each = (perf_counter() - start) / len(rows) * 1e6
+    each = (process_time() - start) / len(rows) * 1e6
     return f"drain, {n_columns} columns, taken every {batch:5} rows {each:8.2f} us a row"
 
 
@@ -68,8 +69,16 @@ def main() -> None:
     print(size())
     for n_columns, batch in ((13, 1_000), (13, 100), (50, 1_000)):
         print(drain(n_columns, batch))
-    print(report(100_000, 50))
-    print(report(1_000_000, 20))
+    rng = np.random.default_rng(1)
+    numbers = {f"x{i}": rng.normal(size=100_000) for i in range(50)}
+    print(report("100,000 x 50 numbers", numbers))
+    table = mixed(100_000, 50, rng)
+    print(report("100,000 x 50 mixed, arrays", table))
+    lists = {name: values.tolist() for name, values in table.items()}
+    print(report("100,000 x 50 mixed, lists", lists))
+    print(
+        report("1,000,000 x 20 numbers", {f"x{i}": rng.normal(size=1_000_000) for i in range(20)})
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import Connection, Insert, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 _KEYS_A_QUERY = 200
@@ -56,12 +56,17 @@ def write_keyed(connection: Connection, table: Table, n_key: int, rows: Sequence
     """Insert rows, or replace what those of the same key hold beside it."""
     if not rows:
         return
+    names = [column.name for column in table.c]
+    statement = _upsert(table, n_key, connection.dialect.name)
+    connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
+
+
+@lru_cache(64)
+def _upsert(table: Table, n_key: int, dialect: str) -> Insert:
+    """Write the statement: built anew, it costs a drain's transaction more than running it."""
     columns = list(table.c)
-    names = [column.name for column in columns]
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(table)
-    statement = insert.on_conflict_do_update(
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    return insert.on_conflict_do_update(
         index_elements=columns[:n_key],
         set_={column.name: insert.excluded[column.name] for column in columns[n_key:]},
     )
-    connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])

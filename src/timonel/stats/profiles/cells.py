@@ -238,17 +238,23 @@ class ValueCells:
 
     def tally(self, values: Column) -> Tally:
         """Count values; a number that is not listed is unseen."""
-        if self.kind == "flag" and isinstance(values, list | tuple):
-            counts = self._flags(values)
-            if counts is not None:
-                return Tally(counts)
+        counts = self._flags(values) if self.kind == "flag" else None
+        if counts is not None:
+            return Tally(counts)
         return self.tally_of(lengths(values) if self.kind == "text" else floats(values))
 
-    def _flags(self, values: Sequence[Any]) -> IntArray | None:
+    def _flags(self, values: Column) -> IntArray | None:
         """Count true, false and None as they are; None where other values are among them."""
-        found = {1.0: values.count(True), 0.0: values.count(False)}
-        n_missing = len(values) - sum(found.values())
-        if n_missing and values.count(None) != n_missing:
+        n_missing = 0
+        if isinstance(values, list | tuple):
+            found = {1.0: values.count(True), 0.0: values.count(False)}
+            n_missing = len(values) - sum(found.values())
+            if n_missing and values.count(None) != n_missing:
+                return None
+        elif isinstance(values, np.ndarray) and values.dtype.kind == "b":
+            n_true = int(np.count_nonzero(values))
+            found = {1.0: n_true, 0.0: len(values) - n_true}
+        else:
             return None
         known = [found.pop(value, 0) for value in self.values.tolist()]
         return np.array([*known, sum(found.values()), n_missing], np.int64)

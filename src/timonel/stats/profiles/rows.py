@@ -125,7 +125,7 @@ class RowCounter:
 def numbers_of(values: Sequence[Any]) -> FloatArray:
     """Give a column as numbers, shape (n_rows,); what is none is missing."""
     try:
-        # half the time of np.array, which looks at every value twice
+        # of a batch half the time of np.array, which looks at every value twice
         return np.fromiter(values, np.float64, len(values))
     except _UNREADABLE:
         return np.array([_number(value) for value in values], dtype=np.float64)
