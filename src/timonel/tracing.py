@@ -32,6 +32,11 @@ class Span:
     def __init__(self, span: "OtelSpan") -> None:
         self._span = span
 
+    def routed(self, method: str, route: str) -> None:
+        """Note which route took a request, where that shows only while it is answered."""
+        self._span.update_name(f"{method} {route}")
+        self._span.set_attribute("http.route", route)
+
     def responded(self, status: int, code: str | None = None) -> None:
         """Note how a request was answered; a server's fault makes the span an error."""
         self._span.set_attribute("http.response.status_code", status)
@@ -67,14 +72,22 @@ class Traces:
 
     @contextmanager
     def request(self, method: str, route: str, headers: Mapping[bytes, bytes]) -> Iterator[Span]:
-        """Span a request, under the caller's span where the headers name one (``traceparent``)."""
+        """Span a request, under the caller's span where the headers name one (``traceparent``).
+
+        Parameters
+        ----------
+        method : str
+        route : str
+            Its pattern; "" where that is not known yet, or no route takes it.
+        headers : mapping of bytes to bytes
+        """
         carrier = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()
         }
         parent = self._propagate.extract(carrier)
-        attributes = {"http.request.method": method, "http.route": route}
+        attributes = {"http.request.method": method} | ({"http.route": route} if route else {})
         kind = self._trace.SpanKind.SERVER
-        with self._span(f"{method} {route}", attributes, parent, kind) as span:
+        with self._span(f"{method} {route}".rstrip(), attributes, parent, kind) as span:
             yield span
 
     @contextmanager

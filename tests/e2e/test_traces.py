@@ -159,6 +159,43 @@ def test_a_served_prediction_is_a_span_of_the_caller_s_trace(
 
 
 @pytest.mark.interop
+def test_what_the_control_process_answers_is_a_span_by_its_route(
+    tmp_path: Path, sqlite_database: str, receiver: Receiver
+) -> None:
+    with open_registry(sqlite_database) as (_, registry):
+        registry.declare(declared_manifest())
+    (tmp_path / "timonel.toml").write_text(
+        f'[project]\nname = "{PROJECT}"\ntimezone = "America/Santiago"\n'
+    )
+    settings = {"port": 0, "workers": 1, "role": "control", "native_processes": 0}
+    plan = ServerPlan(
+        state=tmp_path, database_url=sqlite_database, project=PROJECT, settings=settings
+    )
+    asked = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    with Server(plan) as server, httpx.Client(headers=asked, base_url=server.url) as client:
+        limit = time.monotonic() + LIMIT_S
+        while client.get("/v1/models").status_code == 503:  # control starts later
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        one = client.get("/v1/models/churn")
+        unknown = client.get(f"/v1/models/{SECRET}")
+        nowhere = client.get(f"/v1/{SECRET}")
+        refused = client.put("/v1/models")
+    assert [a.status_code for a in (one, unknown, nowhere, refused)] == [200, 404, 404, 405]
+    spans = receiver.wait_for(5)[-4:]
+    assert [s["name"] for s in spans[:3]] == ["GET /v1/models/{model}"] * 2 + ["GET"]
+    assert [s.get("http.route") for s in spans[:3]] == ["/v1/models/{model}"] * 2 + [None]
+    assert [s["http.response.status_code"] for s in spans] == [200, 404, 404, 405]
+    codes = [None, *(answer.json()["code"] for answer in (unknown, nowhere, refused))]
+    assert [s.get("error.type") for s in spans] == codes
+    assert {(s["trace"], s["parent"], s["kind"], s["error"]) for s in spans} == {
+        (TRACE, PARENT, 2, False)
+    }
+    assert spans[0]["resource"]["service.instance.id"].startswith("control:")
+    assert not any(SECRET.encode() in body for body in receiver.bodies)
+
+
+@pytest.mark.interop
 def test_a_drained_batch_is_a_span_and_an_idle_round_is_none(
     tmp_path: Path, sqlite_database: str, receiver: Receiver
 ) -> None:

@@ -1,6 +1,6 @@
 """Every refusal as a problem document: ours, the framework's own, and what nobody expected."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -18,16 +18,18 @@ from timonel.wire.problem import MEDIA_TYPE, problem, status_of
 from timonel.wire.strict_json import A_JSON_OBJECT
 
 REQUEST_ID = "timonel.request_id"  # where a scope keeps it
+PROBLEM = "timonel.problem"  # where it keeps the code of the answer, if that is a problem
 _SHOWN = 80
 
 
 def problem_response(
     error: TimonelError,
     lang: Language,
-    scope: Mapping[str, Any],
+    scope: MutableMapping[str, Any],
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Make the answer to a refused request; ``scope`` is ASGI's."""
+    """Make the answer to a refused request; ``scope`` is ASGI's, and notes the problem's code."""
+    scope[PROBLEM] = error.code
     request_id = scope.get(REQUEST_ID)
     document = problem(error, lang=lang, instance=scope["path"], request_id=request_id)
     content = msgspec.json.encode(document, enc_hook=str)

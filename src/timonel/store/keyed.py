@@ -65,7 +65,9 @@ def write_keyed(connection: Connection, table: Table, n_key: int, rows: Sequence
 def _upsert(table: Table, n_key: int, dialect: str) -> Insert:
     """Write the statement: built anew, it costs a drain's transaction more than running it."""
     columns = list(table.c)
-    insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    insert: sqlite.Insert | postgresql.Insert = (
+        sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    )
     return insert.on_conflict_do_update(
         index_elements=columns[:n_key],
         set_={column.name: insert.excluded[column.name] for column in columns[n_key:]},
