@@ -42,6 +42,7 @@ simulate: .venv/installed ## false alarms and power of drift and experiments, so
 	$(BIN)/python benchmarks/experiment_simulation.py --out benchmarks/results/experiments.md $(ARGS)
 	$(BIN)/python benchmarks/ramp_simulation.py --out benchmarks/results/ramps.md $(ARGS)
 	$(BIN)/python benchmarks/choosing_simulation.py --out benchmarks/results/choosing.md $(ARGS)
+	$(BIN)/python benchmarks/forecast_simulation.py --out benchmarks/results/forecasts.md $(ARGS)
 
 format: .venv/dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

@@ -21,6 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
 _ARM = re.compile(r"[a-z][a-z0-9_.-]{0,22}")
 _TOLERANCE = 1e-9
 _LEAST_BLOCK_S = 3600
+_DAY_S = 86_400
 _MOST_ARMS = 10
 _LONGEST_WINDOW_S = 7 * 86_400
 EVENTS = ("fallback", "slow")
@@ -72,6 +73,7 @@ def check_design(
         _check_interleave,
         _check_bandit,
         _check_horizon,
+        _check_period,
         _check_listed,
         check_template,
     ):
@@ -383,6 +385,23 @@ def _check_horizon(design: Design) -> None:
     if not 0 <= design.horizon_days <= _LONGEST_HORIZON:
         expected = Phrase("1 to 730 days", "de 1 a 730 días")
         raise _wrong(design, "horizon", str(design.horizon_days), expected)
+
+
+def _check_period(design: Design) -> None:
+    if not design.period_s:
+        return
+    for field, found, wrong, expected in (
+        ("mode", str(design.mode), design.mode is not Mode.SHADOW, "shadow"),
+        ("unit", design.unit, design.unit != "unit", "unit"),
+        (
+            "period",
+            f"{design.period_s / 3600:g} h",
+            design.period_s < _DAY_S or design.period_s % _DAY_S != 0,
+            Phrase("whole days, in hours: 24, 168", "días enteros, en horas: 24, 168"),
+        ),
+    ):
+        if wrong:
+            raise _wrong(design, field, found, expected)
 
 
 def _check_listed(design: Design) -> None:

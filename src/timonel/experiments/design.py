@@ -206,6 +206,9 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         With THOMPSON: the share that every arm keeps.
     batch_s : int
         With THOMPSON: how long shares stay at least.
+    period_s : int
+        In mode shadow: answers of one stretch of time share its weather, so pairs are clustered by
+        it as well as by unit; whole days. 0: nothing but the unit is shared.
     window_s : int
         How long after the hour of a unit's first list its clicks count, in mode interleave.
     hypothesis : str
@@ -247,6 +250,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     hypothesis: str = ""
     cap: Cap | None = None
     horizon_days: int = 0
+    period_s: int = 0
 
     def encode(self) -> str:
         """Give the canonical JSON text: the same design, the same text."""
@@ -262,7 +266,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def needs_list(self) -> bool:
         """Whether its units have to be assigned as one list, before it starts."""
-        return bool(self.template or self.horizon_days)
+        paired = self.mode is Mode.SHADOW  # by what both forecast, and no unit is switched
+        return bool(self.horizon_days or (self.template and not paired))
 
     @property
     def adjusts(self) -> bool:

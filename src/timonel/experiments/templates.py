@@ -26,6 +26,8 @@ class Template:
         Days after the start, at one of which outcomes are known; () for none. The first is usual.
     covariate, block : Phrase or None
         What the list must have a column of; None: it may have one.
+    paired : int
+        Seconds of a period, where two versions may also be compared in pairs, unheard; 0: not.
     parts : int
         As many equal parts of the list, by its covariate, are compared each for itself; 0: none.
     """
@@ -38,6 +40,7 @@ class Template:
     horizons: tuple[int, ...] = ()
     covariate: Phrase | None = None
     block: Phrase | None = None
+    paired: int = 0
     parts: int = 0
 
 
@@ -64,6 +67,7 @@ TEMPLATES: dict[str, Template] = {
         metric="stockout",
         lower=("stockout", "cost"),
         also=("cost",),
+        paired=7 * 86_400,
         block=Phrase(
             "the column of the SKU: each unit is a week of one",
             "la columna del SKU: cada unidad es una semana de uno",
@@ -81,7 +85,7 @@ def check_template(design: Design) -> None:
         found, known = str(design.horizon_days), ", ".join(map(str, template.horizons))
         raise _wrong(design.name, "horizon", found, known)
     listed = design.listed
-    if listed is None:
+    if listed is None:  # it is still to come, or both answers are known and nothing is switched
         return
     if template.covariate is not None and not listed.covariate:
         raise _wrong(design.name, "covariate", "-", template.covariate)

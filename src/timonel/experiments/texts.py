@@ -101,6 +101,18 @@ _RULES: dict[Rule, tuple[str, str]] = {
         "of the units that clicked more of one ranking's items, more chose its items",
         "de las unidades que eligieron más de un orden que del otro, más eligieron los suyos",
     ),
+    Rule.LOSS_SMALLER: (
+        "on the same requests its loss is shown to be smaller",
+        "en las mismas peticiones se mostró que su pérdida es menor",
+    ),
+    Rule.LOSS_LARGER: (
+        "on the same requests its loss is shown to be larger",
+        "en las mismas peticiones se mostró que su pérdida es mayor",
+    ),
+    Rule.TOO_FEW_PERIODS: (
+        "fewer than 20 periods whose truths are all known, or fewer than 20 units",
+        "menos de 20 períodos con todos sus resultados, o menos de 20 unidades",
+    ),
     Rule.RANKING_WORSE: (
         "of the units that clicked more of one ranking's items, fewer chose its items",
         "de las unidades que eligieron más de un orden que del otro, menos eligieron los suyos",

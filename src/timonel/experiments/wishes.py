@@ -57,6 +57,8 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Of ``timonel.experiments.templates``: it says what is left out.
     horizon_days : int or None
         Outcomes of a list are known so many days after its start, and none is before.
+    period_h : float or None
+        Hours that answers share their weather for, in mode shadow; None: none.
     arms : list of str
         Names of further treatments, with THOMPSON.
     floor, batch_hours : float or None
@@ -97,6 +99,7 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cap: float | None = None
     template: str = ""
     horizon_days: int | None = None
+    period_h: float | None = None
 
 
 def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> Design:
@@ -159,6 +162,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         cap=None if wish.cap is None else Cap(wish.cap),
         template=wish.template,
         horizon_days=wish.horizon_days or 0,
+        period_s=round((wish.period_h or 0.0) * 3600),
     )
 
 
@@ -175,6 +179,12 @@ def filled(wish: Wish) -> Wish:
     template = TEMPLATES.get(wish.template)
     if template is None:
         raise _unusable(wish, "template", wish.template[:64], ", ".join(TEMPLATES))
+    if wish.mode == Mode.SHADOW and template.paired:
+        return replace(
+            wish,
+            unit=wish.unit or "unit",
+            period_h=template.paired / 3600 if wish.period_h is None else wish.period_h,
+        )
     if wish.mode not in ("split", Mode.OUTSIDE):  # split is what a wish says that says nothing
         raise _unusable(wish, "mode", wish.mode[:64], str(Mode.OUTSIDE))
     metric, told = wish.metric or template.metric, wish.lower_is_better

@@ -124,6 +124,12 @@ def create(
     window_minutes: Annotated[
         float, typer.Option(help="How long clicks on a list count, in mode interleave.", min=0.02)
     ] = 30.0,
+    period_hours: Annotated[
+        float | None,
+        typer.Option(
+            help="Hours that answers share their weather for, in mode shadow: 24, 168.", min=24
+        ),
+    ] = None,
     units: Annotated[
         Path | None,
         typer.Option(help="File of the units to assign at once, in mode outside."),
@@ -196,6 +202,7 @@ def create(
             cap=None if cap is None else cap / 100.0,
             template=template or "",
             horizon_days=horizon,
+            period_h=period_hours,
         )
         chosen = app.registry.declaration(model).model
         file = unit_file(units, key_column, block, seed, covariate)

@@ -47,6 +47,9 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "How long shares stay at least, with THOMPSON; default 24.": (
         "Horas que duran las partes al menos, con THOMPSON; si falta, 24."
     ),
+    "Hours that answers share their weather for, in mode shadow: 24, 168.": (
+        "Horas en que las respuestas comparten circunstancias, en modo shadow: 24, 168."
+    ),
     "How long clicks on a list count, in mode interleave.": (
         "Cuánto tiempo cuentan los clics en una lista, en modo interleave."
     ),

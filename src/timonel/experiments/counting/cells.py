@@ -24,6 +24,7 @@ from timonel.experiments.counting.sums import (
     CONFIDENCE,
     DIFFERENCE,
     DROPPED,
+    EACH,
     EXPOSED,
     FIRST,
     HIT,
@@ -31,6 +32,8 @@ from timonel.experiments.counting.sums import (
     LATENCY,
     OPEN,
     PAIR,
+    PERIOD,
+    PERIODS,
     SHADOW,
     CellKey,
     PairSums,
@@ -227,6 +230,9 @@ class ExperimentCells:
         else:
             count.open(place, DIFFERENCE, PairSums.of(difference, change.sign))
             count.open(place, PAIR + sign_of(difference), PairSums.of(quantise(1.0), change.sign))
+        if place.known.design.period_s:
+            count.period(place, prediction.at).add(PERIOD, change.sign, change.sign * difference)
+            count.open(place, EACH, PairSums.of(difference, change.sign))
 
 
 class _Place(NamedTuple):
@@ -267,6 +273,14 @@ class _Counting:
             touched = self.units[key] = Touched(place.arm, place.slot)
         touched.slot = min(touched.slot, place.slot)
         return touched
+
+    def period(self, place: _Place, at: int) -> Touched:
+        """Give the stretch of time that a moment lies in, as a unit whose id nobody can send."""
+        period_s = place.known.design.period_s
+        block = block_of(at, period_s)
+        key = UnitKey(place.name, APART + block, PERIODS)
+        begins = int(block) * (period_s * 1_000_000) // HOUR_US
+        return self.units.setdefault(key, Touched(place.arm, begins))
 
 
 def _confidence(design: Design, frame: PredictionFrame) -> float | None:

@@ -19,6 +19,8 @@ EXPOSED, FIRST, LEAK = "exposed", "first", "leak"
 BAD, AGE, HIT = "bad:", "age:", "hit:"
 APART = "\x1f"  # between the truth and what came of it, in names of metrics
 PAIR, DIFFERENCE = "pair:", "difference"
+PERIOD, EACH = "period", "each"  # the same differences by stretch of time, and one by one
+PERIODS = -1  # in the place of a phase: a stretch of time goes on over all of them
 SHADOW, ASKED, DROPPED = "shadow:", "asked", "dropped"  # and what came of asking
 CORRECTED = "corrected"  # values of a unit that took the place of an earlier one
 

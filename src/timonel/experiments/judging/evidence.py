@@ -95,6 +95,8 @@ class Evidence:
         Of shadow answers: right were "treatment" alone, "control" alone, or "tied".
     difference : PairSums
         Of shadow answers: treatment less control.
+    periods, each : PairSums
+        The same differences by stretch of time, and one by one, where pairs are clustered by it.
     elapsed_us : int
         Since the start.
     batches : dict of int to dict of str to tuple of int
@@ -126,6 +128,8 @@ class Evidence:
     running: int | None = None
     metrics: dict[str, dict[str, Contribution]] = field(default_factory=dict)
     parts: dict[str, dict[str, Contribution]] = field(default_factory=dict)
+    periods: PairSums = field(default_factory=PairSums)
+    each: PairSums = field(default_factory=PairSums)
 
 
 def contribution(control: PairSums, treatment: PairSums) -> Contribution:

@@ -31,6 +31,7 @@ from timonel.experiments.judging.look import (
     smallest_p,
 )
 from timonel.experiments.judging.metrics import metric_guardrails, metric_reports, part_reports
+from timonel.experiments.judging.pairs import enough_periods, paired_difference
 from timonel.experiments.judging.preferences import judge_preferences
 from timonel.experiments.judging.reports import arm_reports, labels, shadow_report
 from timonel.stats.compare import chance_to_win
@@ -186,9 +187,13 @@ class _Found:
             enough = _exposed(self.design, self.evidence, goal.arm) >= LEAST_HARMED
             enough = enough or _exact(self.design)
             if goal.effect is not None and enough and self._worse(goal):
-                rule = Rule.PAIRS_WORSE if self.design.mode is Mode.SHADOW else Rule.GOAL_HARM
-                return _Ruling(Verdict.ROLL_BACK, rule, goal.arm)
+                return _Ruling(Verdict.ROLL_BACK, self._worse_by(), goal.arm)
         return None
+
+    def _worse_by(self) -> Rule:
+        if self.design.mode is not Mode.SHADOW:
+            return Rule.GOAL_HARM
+        return Rule.PAIRS_WORSE if self.design.metric == "correct" else Rule.LOSS_LARGER
 
     def _worse(self, goal: GoalReport) -> bool:
         d = direction(self.design)
@@ -218,7 +223,8 @@ class _Found:
         if shadow is not None and shadow.unanswered > MOST_UNANSWERED:
             # dropped ones are a random part; what it failed at may be what it is wrong about
             return _Ruling(Verdict.INVALID, Rule.PAIRS_MISSING, arm)
-        return _Ruling(Verdict.PROMOTE, Rule.PAIRS_BETTER, arm)
+        rule = Rule.PAIRS_BETTER if self.design.metric == "correct" else Rule.LOSS_SMALLER
+        return _Ruling(Verdict.PROMOTE, rule, arm)
 
     def _better(self, goal: GoalReport) -> bool:
         if self.design.ends_after_s is not None:
@@ -236,6 +242,8 @@ class _Found:
     def _too_few(self, arm: str) -> Rule | None:
         if _exact(self.design):
             return None
+        if self.design.period_s:
+            return None  # its periods are counted, not its units
         if self.design.mode is Mode.SHADOW:
             return Rule.TOO_FEW if self.evidence.difference.n < LEAST_UNITS else None
         control, treatment = self._labelled(self.design.names[0]), self._labelled(arm)
@@ -256,6 +264,8 @@ class _Found:
         return self.evidence.arms.get(arm, Counted()).sums(self.design.metric)
 
     def _by_blocks_too_few(self) -> bool:
+        if self.design.period_s:
+            return not enough_periods(self.evidence, LEAST_BLOCKS)
         if self.design.unit != "block":
             return False
         return sum(arm.units for arm in self.evidence.arms.values()) < LEAST_BLOCKS
@@ -269,10 +279,10 @@ class _Found:
     def _why_not_yet(self) -> Rule:
         if not any(arm.units for arm in self.evidence.arms.values()):
             return Rule.NO_DATA
-        if self._by_blocks_too_few():
-            return Rule.TOO_FEW_BLOCKS
         if self.design.mode is Mode.SHADOW and self.evidence.mature_after_h is None:
             return Rule.IMMATURE_PAIRS
+        if self._by_blocks_too_few():
+            return Rule.TOO_FEW_PERIODS if self.design.period_s else Rule.TOO_FEW_BLOCKS
         few = [self._too_few(goal.arm) for goal in self.goals]
         return next((rule for rule in few if rule is not None), Rule.NOT_YET)
 
@@ -300,12 +310,13 @@ class _Found:
 
 def _exact(design: Design) -> bool:
     """Tell whether right and wrong pairs decide, exactly at any number of them."""
-    return design.mode is Mode.SHADOW and design.metric == "correct" and design.margin == 0
+    alone = design.margin == 0 and not design.period_s
+    return design.mode is Mode.SHADOW and design.metric == "correct" and alone
 
 
 def _exposed(design: Design, evidence: Evidence, arm: str) -> int:
     if design.mode is Mode.SHADOW:
-        return evidence.difference.n
+        return evidence.each.n if design.period_s else evidence.difference.n
     return evidence.arms.get(arm, Counted()).units
 
 
@@ -324,10 +335,7 @@ def _deciding_n(effect: float, sd: float, design: Design) -> float:
 def comparison(design: Design, evidence: Evidence, arm: str) -> tuple[float, float, float] | None:
     """Give effect, standard error and information of an arm against the control."""
     if design.mode is Mode.SHADOW:
-        moments = evidence.difference.alone.moments()
-        if moments is None or moments.variance is None:
-            return None
-        return moments.mean, sqrt(moments.variance / moments.n), float(moments.n)
+        return paired_difference(design, evidence)
     information = evidence.goal.get(arm, Contribution()).information
     if information.effect is None or information.se is None:
         return None

@@ -10,6 +10,7 @@ from timonel.experiments.design import Design, Mode
 
 DEFAULT_N_STAR = 5000.0
 RAMP_N_STAR = 2000.0
+PERIODS_N_STAR = 26.0
 
 
 class Verdict(StrEnum):
@@ -50,6 +51,9 @@ class Rule(StrEnum):
     NO_COMPARISON = "no_comparison"
     RANKING_BETTER = "ranking_better"
     RANKING_WORSE = "ranking_worse"
+    LOSS_SMALLER = "loss_smaller"
+    LOSS_LARGER = "loss_larger"
+    TOO_FEW_PERIODS = "too_few_periods"
 
 
 class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,4 +274,5 @@ def n_star(design: Design) -> float:
     """Give the information at which a design's sequence is narrowest."""
     if design.mode is Mode.RAMP:
         return RAMP_N_STAR
-    return design.planned_n / 4.0 if design.planned_n else DEFAULT_N_STAR
+    usual = PERIODS_N_STAR if design.period_s else DEFAULT_N_STAR
+    return design.planned_n / 4.0 if design.planned_n else usual

@@ -20,11 +20,13 @@ from timonel.experiments.counting.sums import (
     BAD,
     DAY,
     DIFFERENCE,
+    EACH,
     FIRST,
     HOUR_US,
     LEAK,
     OPEN,
     PAIR,
+    PERIOD,
     PairSums,
     day_of,
 )
@@ -149,7 +151,7 @@ def read_evidence(
     evidence.immature = totals.maturity.immature
     evidence.delay_e = totals.maturity.delay_e
     if design.mode is Mode.SHADOW:
-        _keep_mature_pairs(evidence, cells, until)
+        _keep_mature_pairs(evidence, design, cells, until)
     return evidence
 
 
@@ -231,7 +233,9 @@ def _count(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
             evidence.bad.setdefault(guardrail.event, {})
 
 
-def _keep_mature_pairs(evidence: Evidence, cells: Iterable[_Cell], until: int) -> None:
+def _keep_mature_pairs(
+    evidence: Evidence, design: Design, cells: Iterable[_Cell], until: int
+) -> None:
     """Judge pairs by exposures whose labels have all had their time, and by no others.
 
     Where what the heard version got wrong is labelled first, young pairs favour the other.
@@ -239,9 +243,19 @@ def _keep_mature_pairs(evidence: Evidence, cells: Iterable[_Cell], until: int) -
     evidence.pairs, evidence.difference = {}, PairSums()
     if evidence.mature_after_h is None:
         return
-    youngest = until - DAY - evidence.mature_after_h
+    after, period_h = evidence.mature_after_h, design.period_s * 1_000_000 // HOUR_US
     for cell in cells:
-        if cell.arrival == OPEN and cell.exposure <= youngest:
+        if cell.arrival != OPEN:
+            continue
+        if cell.metric in (PERIOD, EACH):
+            begins = cell.exposure - cell.exposure % period_h
+            if begins + period_h + after > until:
+                continue
+            if cell.metric == PERIOD:
+                evidence.periods += cell.sums
+            else:
+                evidence.each += cell.sums
+        elif cell.exposure + DAY + after <= until:
             if cell.metric.startswith(PAIR):
                 side = cell.metric[len(PAIR) :]
                 evidence.pairs[side] = evidence.pairs.get(side, 0) + cell.sums.n

@@ -25,6 +25,22 @@ def _counts(page: Page, report: Report, look: Look) -> None:
     page.table(headings, [_arm(page, arm, n) for arm in look.arms])
     if design.cap is not None:
         page.add(page.say("as_recorded"))
+    if design.mode is Mode.SHADOW:
+        _pairs(page, report, look)
+
+
+def _pairs(page: Page, report: Report, look: Look) -> None:
+    lower = not report.experiment.design.higher_is_better
+    more, fewer = ("control", "treatment") if lower else ("treatment", "control")
+    sides = {
+        "treatment": look.pairs.get(more, 0),
+        "control": look.pairs.get(fewer, 0),
+        "tied": look.pairs.get("tied", 0),
+    }
+    page.add(page.say("paired_units", unit=report.experiment.design.unit, **sides))
+    if report.experiment.design.period_s:
+        n = 0 if report.evidence is None else report.evidence.periods.n
+        page.add(page.say("paired_periods", n=n))
 
 
 def _arm(page: Page, arm: ArmReport, n: int) -> list[str]:

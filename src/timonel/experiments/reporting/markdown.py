@@ -121,15 +121,23 @@ def _asked(page: Page, design: Design) -> list[tuple[str, str]]:
         rows.append(("planned", str(design.planned_n)))
     if design.ends_after_s:
         rows.append(("days", f"{design.ends_after_s / DAY_S:g}"))
-    if design.mode is Mode.INTERLEAVE:
-        rows.append(("window", page.say("window_is", minutes=f"{design.window_s / 60:g}")))
-    if design.strategy is Strategy.THOMPSON:
-        hours = f"{design.batch_s / 3600:g}"
-        rows.append(("batching", page.say("batches_of", hours=hours, floor=f"{design.floor:.1%}")))
+    rows += _times(page, design)
     rows += [("guarded", _guarded(page, one)) for one in design.guardrails]
     if design.cap is not None:
         rows.append(("cap", _cap(page, design.cap)))
     return rows
+
+
+def _times(page: Page, design: Design) -> list[tuple[str, str]]:
+    """Give the stretches of time that a kind of experiment counts in."""
+    if design.period_s:
+        return [("period", page.say("period_is", days=f"{design.period_s / DAY_S:g}"))]
+    if design.mode is Mode.INTERLEAVE:
+        return [("window", page.say("window_is", minutes=f"{design.window_s / 60:g}"))]
+    if design.strategy is Strategy.THOMPSON:
+        hours = f"{design.batch_s / 3600:g}"
+        return [("batching", page.say("batches_of", hours=hours, floor=f"{design.floor:.1%}"))]
+    return []
 
 
 def _listed(page: Page, listed: UnitList) -> list[tuple[str, str]]:

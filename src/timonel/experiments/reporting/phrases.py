@@ -24,6 +24,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "guarded_ramp": ("guarded ramp", "rampa vigilada"),
     "paired": ("pairs of answers to the same request", "pares de respuestas a la misma petición"),
+    "period": ("period", "período"),
+    "period_is": (
+        "{days} days: pairs are clustered by it, and by unit",
+        "{days} días: los pares se agrupan por él y por unidad",
+    ),
+    "paired_units": (
+        "Of pairs by {unit} whose truths have had their time the treatment had the better sum in "
+        "{treatment}, the control in {control}, and {tied} were tied.",
+        "De los pares por {unit} cuyos resultados ya llegaron, el tratamiento tuvo mejor suma en "
+        "{treatment}, el control en {control} y {tied} empataron.",
+    ),
+    "paired_periods": ("Periods whose truths are all known: {n}.", "Períodos completos: {n}."),
     "alpha": (
         "{alpha} for all looks together",
         "{alpha} para todas las miradas juntas",

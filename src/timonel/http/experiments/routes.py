@@ -82,6 +82,10 @@ class NewExperiment(BaseModel, extra="forbid"):
         int | None,
         Field(ge=1, le=730, description="Days from the start on which outcomes of a list count."),
     ] = None
+    period_h: Annotated[
+        float | None,
+        Field(ge=24, le=8760, description="Hours that answers share their weather for; shadow."),
+    ] = None
     hypothesis: Annotated[str, Field(max_length=1000, description="What is expected, and why.")] = (
         ""
     )
