@@ -122,7 +122,12 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
         "Porcentaje de un paso de la rampa. Se puede repetir."
     ),
     "The least a step lasts.": "Lo menos que dura un paso, en horas.",
-    "The least units a step is seen by.": "Las unidades que al menos ven un paso.",
+    "The least labelled units of the treatment in a step under 5 %; 4 times as many from 5 %, "
+    "10 from 25 %, 30 from 50 %: more find smaller harm, and take longer.": (
+        "Las unidades con resultado que el tratamiento necesita al menos en un paso de menos de "
+        "5 %; 4 veces más desde 5 %, 10 desde 25 %, 30 desde 50 %: con más se ve un daño menor, y "
+        "tarda más."
+    ),
     "Let a draft assign traffic.": "Inicia un borrador: asigna tráfico.",
     "Let the control answer everything for a while.": "Por un tiempo, el control responde todo.",
     "Assign again, with the shares from before the pause.": (
