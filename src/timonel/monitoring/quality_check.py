@@ -1,12 +1,13 @@
 """Whether the model itself answers, is sure enough, is asked at all, and rightly; by the minute.
 
 The newest complete minutes are judged: as few of them as hold 200 answers, at most an hour; of a
-model that is asked too rarely for that, as many hours of the last day as hold 50. "No traffic" is
+model that is asked too rarely for that, as few of the last day as hold 50. "No traffic" is
 judged by the silences of the week before, on the event clock.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,8 +32,7 @@ from timonel.store.reads_series import (
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
 WEEK_MIN = 7 * 24 * 60
-SPANS_MIN = (5, 15, 60)
-RARE_SPANS_MIN = (180, 360, 720, 1440)
+LEAST_MIN, HOUR_MIN, DAY_MIN = 5, 60, 1440
 ANSWERS_WANTED, ANSWERS_NEEDED = 200, 50
 SILENCE_MIN, SILENCE_FOLD = 10, 2
 HYSTERESIS = 0.8
@@ -132,7 +132,7 @@ def _read_newest(
     connection: Connection, project: str, model: str, closed_min: int
 ) -> tuple[int, list[Minute]]:
     """Read the newest hour; the newest day where that has too few answers for a judgement."""
-    for span in (SPANS_MIN[-1], RARE_SPANS_MIN[-1]):
+    for span in (HOUR_MIN, DAY_MIN):
         minutes = read_reasons(connection, project, model, closed_min - span, closed_min)
         if sum(row.n for row in _by_the_model(minutes)) >= ANSWERS_NEEDED:
             break  # then no judgement looks further back
@@ -200,22 +200,30 @@ def _by_the_model(minutes: Sequence[Minute]) -> list[Minute]:
 
 
 def _newest(minutes: Sequence[Minute], closed_min: int) -> tuple[list[Minute], int]:
-    """Give the newest complete minutes: as few as hold enough answers."""
+    """Give the newest complete minutes, and how far back they reach: as few as hold enough answers.
 
-    def since(span: int) -> tuple[list[Minute], int]:
-        newest = [row for row in minutes if row.minute >= closed_min - span]
-        return newest, sum(row.n for row in newest)
-
-    for span in SPANS_MIN:
-        newest, n = since(span)
-        if n >= ANSWERS_WANTED:
-            return newest, span
+    Counted minute by minute, so that their beginning only moves on: in steps, a pause after many
+    answers brought back what had been judged and left behind, and with it the same alert.
+    """
+    span, n = _reach(minutes, closed_min, ANSWERS_WANTED, HOUR_MIN)
     if n < ANSWERS_NEEDED:
-        for span in RARE_SPANS_MIN:
-            rare, n = since(span)
-            if n >= ANSWERS_NEEDED:
-                return rare, span
-    return newest, SPANS_MIN[-1]
+        rare, n = _reach(minutes, closed_min, ANSWERS_NEEDED, DAY_MIN)
+        span = rare if n >= ANSWERS_NEEDED else span
+    return [row for row in minutes if row.minute >= closed_min - span], span
+
+
+def _reach(
+    minutes: Sequence[Minute], closed_min: int, wanted: int, longest: int
+) -> tuple[int, int]:
+    """Say how many minutes back the newest ``wanted`` answers begin, and how many are in them."""
+    n, reached = 0, 0
+    for row in sorted(minutes, key=attrgetter("minute"), reverse=True):
+        span = closed_min - row.minute
+        if span > longest or (n >= wanted and span > max(LEAST_MIN, reached)):
+            break
+        n += row.n
+        reached = span
+    return (max(LEAST_MIN, reached) if n >= wanted else longest), n
 
 
 def _judge_share(

@@ -3,6 +3,8 @@
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from timonel.monitoring.quality_check import (
     judge_confidence,
@@ -50,10 +52,10 @@ def test_few_answers_are_looked_at_for_an_hour() -> None:
     assert judge_fallback(minutes(0, 40, 1), 40, 0.05).state is VerdictState.NOT_ENOUGH
 
 
-def test_a_model_that_is_asked_rarely_is_judged_by_hours() -> None:
+def test_a_model_that_is_asked_rarely_is_judged_by_its_last_answers() -> None:
     rare = [row for hour in range(24) for row in minutes(hour * 60, hour * 60 + 20, 1)]
     found = judge_fallback(rare, 24 * 60, 0.05)
-    assert (found.minutes, found.facts["n"], found.state) == (180, 60, "ok")
+    assert (found.minutes, found.facts["n"], found.state) == (170, 50, "ok")
     failed = [row._replace(reason="model_error") for row in rare]
     assert judge_fallback(failed, 24 * 60, 0.05).state is VerdictState.ALERT
 
@@ -83,6 +85,24 @@ def test_a_caller_whose_every_row_is_refused_is_judged_and_few_rows_are_not() ->
     assert (found.state, found.facts["rate"]) == (VerdictState.ALERT, 1.0)
     few = judge_refused(minutes(0, 40, 1), [Refused(39, 9, {"age": 9})], 40, 0.05)
     assert few.state is VerdictState.NOT_ENOUGH
+
+
+def test_what_good_rows_left_behind_is_not_judged_again() -> None:
+    bad, good = [Refused(0, 3000, {"when": 3000})], [Minute(2, "assigned", 9000)]
+    states = [judge_refused(good, bad, now, 0.05).state for now in range(3, 70)]
+    assert states[:5] == [VerdictState.ALERT] * 3 + [VerdictState.OK] * 2
+    assert VerdictState.ALERT not in states[3:]
+
+
+@given(st.lists(st.sampled_from([0, 0, 1, 7, 60, 300]), min_size=130, max_size=130))
+def test_what_is_judged_only_moves_on(counts: list[int]) -> None:
+    rows = [Minute(at, "assigned", n) for at, n in enumerate(counts) if n]
+    begins = []
+    for now in range(60, 130):
+        past = [row for row in rows if row.minute < now]
+        if sum(row.n for row in past if row.minute >= now - 60) >= 50:
+            begins.append(now - judge_fallback(past, now, 0.05).minutes)
+    assert begins == sorted(begins)
 
 
 def test_silence_is_measured_by_the_nights_before() -> None:
