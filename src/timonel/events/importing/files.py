@@ -40,7 +40,7 @@ _NAMESPACE = UUID("6f0f7c3e-6d1b-5a36-9a43-3c3f1f6f2b1d")
 _PAGE = 500
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _KEY_LIMIT = 256
-_FOLDERS = "import-"  # each import spools into one of its own
+FOLDERS = "import-"  # each import spools into one of its own
 _ABANDONED = timedelta(days=1)  # no import takes as long
 
 
@@ -207,7 +207,7 @@ def _enter(
     accumulators: Sequence[Accumulator],
 ) -> None:
     _forget_the_killed(spool)
-    folder = spool / f"{_FOLDERS}{uuid4().hex}"
+    folder = spool / f"{FOLDERS}{uuid4().hex}"
     writer = SpoolWriter.open(folder)
     try:
         writer.append_many(frames)
@@ -220,7 +220,7 @@ def _enter(
 
 def _forget_the_killed(spool: Path) -> None:
     """Remove what imports left that were killed: nothing of it was acknowledged."""
-    for folder in spool.glob(f"{_FOLDERS}*"):
+    for folder in spool.glob(f"{FOLDERS}*"):
         with suppress(FileNotFoundError):  # its import is over, or another import removes it
             changed = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
             if datetime.now(UTC) - changed > _ABANDONED:
