@@ -23,6 +23,8 @@ from timonel.experiments.judging.evidence import (
     Counted,
     Evidence,
     contribution,
+    join_phases,
+    maturity,
     ratio_contributions,
 )
 from timonel.experiments.judging.judge import judge
@@ -182,7 +184,8 @@ def guarded_ramp(rng: Rng, rates: tuple[float, float], *, batch: int, bad: float
             for arm, worse in enumerate((1.0, bad)):
                 seen[NAMES[arm]] += int(rng.binomial(counts[arm], rate * worse))
         at += usual.steps[0].least_s * 1_000_000
-        move = next_move(running(world.design, phase, share), world.look(at), began)
+        look = world.look(at)
+        move = next_move(running(world.design, phase, share), look, began, world.units[1])
         if move.action is Moved.ROLL_BACK or (move.action is Moved.GROW and move.weights[1] == 1.0):
             # the whole has nothing left to compare it with: then it is promoted
             taken_back = move.action is Moved.ROLL_BACK
@@ -210,29 +213,49 @@ def running(planned: Design, phase: int, share: float) -> Experiment:
 
 
 def shadow(rng: Rng, gain: float, *, late: bool, a_day: int = 300) -> Outcome:
-    """Pairs of which 12 % differ; ``late``: what the heard one got wrong is labelled first."""
+    """Pairs of which 12 % differ; ``late``: what the heard one got right is labelled in 7 days.
+
+    As where looks are made, pairs count once all labels of their day have had their time.
+    """
     planned = design(mode=Mode.SHADOW, weights=(1.0, 0.0))
-    better, last = [], None
-    waiting: list[tuple[int, int]] = []
-    pairs_seen = [0, 0]
+    last: Look | None = None
+    pairs_of: list[tuple[int, int]] = []
+    ages: dict[str, dict[int, dict[int, int]]] = {"right": {}, "wrong": {}}
     for day in range(LOOKS):
-        one, other, _ = rng.multinomial(a_day, (0.06 + gain / 2, 0.06 - gain / 2, 0.88))
-        waiting.append((int(one), int(other)))
-        pairs_seen[0] += waiting[day][0]
-        ago = day - 7 if late else day
-        pairs_seen[1] += waiting[ago][1] if ago >= 0 else 0
-        n, up, down = (day + 1) * a_day, *pairs_seen
-        difference = PairSums(n, (up - down) * PER_UNIT, (up + down) * PER_UNIT**2)
-        sides = {"treatment": up, "control": down, "tied": n - up - down}
-        last = judge(
-            planned,
-            Evidence(at=day, pairs=sides, difference=difference, elapsed_us=(day + 1) * DAY_US),
-            last,
+        up, down, tied = (
+            int(n) for n in rng.multinomial(a_day, (0.06 + gain / 2, 0.06 - gain / 2, 0.88))
         )
-        better.append(last.verdict)
+        pairs_of.append((up, down))
+        wrong = up + int(rng.binomial(tied, 0.16))
+        ages["wrong"][day * DAY] = {0: wrong}
+        ages["right"][day * DAY] = {7 * DAY if late else 0: a_day - wrong}
+        until = (day + 1) * DAY
+        each = [maturity(arrived(of_class, until), until) for of_class in ages.values()]
+        after = None if None in each else max(age for age in each if age is not None)
+        old = 0 if after is None else max(0, (until - DAY - after) // DAY + 1)
+        up, down = (sum(pair[side] for pair in pairs_of[:old]) for side in (0, 1))
+        n = old * a_day
+        difference = PairSums(n, (up - down) * PER_UNIT, (up + down) * PER_UNIT**2)
+        evidence = Evidence(
+            at=(day + 1) * DAY_US,
+            pairs={"treatment": up, "control": down, "tied": n - up - down},
+            difference=difference,
+            elapsed_us=(day + 1) * DAY_US,
+            mature_after_h=after,
+        )
+        last = judge(planned, evidence, last)
         if last.verdict is not Verdict.CONTINUE:
             break
-    return Outcome(better[-1], len(better), len(better) * a_day, naive=None)
+    assert last is not None
+    return Outcome(last.verdict, day + 1, (day + 1) * a_day, naive=None)
+
+
+def arrived(ages: dict[int, dict[int, int]], until: int) -> dict[int, dict[int, int]]:
+    """Give the labels that are there by an hour."""
+    return {
+        day: {age: n for age, n in labels.items() if day + age < until}
+        for day, labels in ages.items()
+    }
 
 
 def late_ramp(rng: Rng, rates: tuple[float, float], *, fixed: bool, a_day: int = 1000) -> Outcome:
@@ -279,10 +302,17 @@ def late_ramp(rng: Rng, rates: tuple[float, float], *, fixed: bool, a_day: int =
     return ended(world, days())
 
 
-def repeated(rng: Rng, rates: tuple[float, float], *, steps: tuple[float, ...]) -> Outcome:
-    """1,000 units that come about once a day, each with a rate of its own (Beta, sd .2)."""
+def repeated(
+    rng: Rng, rates: tuple[float, float], *, steps: tuple[float, ...], same: bool = False
+) -> Outcome:
+    """1,000 units that come about once a day, each with a rate of its own (Beta, sd .2).
+
+    ``same``: each is always right, or always wrong.
+    """
     world, n_units = World(design(unit="unit")), 1000
     place, own = rng.random(n_units), rng.beta(3.2, 0.8, n_units)
+    if same:
+        own = (own > 0.5).astype(float)
     rows: dict[tuple[int, int, int], list[Any]] = {}
     first_of: set[int] = set()
     seen: dict[int, Any] = {}
@@ -310,7 +340,11 @@ def repeated(rng: Rng, rates: tuple[float, float], *, steps: tuple[float, ...]) 
                     rows[phase, int(start), side] = [pairs(q[who], x[who])]
             strata = {key[:2] for key in rows}
             each = [(rows[s, d, 0][0], rows[s, d, 1][0]) for s, d in sorted(strata)]
-            world.goal = world.mature = ratio_contributions(each)
+            of_phase: dict[int, Contribution] = {}
+            for (at, _), one in zip(sorted(strata), ratio_contributions(each), strict=True):
+                of_phase[at] = of_phase.get(at, Contribution()) + one
+            world.goal = join_phases(of_phase, dict(enumerate(steps)))
+            world.mature = world.goal
             world.sums = [sum((one[a] for one in each), PairSums()) for a in (0, 1)]
             yield day
 
@@ -387,16 +421,21 @@ def scenarios(count: int) -> Iterator[tuple[str, int, Callable[[Rng], Outcome]]]
     for gain in (0.0, 0.02):
         title = f"shadow, 12 % of pairs differ, {100 * gain:+.0f} points"
         yield title, count, partial(shadow, gain=gain, late=False)
-    title = "shadow, the heard one's wrong answers labelled 7 days sooner, 0"
-    yield title, count // 10, partial(shadow, gain=0.0, late=True)
+    for gain in (0.0, 0.02):
+        title = f"shadow, the heard one's wrong answers labelled 7 days sooner, {100 * gain:+.0f}"
+        yield title, count, partial(shadow, gain=gain, late=True)
+    growing = tuple(0.1 * step for step in range(1, 6))
+    always = partial(repeated, rates=same, steps=growing, same=True)
+    yield "1,000 units, each always right or wrong, 10-20-30-40-50 %, 0", count // 2, always
 
 
 HEAD = """# Experiments: false decisions and power
 
 Seed {seed}; `benchmarks/experiment_simulation.py`, through the judge on simulated sums. Shares in
-percent with 95 % intervals; a look a day for 28 days, guarded ramps a look a batch. "Naive" is the
-z-test at p < .05 on all labels at any of the looks ("-": not asked); "exposed" are units of the
-treatment when it was decided.
+percent with 95 % intervals; a look a day for 28 days. Guarded ramps are of the default steps with
+four guardrails, to their end, a look a batch. "Naive" is the z-test at p < .05 on all labels at any
+of the looks ("-": not asked); "exposed" are units of the treatment (pairs of a shadow) when it was
+decided.
 
 | scenario | runs | PROMOTE | ROLL_BACK | INVALID | naive | exposed, median / 95 % |
 |---|---|---|---|---|---|---|"""
@@ -409,12 +448,15 @@ def main() -> None:
     )
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--quick", action="store_true", help="A minute or two: fewer runs.")
+    options.add_argument("--only", default="", help="Scenarios that begin so.")
     options.add_argument("--out", type=Path, help="Also write the table here.")
     chosen = options.parse_args()
     count = min(chosen.runs, 40) if chosen.quick else chosen.runs
     start, lines = perf_counter(), [HEAD.format(seed=chosen.seed)]
     print(lines[0], flush=True)
     for place, (title, n, run) in enumerate(scenarios(count)):
+        if not title.startswith(chosen.only):
+            continue
         rng = np.random.default_rng([chosen.seed, place])
         lines.append(line(title, [run(rng) for _ in range(max(5, n))]))
         print(lines[-1], flush=True)

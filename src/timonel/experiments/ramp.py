@@ -37,7 +37,7 @@ class Move(NamedTuple):
     weights: tuple[float, ...] = ()
 
 
-def next_move(experiment: Experiment, look: Look, began: int) -> Move:
+def next_move(experiment: Experiment, look: Look, began: int, exposed: int) -> Move:
     """Say what the rules of a ramp or a bandit ask for now; other experiments always hold.
 
     Parameters
@@ -48,6 +48,8 @@ def next_move(experiment: Experiment, look: Look, began: int) -> Move:
         The newest.
     began : int
         When the step began, in microseconds of the event clock.
+    exposed : int
+        Units of the treatment so far; one that came in several phases counts in each.
     """
     design = experiment.design
     if design.strategy is Strategy.THOMPSON:
@@ -68,7 +70,7 @@ def next_move(experiment: Experiment, look: Look, began: int) -> Move:
     if lasted_s < step.least_s:
         return Move(Moved.HOLD, Phrase("the step is young", "el paso es reciente"))
     least = sum(one.least_exposed for one in design.steps[: place + 1])
-    if treatment is None or treatment.units < least:
+    if treatment is None or exposed < least:
         return Move(Moved.HOLD, Phrase("too few units", "muy pocas unidades"))
     if treatment.labelled < least:
         # an exposure without a label says nothing of the goal

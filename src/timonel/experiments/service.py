@@ -16,6 +16,7 @@ from timonel.clock import Clock
 from timonel.errors import Phrase
 from timonel.events.outcomes import complete_until
 from timonel.experiments.checking import check_design, check_shares
+from timonel.experiments.counting.sums import EXPOSED
 from timonel.experiments.design import Answers, Design, Guardrail, Mode, State, Strategy
 from timonel.experiments.errors import (
     WAYS_OUT,
@@ -29,6 +30,7 @@ from timonel.experiments.errors import (
     SharesShrink,
     UnitsOverlap,
 )
+from timonel.experiments.judging.evidence import Counted
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.keeping import encode_evidence
 from timonel.experiments.judging.look import Look, Verdict
@@ -242,7 +244,8 @@ class Experiments:
             began = rows.phase_began(experiment)
         if experiment.state is State.ACTIVE:
             self._tell_of_harm(experiment, look, before)
-            self._follow(experiment, look, began or at)
+            treated = evidence.arms.get(experiment.design.names[1], Counted())
+            self._follow(experiment, look, began or at, treated.sums(EXPOSED).n)
         return look
 
     def replay(self, name: str, *, last: int | None = None, log: bool = True) -> Replay:
@@ -278,9 +281,9 @@ class Experiments:
                     due.append(experiment.name)
         return due
 
-    def _follow(self, experiment: Experiment, look: Look, began: int) -> None:
+    def _follow(self, experiment: Experiment, look: Look, began: int, exposed: int) -> None:
         """Move a ramp by its rules; other experiments are ended by people, but for harm's sake."""
-        move = next_move(experiment, look, began)
+        move = next_move(experiment, look, began, exposed)
         if move.action is Moved.HOLD:
             return
         who, reason = "timonel", str(move.reason)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from sqlalchemy import Engine, select
 
@@ -13,7 +14,7 @@ from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
 from timonel.events.frames import PredictionFrame, ShadowAnswer
 from timonel.experiments.choosing import arm_finder
-from timonel.experiments.counting.cells import ExperimentCells
+from timonel.experiments.counting.cells import ExperimentCells, read_cells
 from timonel.experiments.design import (
     Arm,
     Condition,
@@ -25,6 +26,7 @@ from timonel.experiments.design import (
     variant_of,
 )
 from timonel.experiments.errors import IllegalMove, InvalidDesign, UnitsOverlap
+from timonel.experiments.judging.evidence import Contribution, join_phases
 from timonel.experiments.judging.look import Rule, Verdict
 from timonel.experiments.rows import Experiment
 from timonel.experiments.service import Experiments
@@ -333,3 +335,54 @@ def test_two_experiments_share_no_unit(world: World) -> None:
     world.experiments.stop("newer", who="ana")
     with pytest.raises(IllegalMove):
         world.experiments.stop("newer", who="ana")
+
+
+def test_a_unit_that_is_bad_in_several_phases_is_one_bad_event(world: World) -> None:
+    steps = (Step(0.2, least_s=3600, least_exposed=5), Step(0.5, least_s=3600, least_exposed=5))
+    experiment = world.begin(
+        mode=Mode.RAMP,
+        unit="unit",
+        weights=(0.8, 0.2),
+        steps=steps,
+        guardrails=(Guardrail("slow", threshold_ms=0.001),),
+    )
+    for _ in range(2):
+        live(world, experiment, {"control": 0.8, "treatment": 0.8}, days=1, a_day=400, units=50)
+        world.experiments.look("newer")
+        experiment = world.experiments.show("newer")[0]
+    assert experiment.phase > 1
+    with world.engine.connect() as connection:
+        cells = read_cells(connection, PROJECT, "newer")
+    bad, exposed, first = (
+        sum(sums.n for key, sums in cells.items() if key.metric == metric)
+        for metric in ("bad:slow", "exposed", "first")
+    )
+    # all of them came again, and each was slow each time
+    assert (bad, exposed, first) == (50, 100, 50)
+
+
+def test_phases_of_the_same_units_speak_as_one_where_units_do_not_change() -> None:
+    """The variance of a sum over nested shares, against the one that draws of arms have."""
+    draw = np.random.default_rng(5)
+    shares, value = {1: 0.1, 2: 0.2, 3: 0.4}, draw.random(400)
+    scores = []
+    for _ in range(2000):
+        place, score = draw.random(400), 0.0
+        for share in shares.values():
+            treated = place < share
+            n_b = int(treated.sum())
+            weight = n_b * (400 - n_b) / 400
+            score += weight * (value[treated].mean() - value[~treated].mean())
+        scores.append(score)
+    step = 10**12
+    of_phase = {
+        phase: Contribution(
+            variance=round(400 * share * (1 - share) * value.var(ddof=1) * step),
+        )
+        for phase, share in shares.items()
+    }
+    known = join_phases(of_phase, shares).variance / step
+    apart = sum(one.variance for one in of_phase.values()) / step
+    assert known == pytest.approx(np.var(scores), rel=0.15)
+    assert known > 1.8 * apart
+    assert join_phases(of_phase, None).variance / step > known

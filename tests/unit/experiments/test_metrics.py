@@ -8,7 +8,12 @@ import pytest
 
 from timonel.experiments.counting.sums import PairSums
 from timonel.experiments.design import Answers, Arm, Design, Mode
-from timonel.experiments.judging.evidence import Counted, Evidence, ratio_contributions
+from timonel.experiments.judging.evidence import (
+    Contribution,
+    Counted,
+    Evidence,
+    ratio_contributions,
+)
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, MetricReport, Unsaid
 from timonel.stats.moments import quantise
@@ -41,7 +46,9 @@ def evidence(values: dict[str, tuple[list[float], list[float]]], at: int = 1) ->
             counted = found.arms.setdefault(arm, Counted(units=200))
             counted.add(metric, sums[-1])
         both = [(sums[0], sums[1])] if all(sums) else []
-        found.metrics[metric] = {"treatment": ratio_contributions(both)} if both else {}
+        found.metrics[metric] = (
+            {"treatment": sum(ratio_contributions(both), Contribution())} if both else {}
+        )
     found.goal = dict(found.metrics["revenue"])
     return found
 

@@ -4,7 +4,7 @@ import pytest
 
 from timonel.experiments.design import State
 from timonel.experiments.judging.look import ArmReport, Look, Rule, Verdict
-from timonel.experiments.ramp import Moved, next_move
+from timonel.experiments.ramp import Move, Moved, next_move
 from timonel.experiments.rows import Experiment
 from timonel.experiments.wishes import Wish, design_of
 
@@ -52,6 +52,12 @@ def look(units: int, labelled: int | None = None, *, e: float = 1.0, hours: floa
     )
 
 
+def move(
+    experiment: Experiment, units: int, *seen: int, e: float = 1.0, hours: float = 1.0
+) -> Move:
+    return next_move(experiment, look(units, *seen, e=e, hours=hours), 0, units)
+
+
 @pytest.mark.parametrize(
     ("share", "least", "following"),
     [(0.01, 100, 0.05), (0.05, 500, 0.25), (0.25, 1500, 0.5), (0.5, 4500, 1.0)],
@@ -59,14 +65,14 @@ def look(units: int, labelled: int | None = None, *, e: float = 1.0, hours: floa
 def test_a_share_grows_once_so_many_units_have_been_seen(
     share: float, least: int, following: float
 ) -> None:
-    assert next_move(ramp(share), look(least - 1), 0).action is Moved.HOLD
-    found = next_move(ramp(share), look(least), 0)
+    assert move(ramp(share), least - 1).action is Moved.HOLD
+    found = move(ramp(share), least)
     assert (found.action, found.weights) == (Moved.GROW, (1.0 - following, following))
 
 
 def test_the_whole_is_promoted_when_it_has_held() -> None:
-    assert next_move(ramp(1.0), look(4599), 0).action is Moved.HOLD
-    assert next_move(ramp(1.0), look(4600), 0).action is Moved.PROMOTE
+    assert move(ramp(1.0), 4599).action is Moved.HOLD
+    assert move(ramp(1.0), 4600).action is Moved.PROMOTE
 
 
 def test_steps_of_ones_own_are_seen_by_units_of_their_shares() -> None:
@@ -75,15 +81,15 @@ def test_steps_of_ones_own_are_seen_by_units_of_their_shares() -> None:
 
 
 def test_exposures_whose_labels_are_not_there_do_not_let_a_share_grow() -> None:
-    found = next_move(ramp(0.05), look(5000, 499), 0)
+    found = move(ramp(0.05), 5000, 499)
     assert (found.action, str(found.reason)) == (Moved.HOLD, "too few labels")
-    assert next_move(ramp(0.05), look(5000, 500), 0).action is Moved.GROW
+    assert move(ramp(0.05), 5000, 500).action is Moved.GROW
 
 
 @pytest.mark.parametrize(("e", "action"), [(2.9, Moved.GROW), (3.0, Moved.HOLD)])
 def test_signs_of_harm_hold_a_share_long_before_it_is_taken_back(e: float, action: Moved) -> None:
-    assert next_move(ramp(0.05), look(5000, e=e), 0).action is action
+    assert move(ramp(0.05), 5000, e=e).action is action
 
 
 def test_a_young_step_holds() -> None:
-    assert next_move(ramp(0.05), look(5000, hours=0.9), 0).action is Moved.HOLD
+    assert move(ramp(0.05), 5000, hours=0.9).action is Moved.HOLD

@@ -128,7 +128,7 @@ def counted(design: Design, known: list[tuple[Unit, str]]) -> Evidence:
 
     def compared(metric: str) -> dict[str, Any]:
         strata = whole.get(cell_of(design, metric))
-        return compare_strata(design, metric, [strata] if strata else [])
+        return compare_strata(design, metric, {(1, 0): strata} if strata else {})
 
     evidence.metrics = {metric: compared(metric) for metric in design.metrics}
     evidence.parts = {name: compared(name) for name in part_cells(design)}

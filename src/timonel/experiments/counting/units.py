@@ -56,7 +56,9 @@ class Touched:
         self.values[metric] = before[0] + x, before[1] + q
 
 
-class _Row(NamedTuple):
+class UnitRow(NamedTuple):
+    """What one unit's values of one metric added up to."""
+
     arm: str
     first_slot: int
     x: int
@@ -97,30 +99,21 @@ class UnitRows:
         known = self._seen_before(
             {key for key in touched if rows[self._project, *key, EXPOSED].x == 0}
         )
-        cells: dict[CellKey, PairSums] = {}
+        bad = self._bad_before(touched)
+        cells: Cells = {}
         changed: list[dict[str, Any]] = []
         for key, one in touched.items():
-            place = (self._project, key.experiment, key.unit, key.phase)
-            exposed = rows[*place, EXPOSED]
-            if exposed.arm != one.arm:
-                _add(cells, self._cell(key, exposed, LEAK), PairSums.of(PER_UNIT))
-            if one.exposures and exposed.x == 0 and key not in known:
-                _add(cells, self._cell(key, exposed, FIRST), PairSums.of(PER_UNIT))
-            for metric, (x, q) in ((EXPOSED, (one.exposures, 0)), *one.values.items()):
-                before = rows[*place, metric]
-                after = before._replace(x=before.x + x, q=before.q + q)
-                if after == before:
-                    continue
-                changed.append(_bound((*place, metric), after))
-                for name, old, new in _pairs(metric, before, after):
-                    change = new + old.negative
-                    _add(cells, self._cell(key, exposed, name), change)
+            place = (self._project, *key)
+            mine = {metric: rows[*place, metric] for metric in (EXPOSED, *one.values)}
+            found, after = change_unit(
+                key, one, mine, known=key in known, bad=bad, by_hour=self._by_hour
+            )
+            for cell, sums in found:
+                _add(cells, cell, sums)
+            changed += [_bound((*place, metric), row) for metric, row in after.items()]
         if changed:
             self._connection.execute(_UPDATE, changed)
         return cells
-
-    def _cell(self, key: UnitKey, exposed: _Row, metric: str) -> CellKey:
-        return _cell(key, exposed, metric, by_hour=self._by_hour)
 
     def _insert_missing(
         self, keys: Sequence[tuple[Any, ...]], wanted: Mapping[tuple[Any, ...], Touched]
@@ -148,7 +141,32 @@ class UnitRows:
             known |= {key for key in page if earliest.get(key[:2], key.phase) < key.phase}
         return known
 
-    def _locked(self, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], _Row]:
+    def _bad_before(self, touched: Mapping[UnitKey, Touched]) -> set[tuple[str, str, str]]:
+        """Give the units and bad events that are counted already, in whatever phase.
+
+        A unit that is bad for good would be bad in each, mostly in the arm it has had since: one
+        event would be taken for several that speak independently of each other.
+        """
+        wanted: dict[str, set[str]] = {}
+        for key, one in touched.items():
+            if any(metric.startswith(BAD) for metric in one.values):
+                wanted.setdefault(key.experiment, set()).add(key.unit)
+        found: set[tuple[str, str, str]] = set()
+        for experiment, units in sorted(wanted.items()):
+            each = sorted(units)
+            for start in range(0, len(each), _PAGE):
+                query = select(_u.unit_id, _u.metric).where(
+                    _u.project == self._project,
+                    _u.experiment == experiment,
+                    _u.unit_id.in_(each[start : start + _PAGE]),
+                    _u.metric.startswith(BAD, autoescape=True),
+                    _u.x != "0",
+                )
+                rows = self._connection.execute(query)
+                found |= {(experiment, unit, metric) for unit, metric in rows}
+        return found
+
+    def _locked(self, keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], UnitRow]:
         if self._connection.dialect.name == "sqlite":
             found = read_keyed(self._connection, experiment_units, _N_KEY, keys)
         else:
@@ -163,8 +181,58 @@ class UnitRows:
                 )
                 found += [tuple(row) for row in self._connection.execute(query)]
         return {
-            tuple(row[:_N_KEY]): _Row(row[5], row[6], int(row[7]), int(row[8])) for row in found
+            tuple(row[:_N_KEY]): UnitRow(row[5], row[6], int(row[7]), int(row[8])) for row in found
         }
+
+
+def change_unit(
+    key: UnitKey,
+    one: Touched,
+    rows: Mapping[str, UnitRow],
+    *,
+    known: bool,
+    bad: set[tuple[str, str, str]],
+    by_hour: bool = False,
+) -> tuple[list[tuple[CellKey, PairSums]], dict[str, UnitRow]]:
+    """Give what a unit's new values change: in the cells, and in its rows.
+
+    Parameters
+    ----------
+    key : UnitKey
+    one : Touched
+    rows : mapping of metric to UnitRow
+        As they were, of every metric touched.
+    known : bool
+        Whether it was exposed in an earlier phase.
+    bad : set of (experiment, unit, metric)
+        Bad events that are counted already; those that are counted now are added.
+    by_hour : bool
+        Whether the unit's place in time is its first hour, else its first day.
+    """
+    exposed = rows[EXPOSED]
+    cells: list[tuple[CellKey, PairSums]] = []
+    changed: dict[str, UnitRow] = {}
+
+    def count(metric: str, sums: PairSums) -> None:
+        cells.append((_cell(key, exposed, metric, by_hour=by_hour), sums))
+
+    if exposed.arm != one.arm:
+        count(LEAK, PairSums.of(PER_UNIT))
+    if one.exposures and exposed.x == 0 and not known:
+        count(FIRST, PairSums.of(PER_UNIT))
+    for metric, (x, q) in ((EXPOSED, (one.exposures, 0)), *one.values.items()):
+        before = rows[metric]
+        after = before._replace(x=before.x + x, q=before.q + q)
+        if after == before:
+            continue
+        changed[metric] = after
+        if metric.startswith(BAD) and before.x == 0:
+            if (*key[:2], metric) in bad:
+                continue
+            bad.add((*key[:2], metric))
+        for name, old, new in _pairs(metric, before, after):
+            count(name, new + old.negative)
+    return cells, changed
 
 
 def cells_of_unit(
@@ -179,11 +247,11 @@ def cells_of_unit(
         Whether the unit's place in time is its first hour, else its first day.
     """
     cells: Cells = {}
-    exposed = _Row(*rows[EXPOSED])
+    exposed = UnitRow(*rows[EXPOSED])
     if exposed.x > 0:
         _add(cells, _cell(key, exposed, FIRST, by_hour=by_hour), PairSums.of(PER_UNIT))
     for metric, values in rows.items():
-        row = _Row(*values)
+        row = UnitRow(*values)
         for name, _, now in _pairs(metric, row._replace(x=0, q=0), row):
             _add(cells, _cell(key, exposed, name, by_hour=by_hour), now)
     return cells
@@ -202,12 +270,12 @@ _UPDATE = (
 )
 
 
-def _bound(key: tuple[Any, ...], row: _Row) -> dict[str, Any]:
+def _bound(key: tuple[Any, ...], row: UnitRow) -> dict[str, Any]:
     names = ("k_project", "k_experiment", "k_unit", "k_phase", "k_metric")
     return dict(zip(names, key, strict=True)) | {"v_x": str(row.x), "v_q": str(row.q)}
 
 
-def _pairs(metric: str, before: _Row, after: _Row) -> list[tuple[str, PairSums, PairSums]]:
+def _pairs(metric: str, before: UnitRow, after: UnitRow) -> list[tuple[str, PairSums, PairSums]]:
     """Say under which metric a unit counts as what, before and after."""
     if metric == EXPOSED or metric.startswith(BAD):
         # once a unit, however often: exposures and bad events are told apart from units
@@ -226,11 +294,11 @@ def _flag(there: bool) -> PairSums:
     return PairSums.of(PER_UNIT) if there else PairSums()
 
 
-def _value(row: _Row) -> PairSums:
+def _value(row: UnitRow) -> PairSums:
     return PairSums.pair(row.q, row.x) if row.x > 0 else PairSums()
 
 
-def _cell(key: UnitKey, exposed: _Row, metric: str, *, by_hour: bool) -> CellKey:
+def _cell(key: UnitKey, exposed: UnitRow, metric: str, *, by_hour: bool) -> CellKey:
     slot = exposed.first_slot if by_hour else day_of(exposed.first_slot)
     return CellKey(key.experiment, OPEN, 0, slot, key.phase, exposed.arm, metric)
 

@@ -6,6 +6,8 @@ same bits however its cells were closed and in whatever order.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
+from math import sqrt
 
 import msgspec
 
@@ -142,8 +144,8 @@ def contribution(control: PairSums, treatment: PairSums) -> Contribution:
 
 def ratio_contributions(
     strata: Iterable[tuple[PairSums, PairSums]], x_per_unit: int = 1
-) -> Contribution:
-    """Compare two arms by a ratio of sums a unit (hits over tries), within strata.
+) -> list[Contribution]:
+    """Compare two arms by a ratio of sums a unit (hits over tries), within each stratum.
 
     Parameters
     ----------
@@ -151,6 +153,11 @@ def ratio_contributions(
         Pairs (q, x) of units: q the sum of a unit's values, x their number.
     x_per_unit : int
         Steps of x: 1 where it is a number of values.
+
+    Returns
+    -------
+    list of Contribution
+        One a stratum.
 
     Notes
     -----
@@ -161,19 +168,19 @@ def ratio_contributions(
     pooled = sum((a + b for a, b in each), PairSums())
     whole = pooled.moments(x_per_unit=x_per_unit)
     if whole is None or whole.mean_x <= 0.0:
-        return Contribution()
-    ratio = whole.mean_y / whole.mean_x
-    total = Contribution()
+        return [Contribution() for _ in each]
+    ratio, found = whole.mean_y / whole.mean_x, []
     for control, treatment in each:
         a = _linear(control.moments(x_per_unit=x_per_unit), ratio, whole.mean_x)
         b = _linear(treatment.moments(x_per_unit=x_per_unit), ratio, whole.mean_x)
-        if a is not None and b is not None:
-            total += _rounded(stratum(a, b))
-    return total
+        found.append(Contribution() if a is None or b is None else _rounded(stratum(a, b)))
+    return found
 
 
-def adjusted_contributions(strata: Iterable[tuple[PairSums, PairSums]]) -> Contribution:
-    """Compare two arms by values less what was known of their units before, within strata.
+def adjusted_contributions(
+    strata: Iterable[tuple[PairSums, PairSums]],
+) -> list[Contribution]:
+    """Compare two arms by values less what was known of their units before, in each stratum.
 
     Parameters
     ----------
@@ -187,10 +194,46 @@ def adjusted_contributions(strata: Iterable[tuple[PairSums, PairSums]]) -> Contr
     each = [(covaried(control), covaried(treatment)) for control, treatment in strata]
     known = [(a, b) for a, b in each if a is not None and b is not None]
     theta = theta_of(arm for pair in known for arm in pair)
-    total = Contribution()
-    for a, b in known:
-        total += _rounded(stratum(adjusted(a, theta), adjusted(b, theta)))
-    return total
+    return [
+        Contribution()
+        if a is None or b is None
+        else _rounded(stratum(adjusted(a, theta), adjusted(b, theta)))
+        for a, b in each
+    ]
+
+
+def join_phases(
+    of_phase: Mapping[int, Contribution], shares: Mapping[int, float] | None
+) -> Contribution:
+    """Add up phases in which the same units came again: a unit that stayed says little new.
+
+    Parameters
+    ----------
+    of_phase : mapping of phase to Contribution
+    shares : mapping of phase to float, or None
+        The treatment's share of the two arms, where a share that grows moves no unit back; None:
+        nothing is known of who moved.
+
+    Notes
+    -----
+    A phase's score is ``S_p = sum A_ip c_ip`` over units, A whether the unit is treated and c its
+    centred value. As ranges are nested, ``cov(A_ip, A_iq) = pi_p (1 - pi_q)`` for ``pi_p <= pi_q``,
+    and by Cauchy and Schwarz ``cov(S_p, S_q) <= rho_pq sqrt(V_p V_q)`` with ``rho_pq`` the
+    correlation of A: the greatest it can be, reached where a unit's value never changes. Without
+    shares ``rho`` is 1.
+    """
+    total = sum(of_phase.values(), Contribution())
+    shared = 0.0
+    for p, q in combinations(sorted(of_phase), 2):
+        both = sqrt(of_phase[p].variance) * sqrt(of_phase[q].variance)
+        shared += 2.0 * both * (1.0 if shares is None else _stayed(shares[p], shares[q]))
+    return Contribution(total.score, total.variance + round(shared), total.weight)
+
+
+def _stayed(one: float, other: float) -> float:
+    """Correlate who is treated at two shares of nested ranges."""
+    low, high = sorted((one, other))
+    return sqrt(low * (1.0 - high) / ((1.0 - low) * high)) if 0.0 < low <= high < 1.0 else 0.0
 
 
 def covaried(sums: PairSums) -> BivariateMoments | None:

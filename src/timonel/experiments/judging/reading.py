@@ -21,6 +21,7 @@ from timonel.experiments.counting.sums import (
     DAY,
     DIFFERENCE,
     EACH,
+    EXPOSED,
     FIRST,
     HOUR_US,
     LEAK,
@@ -45,6 +46,7 @@ from timonel.experiments.judging.evidence import (
     Evidence,
     adjusted_contributions,
     contribution,
+    join_phases,
     maturity,
     ratio_contributions,
 )
@@ -88,6 +90,7 @@ class _Cell(NamedTuple):
     sums: PairSums
 
 
+Strata = dict[tuple[int, int], dict[str, PairSums]]
 _totals = msgspec.json.Decoder(Totals)
 
 
@@ -289,41 +292,81 @@ def _add(totals: Totals, design: Design, cells: Iterable[_Cell]) -> None:
 
 def _compare_units(evidence: Evidence, design: Design, cells: Sequence[_Cell]) -> None:
     """Compare units that may come again: each phase and day of first exposure is a stratum."""
-    evidence.goal |= _by_units(design, design.metric, cells)
+    came_again = _came_again(design, cells)
+    weights = evidence.weights if came_again else None
+
+    def compared(metric: str) -> dict[str, Contribution]:
+        strata: Strata = defaultdict(dict)
+        name = cell_of(design, metric)
+        for cell in cells:
+            if cell.arrival == OPEN and cell.metric == name:
+                strata[cell.phase, cell.exposure][cell.arm] = cell.sums
+        return compare_strata(design, metric, strata, weights)
+
+    evidence.goal |= compared(design.metric)
     if design.mode is Mode.OUTSIDE:
         evidence.metrics = {design.metric: dict(evidence.goal)}
         for metric in design.metrics[1:]:
-            evidence.metrics[metric] = _by_units(design, metric, cells)
-        evidence.parts = {name: _by_units(design, name, cells) for name in part_cells(design)}
+            evidence.metrics[metric] = compared(metric)
+        evidence.parts = {name: compared(name) for name in part_cells(design)}
 
 
-def _by_units(design: Design, metric: str, cells: Iterable[_Cell]) -> dict[str, Contribution]:
-    strata: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
-    name = cell_of(design, metric)
-    for cell in cells:
-        if cell.arrival == OPEN and cell.metric == name:
-            strata[cell.phase, cell.exposure][cell.arm] = cell.sums
-    return compare_strata(design, metric, [arms for _, arms in sorted(strata.items())])
+def _came_again(design: Design, cells: Iterable[_Cell]) -> bool:
+    """Tell whether units of one phase came in another, too; a block of time does not."""
+    n = dict.fromkeys((FIRST, EXPOSED), 0)
+    for cell in cells if design.unit == "unit" else ():
+        if cell.arrival == OPEN and cell.metric in n:
+            n[cell.metric] += cell.sums.n
+    return n[EXPOSED] > n[FIRST]
 
 
 def compare_strata(
-    design: Design, metric: str, strata: Sequence[Mapping[str, PairSums]]
+    design: Design,
+    metric: str,
+    strata: Strata,
+    came_again: Mapping[int, tuple[float, ...]] | None = None,
 ) -> dict[str, Contribution]:
-    """Compare each treatment with the control in one metric of units, within strata."""
+    """Compare each treatment with the control in one metric of units, within strata.
+
+    Parameters
+    ----------
+    design : Design
+    metric : str
+    strata : mapping of (phase, exposure slot) to mapping of arm to PairSums
+    came_again : mapping of phase to tuple of float, or None
+        Shares, where units of one phase came in another, too.
+    """
     if not strata:
         return {}
-    found = {}
-    for arm in design.names[1:]:
+    found, control = {}, design.names[CONTROL]
+    for place, arm in enumerate(design.names[1:], 1):
+        phases = [key[0] for key in sorted(strata) if {control, arm} <= strata[key].keys()]
         both = [
-            (arms[design.names[CONTROL]], arms[arm])
-            for arms in strata
-            if design.names[CONTROL] in arms and arm in arms
+            (arms[control], arms[arm])
+            for _, arms in sorted(strata.items())
+            if control in arms and arm in arms
         ]
         if cell_of(design, metric) != metric:
-            found[arm] = adjusted_contributions(both)
+            each = adjusted_contributions(both)
         else:
-            found[arm] = ratio_contributions(both, per_unit_of(metric))
+            each = ratio_contributions(both, per_unit_of(metric))
+        of_phase: dict[int, Contribution] = {}
+        for phase, one in zip(phases, each, strict=True):
+            of_phase[phase] = of_phase.get(phase, Contribution()) + one
+        if came_again is None:
+            found[arm] = sum(of_phase.values(), Contribution())
+        else:
+            found[arm] = join_phases(of_phase, _nested(design, came_again, place))
     return found
+
+
+def _nested(
+    design: Design, weights: Mapping[int, tuple[float, ...]], place: int
+) -> dict[int, float] | None:
+    """Give a treatment's share of the two arms by phase, where no unit ever moves back."""
+    if len(design.names) > 2 or design.strategy is Strategy.ROUND_ROBIN:
+        return None
+    return {phase: each[place] / (each[place] + each[0]) for phase, each in weights.items()}
 
 
 def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
@@ -344,13 +387,13 @@ def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]
             values[cell.phase, cell.exposure][cell.arm] = cell.sums
         if cell.metric == cell_of(design, design.metric):
             compared[cell.phase, cell.exposure][cell.arm] = cell.sums
-    whole = []
+    whole: Strata = {}
     for place, arms in sorted(units.items()):
         known = values.get(place, {})
         n_known = {arm: known.get(arm, PairSums()).n for arm in arms}
         evidence.immature += sum(arms.values()) - sum(n_known.values())
         if all(n_known[arm] >= COMPLETE * n for arm, n in arms.items()):
-            whole.append(compared.get(place, {}))
+            whole[place] = compared.get(place, {})
     evidence.mature |= dict.fromkeys(design.names[1:], Contribution())
     evidence.mature |= compare_strata(design, design.metric, whole)
 
