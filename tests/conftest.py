@@ -1,5 +1,6 @@
 """Fixtures for all tests: a real PostgreSQL, fresh databases, and the folder of real data."""
 
+import gc
 import itertools
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.databases import Databases
 
 # Several test processes share the cores: threads of one that wait for each other turn idly.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -100,11 +102,18 @@ def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_url: str, prepared_postgres: str) -> Databases:
+    """PostgreSQL databases with all tables."""
+    return Databases(postgres_url, prepared_postgres)
+
+
 @pytest.fixture
-def postgres_database(postgres_url: str, prepared_postgres: str) -> Iterator[str]:
-    """The URL of a fresh PostgreSQL database with all tables."""
-    with _postgres_database(postgres_url, prepared_postgres) as url:
-        yield url
+def postgres_database(databases: Databases) -> Iterator[str]:
+    """The URL of a PostgreSQL database with all tables, and nothing in them."""
+    name = databases.lend()
+    yield databases.url(name)
+    databases.take_back(name)
 
 
 @pytest.fixture
@@ -157,6 +166,12 @@ def data_folder() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no test data in {DATA}: set TIMONEL_TEST_DATA to the folder that holds them")
     return DATA
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass by what 4,000 collected tests and their imports hold."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
