@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,13 +17,22 @@ from timonel.cli import checks, main
 TABLE = "edad,zona,sale\n" + "".join(f"{20 + i % 40},{'ab'[i % 2]},{i % 2}\n" for i in range(60))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Path("datos.csv").write_text(TABLE)
+        assert run("init", "--from", "datos.csv", "--target", "sale", "--json", at=patch) == 0
+        assert run("db", "upgrade", "-C", "datos", at=patch) == 0
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIMONEL_LANGUAGE", "es")
-    Path("datos.csv").write_text(TABLE)
-    assert run("init", "--from", "datos.csv", "--target", "sale", "--json", at=monkeypatch) == 0
-    assert run("db", "upgrade", "-C", "datos", at=monkeypatch) == 0
     return tmp_path / "datos"
 
 
