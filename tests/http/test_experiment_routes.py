@@ -111,6 +111,26 @@ async def test_a_plan_and_an_a_a_by_the_log(app: world.LocalApp, client: httpx.A
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_model")
 
 
+async def test_what_would_be_ignored_or_wait_for_good_is_refused(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    model = declared(app)
+    world.register(app, model)
+    wishes: list[tuple[dict[str, object], str]] = [
+        ({"block_h": 2.0}, "block"),
+        ({"step_hours": 2.0}, "step_hours"),
+        ({"step_units": 50}, "step_units"),
+        ({"window_minutes": 9}, "window"),
+        ({"mode": "ramp", "share": 0.3}, "share"),
+        ({"metric": "revenue"}, "metric"),
+        ({"mode": "shadow"}, "arm treatment"),
+    ]
+    for wish, field in wishes:
+        refused = await client.post(f"/v1/models/{model}/experiments", json=NEW | wish)
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_experiment")
+        assert f": {field} is " in refused.json()["detail"]
+
+
 OUTSIDE = {
     "name": "prices",
     "control": "external",

@@ -68,6 +68,7 @@ def check_design(
         _check_strategy,
         _check_numbers,
         _check_mode,
+        _check_goal,
         _check_turns,
         _check_outside,
         _check_interleave,
@@ -88,6 +89,19 @@ def check_design(
             raise _wrong(design, "targeting", condition.feature, expected)
         if condition.op not in OPERATORS:
             raise _wrong(design, "targeting", condition.op, " ".join(OPERATORS))
+
+
+def may_share_units(mine: Design, theirs: Design) -> bool:
+    """Tell whether two running experiments could take the same unit, which each thinks its own.
+
+    Where both name one namespace it decides, whoever acts and on whatever model: that is what it
+    is for. Otherwise only answers of one model get into each other's way.
+    """
+    a, b = mine.namespace, theirs.namespace
+    if a is not None and b is not None and a.name == b.name and mine.unit == theirs.unit:
+        return a.low < b.high and b.low < a.high
+    elsewhere = mine.mode.elsewhere or theirs.mode.elsewhere
+    return mine.model == theirs.model and not elsewhere
 
 
 def _check_names(design: Design) -> None:
@@ -185,6 +199,9 @@ def _check_numbers(design: Design) -> None:
         if not ok:
             raise _wrong(design, name, str(value), expected)
     namespace = design.namespace
+    if namespace is not None and not _NAME.fullmatch(namespace.name):
+        expected = Phrase("a name, and its part: NAME:0-0.5", "un nombre y su parte: NOMBRE:0-0.5")
+        raise _wrong(design, "namespace", namespace.name[:64] or "-", expected)
     if namespace is not None and not 0.0 <= namespace.low < namespace.high <= 1.0:
         expected = Phrase("a part of 0 to 1: NAME:0-0.5", "una parte de 0 a 1: NOMBRE:0-0.5")
         raise _wrong(design, "namespace", f"{namespace.low}-{namespace.high}", expected)
@@ -226,6 +243,23 @@ def _check_mode(design: Design) -> None:
             "ninguno: los pares se deciden en cuanto dicen lo suficiente",
         )
         raise _wrong(design, "days", str(design.ends_after_s), expected)
+
+
+def _check_goal(design: Design) -> None:
+    """Refuse a goal that no answer of ours is ever measured by: it would wait for good."""
+    if design.mode.elsewhere:
+        return
+    known: tuple[str, ...] = _OF_ANSWERS
+    if design.task:  # designs from before it was kept have none
+        known = ("correct",) if design.task != "regression" else _OF_ANSWERS[1:]
+    if design.metric not in known:
+        expected = Phrase(
+            "{known}, which answers are measured by; what units did is recorded in mode outside",
+            "{known}, con que se miden las respuestas; lo que hacen las unidades se registra en "
+            "modo outside",
+            known=", ".join(known),
+        )
+        raise _wrong(design, "metric", design.metric[:64], expected)
 
 
 def _check_turns(design: Design) -> None:

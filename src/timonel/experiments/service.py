@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from timonel.clock import Clock
 from timonel.errors import Phrase
 from timonel.events.outcomes import complete_until
-from timonel.experiments.checking import check_design, check_shares
+from timonel.experiments.checking import check_design, check_shares, may_share_units
 from timonel.experiments.counting.sums import EXPOSED
 from timonel.experiments.design import Answers, Design, Guardrail, Mode, State, Strategy
 from timonel.experiments.errors import (
@@ -337,6 +337,13 @@ class Experiments:
 
     def _check_shadow(self, design: Design) -> None:
         shadow = design.arms[1]
+        if shadow.answers is not Answers.VERSION:
+            raise InvalidDesign(
+                experiment=design.name,
+                field=f"arm {shadow.name}",
+                found=str(shadow.answers),
+                expected=Phrase("a version: it is asked unheard", "una versión: responde sin voz"),
+            )
         manifest = self._registry.manifest(design.model, shadow.version)
         if manifest.predictor == "none":
             raise InvalidDesign(
@@ -363,20 +370,9 @@ class Experiments:
 
     def _refuse_overlap(self, rows: Rows, experiment: Experiment) -> None:
         mine = experiment.design
-        for other in rows.all(model=mine.model, state=State.ACTIVE):
-            theirs = other.design
-            if other.name == mine.name or mine.mode.elsewhere or theirs.mode.elsewhere:
-                continue
-            a, b = mine.namespace, theirs.namespace
-            apart = (
-                a is not None
-                and b is not None
-                and a.name == b.name
-                and (a.high <= b.low or b.high <= a.low)
-                and mine.unit == theirs.unit
-            )
-            if not apart:
-                raise UnitsOverlap(experiment=mine.name, other=other.name, model=mine.model)
+        for other in rows.all(state=State.ACTIVE):
+            if other.name != mine.name and may_share_units(mine, other.design):
+                raise UnitsOverlap(experiment=mine.name, other=other.name, model=other.design.model)
 
     def _frozen(self, connection: Connection, design: Design, at: int) -> Design:
         """Freeze the control's latency of the day before as the threshold of "slow"."""

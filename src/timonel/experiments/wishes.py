@@ -59,6 +59,12 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Outcomes of a list are known so many days after its start, and none is before.
     period_h : float or None
         Hours that answers share their weather for, in mode shadow; None: none.
+    block_h : float or None
+        Hours of a block, with TIME_BASED (1).
+    step_hours, step_units : float or int or None
+        The least that a ramp's step lasts (1) and is seen by (100).
+    window_minutes : float or None
+        How long clicks count, in mode interleave (30).
     arms : list of str
         Names of further treatments, with THOMPSON.
     floor, batch_hours : float or None
@@ -74,7 +80,7 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     strategy: str | None = None
     share: float = 0.5
     unit: str | None = None
-    block_h: float = 1.0
+    block_h: float | None = None
     days: float | None = None
     planned_n: int | None = None
     metric: str | None = None
@@ -87,9 +93,9 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     guardrails: list[str] = []
     only: list[str] = []
     steps: list[float] = []
-    step_hours: float = 1.0
-    step_units: int = 100
-    window_minutes: float = 30.0
+    step_hours: float | None = None
+    step_units: int | None = None
+    window_minutes: float | None = None
     arms: list[str] = []
     floor: float | None = None
     batch_hours: float | None = None
@@ -127,6 +133,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
     if wish.strategy is not None:
         strategy = _word(wish, "strategy", wish.strategy.upper(), Strategy)
     bandit = strategy is Strategy.THOMPSON
+    _refuse_idle(wish, mode, strategy)
     arms = _arms(wish, mode, bandit=bandit)
     unit = wish.unit or _usual_unit(mode, strategy)
     shares = wish.steps or (list(RAMP_SHARES) if mode is Mode.RAMP else [])
@@ -140,7 +147,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         arms=arms,
         weights=_weights(wish, strategy, len(arms)),
         unit=unit,
-        block_s=round(wish.block_h * 3600),
+        block_s=3600 if wish.block_h is None else round(wish.block_h * 3600),
         holdout=wish.holdout,
         namespace=None if wish.namespace is None else _namespace(wish, wish.namespace),
         targeting=tuple(_condition(wish, text) for text in wish.only),
@@ -154,7 +161,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         ends_after_s=None if wish.days is None else round(wish.days * 86_400),
         floor=wish.floor if wish.floor is not None else 0.05 * bandit,
         batch_s=round((wish.batch_hours if wish.batch_hours is not None else 24.0 * bandit) * 3600),
-        window_s=round(wish.window_minutes * 60),
+        window_s=1800 if wish.window_minutes is None else round(wish.window_minutes * 60),
         steps=tuple(_step(wish, share) for share in shares),
         depends_on_action=depends_on_action,
         task=task,
@@ -201,6 +208,21 @@ def filled(wish: Wish) -> Wish:
     )
 
 
+def _refuse_idle(wish: Wish, mode: Mode, strategy: Strategy) -> None:
+    """Refuse what was said and would be ignored."""
+    alone = mode in (Mode.RAMP, Mode.SHADOW) and wish.share != Wish(name="").share
+    for field, found, idle, expected in (
+        ("block", wish.block_h, strategy is not Strategy.TIME_BASED, Strategy.TIME_BASED),
+        ("step_hours", wish.step_hours, mode is not Mode.RAMP, Mode.RAMP),
+        ("step_units", wish.step_units, mode is not Mode.RAMP, Mode.RAMP),
+        ("window", wish.window_minutes, mode is not Mode.INTERLEAVE, Mode.INTERLEAVE),
+        ("share", wish.share if alone else None, True, f"{Mode.SPLIT}, {Mode.OUTSIDE}"),
+    ):
+        if found is not None and idle:
+            needs = Phrase("none but with {kind}", "nada, salvo con {kind}", kind=str(expected))
+            raise _unusable(wish, field, f"{found:g}", needs)
+
+
 def _unusable(wish: Wish, field: str, found: str, expected: str) -> InvalidDesign:
     return InvalidDesign(
         experiment=wish.name[:64], field=field, found=found[:64] or "-", expected=expected
@@ -240,7 +262,8 @@ def _usual_unit(mode: Mode, strategy: Strategy) -> str:
 
 def _step(wish: Wish, share: float) -> Step:
     times = next((times for below, times in _STEP_UNITS if share < below - 1e-9), 1)
-    return Step(share, round(wish.step_hours * 3600), wish.step_units * times)
+    least_s = 3600 if wish.step_hours is None else round(wish.step_hours * 3600)
+    return Step(share, least_s, (wish.step_units or 100) * times)
 
 
 def _guardrails(wish: Wish, mode: Mode) -> Sequence[str]:

@@ -13,9 +13,11 @@ from sqlalchemy import Engine, select
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
 from timonel.events.frames import PredictionFrame, ShadowAnswer
+from timonel.experiments.checking import may_share_units
 from timonel.experiments.choosing import arm_finder
 from timonel.experiments.counting.cells import ExperimentCells, read_cells
 from timonel.experiments.design import (
+    Answers,
     Arm,
     Condition,
     Design,
@@ -29,7 +31,7 @@ from timonel.experiments.errors import IllegalMove, InvalidDesign, UnitsOverlap
 from timonel.experiments.judging.evidence import Contribution, join_phases
 from timonel.experiments.judging.look import Rule, Verdict
 from timonel.experiments.rows import Experiment
-from timonel.experiments.service import Experiments
+from timonel.experiments.service import Experiments, replace_design
 from timonel.registry.registry import Registry
 from timonel.signals import Signal
 from timonel.stats.sequential import paired_e_value
@@ -312,6 +314,9 @@ def test_what_cannot_be_honoured_is_refused(world: World) -> None:
         ({"guardrails": (Guardrail("smell"),)}, "guardrails"),
         ({"holdout": 0.4}, "holdout"),
         ({"namespace": Namespace("n", 0.5, 0.2)}, "namespace"),
+        ({"namespace": Namespace("", 0.0, 0.2)}, "namespace"),
+        ({"metric": "revenue"}, "metric"),  # nobody would ever log it
+        ({"metric": "absolute_error", "task": "binary"}, "metric"),
         ({"mode": Mode.RAMP}, "steps"),
         ({"alpha": 0.7}, "alpha"),
     ):
@@ -321,6 +326,27 @@ def test_what_cannot_be_honoured_is_refused(world: World) -> None:
 
 
 def test_two_experiments_share_no_unit(world: World) -> None:
+    someone: dict[str, Any] = {
+        "mode": Mode.OUTSIDE,
+        "metric": "revenue",
+        "unit": "unit",
+        "arms": tuple(Arm(name, Answers.EXTERNAL) for name in ("control", "treatment")),
+    }
+    prices = world.design(name="prices", namespace=Namespace("shop", 0.0, 0.6), **someone)
+    for name, part, apart in (
+        ("letters", (0.5, 1.0), False),
+        ("calls", (0.6, 1.0), True),
+    ):
+        other = world.design(name=name, namespace=Namespace("shop", *part), **someone)
+        assert may_share_units(prices, other) is not apart
+        # a namespace is of all models: whose units they are does not depend on who answers
+        assert may_share_units(replace_design(other, model="other"), prices) is not apart
+        world.experiments.create(other, who="ana")
+    world.experiments.create(prices, who="ana")
+    world.experiments.start("prices", who="ana")
+    with pytest.raises(UnitsOverlap, match="prices is running"):
+        world.experiments.start("letters", who="ana")
+    world.experiments.start("calls", who="ana")
     half = Namespace("visitors", 0.0, 0.5)
     world.begin(namespace=half)
     second = world.design(name="other", namespace=Namespace("visitors", 0.4, 1.0))

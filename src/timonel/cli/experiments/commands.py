@@ -67,7 +67,9 @@ def create(
         str | None,
         typer.Option(help="unit (unit_id or key of the request), request, or block."),
     ] = None,
-    block_hours: Annotated[float, typer.Option(help="Length of a block of TIME_BASED.")] = 1.0,
+    block_hours: Annotated[
+        float | None, typer.Option(help="Length of a block of TIME_BASED; default 1.")
+    ] = None,
     days: Annotated[
         float | None, typer.Option(help="With an end: group-sequential bounds.", min=0.05)
     ] = None,
@@ -103,14 +105,17 @@ def create(
     step: Annotated[
         list[float] | None, typer.Option(help="Percent of a ramp's step. May be repeated.")
     ] = None,
-    step_hours: Annotated[float, typer.Option(help="The least a step lasts.")] = 1.0,
+    step_hours: Annotated[
+        float | None, typer.Option(help="The least a step lasts; default 1.")
+    ] = None,
     step_units: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="The least labelled units of the treatment in a step under 5 %; 4 times as many "
-            "from 5 %, 10 from 25 %, 30 from 50 %: more find smaller harm, and take longer."
+            "from 5 %, 10 from 25 %, 30 from 50 %: more find smaller harm, and take longer. "
+            "Default 100."
         ),
-    ] = 100,
+    ] = None,
     arm: Annotated[
         list[str] | None, typer.Option(help="A further arm, with THOMPSON. May be repeated.")
     ] = None,
@@ -122,8 +127,11 @@ def create(
         typer.Option(help="How long shares stay at least, with THOMPSON; default 24."),
     ] = None,
     window_minutes: Annotated[
-        float, typer.Option(help="How long clicks on a list count, in mode interleave.", min=0.02)
-    ] = 30.0,
+        float | None,
+        typer.Option(
+            help="How long clicks on a list count, in mode interleave; default 30.", min=0.02
+        ),
+    ] = None,
     period_hours: Annotated[
         float | None,
         typer.Option(

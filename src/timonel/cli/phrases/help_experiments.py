@@ -50,8 +50,8 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Hours that answers share their weather for, in mode shadow: 24, 168.": (
         "Horas en que las respuestas comparten circunstancias, en modo shadow: 24, 168."
     ),
-    "How long clicks on a list count, in mode interleave.": (
-        "Cuánto tiempo cuentan los clics en una lista, en modo interleave."
+    "How long clicks on a list count, in mode interleave; default 30.": (
+        "Cuánto tiempo cuentan los clics en una lista, en modo interleave; si falta, 30."
     ),
     "Different for each list that is shown.": "Distinto para cada lista que se muestra.",
     "The control's items, best first: a,b,c.": (
@@ -92,7 +92,7 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "unit (unit_id or key of the request), request, or block.": (
         "unit (unit_id o clave de la petición), request (cada petición) o block (bloque)."
     ),
-    "Length of a block of TIME_BASED.": "Horas de un bloque de TIME_BASED.",
+    "Length of a block of TIME_BASED; default 1.": "Horas de un bloque de TIME_BASED; si falta, 1.",
     "With an end: group-sequential bounds.": "Con un final: límites secuenciales por grupos.",
     "Units in all, as planned.": "Unidades en total, según el plan.",
     "Default: correct, or absolute_error. Mode outside: revenue, or revenue/orders.": (
@@ -121,12 +121,12 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Percent of a ramp's step. May be repeated.": (
         "Porcentaje de un paso de la rampa. Se puede repetir."
     ),
-    "The least a step lasts.": "Lo menos que dura un paso, en horas.",
+    "The least a step lasts; default 1.": "Lo menos que dura un paso, en horas; si falta, 1.",
     "The least labelled units of the treatment in a step under 5 %; 4 times as many from 5 %, "
-    "10 from 25 %, 30 from 50 %: more find smaller harm, and take longer.": (
+    "10 from 25 %, 30 from 50 %: more find smaller harm, and take longer. Default 100.": (
         "Las unidades con resultado que el tratamiento necesita al menos en un paso de menos de "
         "5 %; 4 veces más desde 5 %, 10 desde 25 %, 30 desde 50 %: con más se ve un daño menor, y "
-        "tarda más."
+        "tarda más. Si falta, 100."
     ),
     "Let a draft assign traffic.": "Inicia un borrador: asigna tráfico.",
     "Let the control answer everything for a while.": "Por un tiempo, el control responde todo.",

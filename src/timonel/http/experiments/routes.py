@@ -40,7 +40,9 @@ class NewExperiment(BaseModel, extra="forbid"):
     strategy: Annotated[str | None, Field(max_length=16)] = None
     share: Annotated[float, Field(ge=0, le=1, description="The treatment's.")] = 0.5
     unit: Annotated[str | None, Field(max_length=16, description="unit, request, block.")] = None
-    block_h: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    block_h: Annotated[
+        float | None, Field(gt=0, le=1000, description="With TIME_BASED; none: 1.")
+    ] = None
     days: Annotated[float | None, Field(gt=0, le=3650)] = None
     planned_n: Annotated[int | None, Field(ge=1, le=10**12)] = None
     metric: Annotated[str | None, Field(max_length=64)] = None
@@ -53,8 +55,12 @@ class NewExperiment(BaseModel, extra="forbid"):
     guardrails: Annotated[list[Text], Field(max_length=8)] = []
     only: Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=20)] = []
     steps: Annotated[list[float], Field(max_length=20)] = []
-    step_hours: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    step_units: Annotated[int, Field(ge=1, le=10**9)] = 100
+    step_hours: Annotated[
+        float | None, Field(gt=0, le=1000, description="In mode ramp; none: 1.")
+    ] = None
+    step_units: Annotated[
+        int | None, Field(ge=1, le=10**9, description="In mode ramp; none: 100.")
+    ] = None
     arms: Annotated[list[Text], Field(max_length=8, description="More, with THOMPSON.")] = []
     floor: Annotated[
         float | None, Field(ge=0, le=1, description="With THOMPSON: an arm's least share.")
@@ -63,8 +69,9 @@ class NewExperiment(BaseModel, extra="forbid"):
         float | None, Field(gt=0, le=1000, description="With THOMPSON: the least between shares.")
     ] = None
     window_minutes: Annotated[
-        float, Field(gt=0, le=10_080, description="How long clicks count, in mode interleave.")
-    ] = 30.0
+        float | None,
+        Field(gt=0, le=10_080, description="How long clicks count, in mode interleave; none: 30."),
+    ] = None
     salt: Annotated[str | None, Field(max_length=64)] = None
     hash: Annotated[str, Field(max_length=16)] = "blake2b"
     cap: Annotated[
