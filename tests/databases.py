@@ -3,7 +3,15 @@
 from uuid import uuid4
 
 import psycopg
+import pytest
 from psycopg import Connection
+
+# a long scenario whose statements another test of its file runs on PostgreSQL, too
+postgres_with_the_slow = pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
+# what is refused before any statement
+on_sqlite_alone = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 _HANG_UP = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, update
+from tests.databases import on_sqlite_alone
 
 from timonel.alerts.alert import State
 from timonel.alerts.book import AlertBook
@@ -313,6 +314,7 @@ def test_slack(book: AlertBook, engine: Engine, receiver: Receiver, mail: Post) 
     assert resolved["blocks"][0]["text"]["text"].startswith("🟢 Resuelta:")
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/x", "//host", "http://", "x"])
 def test_only_http_addresses_are_asked(
     book: AlertBook, hooked: Channels, mail: Post, url: str

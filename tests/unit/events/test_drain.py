@@ -197,8 +197,8 @@ def test_a_locked_database_loses_nothing_and_is_said(sqlite_bench: Bench) -> Non
 
 
 def test_two_drainers_of_one_folder_never_drain_it_twice(bench: Bench) -> None:
-    frames = [Events(seed).prediction() for seed in range(3000)]
-    bench.write(*frames, segment_bytes=20_000)
+    frames = [Events(seed).prediction() for seed in range(1200)]
+    bench.write(*frames, segment_bytes=8_000)
     reports: list[DrainReport] = []
 
     def drain(name: str) -> None:
@@ -212,9 +212,9 @@ def test_two_drainers_of_one_folder_never_drain_it_twice(bench: Bench) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(report.n_inserted for report in reports) == 3000
-    assert len(bench.rows("predictions")) == 3000
-    assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 3000
+    assert sum(report.n_inserted for report in reports) == 1200
+    assert len(bench.rows("predictions")) == 1200
+    assert sum(n for (n,) in bench.rows("minute_windows", "n")) == 1200
 
 
 def test_the_same_id_in_two_spools_counts_once_under_concurrency(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.databases import on_sqlite_alone
 
 from timonel.events.accumulators import default_accumulators
 from timonel.events.errors import UndatedTruths, UnusableMapping
@@ -132,6 +133,7 @@ def test_naive_times_and_days_are_of_the_project(bench: Bench, events: Events) -
     assert (UUID(bytes=frames[0].id),) in bench.rows("truths", "prediction_id")
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "columns",
     [
@@ -216,6 +218,7 @@ def test_a_file_that_came_before_any_prediction_is_asked_about(
         truths_of(bench, {"1-9": 1})
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("columns", "said"),
     [

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 from sqlalchemy import Engine
+from tests.databases import on_sqlite_alone, postgres_with_the_slow
 
 from timonel.clock import Clock
 from timonel.experiments.bandits.shares import (
@@ -193,6 +194,7 @@ def test_shares_follow_batch_by_batch_and_each_look_can_be_judged_again(shop: Sh
         shop.experiments.set_shares("offers", (0.4, 0.3, 0.3), who="ana")
 
 
+@postgres_with_the_slow
 def test_it_holds_without_outcomes_and_with_few_units(shop: Shop) -> None:
     held = shop.day("mon", 110, RATES, told=0.5)
     assert (held.rule, held.facts["waiting"], "shares" in held.facts) == (
@@ -212,6 +214,7 @@ def test_it_holds_without_outcomes_and_with_few_units(shop: Shop) -> None:
     assert look.immature == 0
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from sqlalchemy import Engine, select
+from tests.databases import postgres_with_the_slow
 
 from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
@@ -213,6 +214,7 @@ def test_a_correction_takes_back_what_it_corrects(world: World) -> None:
     assert [arm.labelled for arm in second.arms] == [arm.labelled for arm in first.arms]
 
 
+@postgres_with_the_slow
 def test_a_ramp_grows_while_nothing_speaks_against_it_and_rolls_back_on_harm(
     world: World,
 ) -> None:
@@ -236,6 +238,7 @@ def test_a_ramp_grows_while_nothing_speaks_against_it_and_rolls_back_on_harm(
     assert champion.version == world.versions[0]
 
 
+@postgres_with_the_slow
 def test_shares_that_were_not_asked_for_make_everything_invalid(world: World) -> None:
     experiment = world.begin()
     frames = [world.answer(experiment) for _ in range(2400)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
+from tests.databases import on_sqlite_alone, postgres_with_the_slow
 
 from timonel.experiments.design import Answers, Arm, Condition, Design, Guardrail, Mode
 from timonel.experiments.errors import (
@@ -129,6 +130,7 @@ def test_what_is_no_unit_or_no_metric_is_refused_whole(outside: Outside) -> None
         outside.units.assign("prices", "u3", {"country": "CL"})
 
 
+@postgres_with_the_slow
 def test_a_share_that_grows_leaves_units_where_they_are(outside: Outside) -> None:
     outside.begin(weights=(0.9, 0.1))
     before = {f"u{i}": outside.units.assign("prices", f"u{i}", {}).arm for i in range(60)}
@@ -139,6 +141,7 @@ def test_a_share_that_grows_leaves_units_where_they_are(outside: Outside) -> Non
     assert outside.experiments.look("prices").leaks == 0
 
 
+@postgres_with_the_slow
 def test_promotion_waits_until_nearly_all_units_have_an_outcome(outside: Outside) -> None:
     outside.begin()
     draw = random.Random(5)
@@ -163,6 +166,7 @@ def test_promotion_waits_until_nearly_all_units_have_an_outcome(outside: Outside
     assert goal.mature_effect == goal.effect
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "changes",
     [

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, update
+from tests.databases import on_sqlite_alone
 
 from timonel.clock import Clock
 from timonel.errors import TimonelError
@@ -324,6 +325,7 @@ def test_what_cannot_be_interleaved_is_refused(ranked: Ranked) -> None:
         ask("shop", "r1", ["a"], ["b"])
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from tests.databases import postgres_with_the_slow
 from tests.unit.experiments.test_counting import HOUR_S, World, live
 
 from timonel.errors import in_language
@@ -72,6 +73,7 @@ def test_every_look_of_a_ramp_comes_out_the_same(world: World) -> None:
     assert "| límite | `fallback`, se tolera 1.1 veces |" in page
 
 
+@postgres_with_the_slow
 def test_a_horizon_corrections_and_two_drainers_come_out_the_same(world: World) -> None:
     experiment = world.begin(ends_after_s=6 * 86_400)
     for day in range(5):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sqlalchemy import Engine, insert
+from tests.databases import postgres_with_the_slow
 
 from timonel.monitoring.series.anomaly_check import (
     LOOK_BACK_MIN,
@@ -142,6 +143,7 @@ def learned_of_all(engine: Engine, hour: int) -> dict[str, Baseline]:
     return learned
 
 
+@postgres_with_the_slow
 @pytest.mark.parametrize(
     ("days", "per_minute"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sqlalchemy import func, select, update
+from tests.databases import postgres_with_the_slow
 
 from timonel.alerts.alert import News, State
 from timonel.alerts.lifecycle import Step, hear, rule_of
@@ -330,6 +331,7 @@ def test_refused_rows_raise_an_alert_by_field_and_it_ends(city: Make) -> None:
     assert (str(verdict.state), verdict.facts["n_refused"]) == ("ok", 0)
 
 
+@postgres_with_the_slow
 def test_rows_that_stand_out_raise_an_alert_that_names_their_column(city: Make) -> None:
     def strange(rng: np.random.Generator, n: int) -> dict[str, Any]:
         columns = usual(rng, n)

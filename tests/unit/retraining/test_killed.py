@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 
 from sqlalchemy import select, update
+from tests.databases import postgres_with_the_slow
 from tests.unit.retraining.killed import work_until
 from tests.unit.retraining.world import MODEL, World
 
@@ -23,6 +24,7 @@ MOMENTS = (
 )
 
 
+@postgres_with_the_slow
 def test_killed_at_every_boundary(any_world: World, database: str) -> None:
     world = any_world
     world.live(700, turned=True)
