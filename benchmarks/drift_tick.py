@@ -1,9 +1,10 @@
 """What a monitoring tick costs over a month of hourly windows of 50 columns, calibrated.
 
 Run: ``python benchmarks/drift_tick.py`` (a minute or two: the month is judged first; ``--profile
-NAME`` shows where one check spends its time). Each tick is timed alone, in processor time too: a
-new hour is due for every check, all else is judged already. A month of minutes with answers of
-three reasons and a month of labels are there as well.
+NAME`` shows where one check spends its time). Each tick is timed alone, in processor time too: that
+of a minute, in which the worker asks two checks, and that of a new hour, which is due for all; all
+else is judged already. A month of minutes with answers of three reasons and a month of labels are
+there as well.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from timonel.monitoring.concept_check import check_concept
 from timonel.monitoring.drift_check import check_drift
 from timonel.monitoring.estimate_check import check_estimate
 from timonel.monitoring.performance_check import check_performance
-from timonel.monitoring.quality_check import check_quality
+from timonel.monitoring.quality_check import QualityWatch
 from timonel.monitoring.series.anomaly_check import AnomalyWatch
 from timonel.monitoring.watched import CheckResult, Watched
 from timonel.registry.manifest import WatchPlan
@@ -42,6 +43,7 @@ N_COLUMNS, N_ROWS, DAYS, TICKS = 50, 1_000, 31, 9
 MONDAY = 489_984
 HOUR_US = 3_600_000_000
 UNIT = 1_000_000
+EACH_MINUTE = ("quality", "anomaly")  # the worker asks the others when an hour begins
 
 Check = Callable[[int], CheckResult]
 
@@ -129,16 +131,26 @@ def watch(engine: Engine, profile: Profile, estimates: Estimator) -> Watched:
 
 
 def checks(watched: Watched) -> dict[str, Check]:
-    """Give every check of a model, by name, asked with the hour that has begun."""
-    anomalies = AnomalyWatch()
+    """Give every check of a model, by name, asked with the minute that has begun."""
+    quality, anomalies = QualityWatch(), AnomalyWatch()
     return {
         "drift": lambda _: check_drift(watched),
         "performance": lambda _: check_performance(watched),
         "estimate": lambda _: check_estimate(watched),
         "concept": lambda _: check_concept(watched),
-        "quality": lambda hour: check_quality(watched, hour * 60),
-        "anomaly": lambda hour: anomalies.check(watched, hour * 60),
+        "quality": lambda minute: quality.check(watched, minute),
+        "anomaly": lambda minute: anomalies.check(watched, minute),
     }
+
+
+def show(cost: dict[str, list[tuple[float, float]]]) -> None:
+    totals = [[sum(c[at][k] for c in cost.values()) for at in range(TICKS)] for k in (0, 1)]
+    for name, spent in {**cost, "all": list(zip(*totals, strict=True))}.items():
+        busy, clock = ([1e3 * one[k] for one in spent] for k in (0, 1))
+        print(
+            f"  {name:12} {median(busy):7.1f} ({median(clock):7.1f}) {min(busy):7.1f} "
+            f"({min(clock):7.1f})"
+        )
 
 
 def main() -> None:
@@ -159,30 +171,28 @@ def main() -> None:
         end = MONDAY + chosen.days * 24
         fill(engine, profile, rng, range(MONDAY, end))
         for name in ("drift", "performance", "estimate", "concept"):
-            while each[name](end).n_judged:
+            while each[name](end * 60).n_judged:
                 pass
         cost: dict[str, list[tuple[float, float]]] = {name: [] for name in each}
         profiler = cProfile.Profile()
+        minutely: dict[str, list[tuple[float, float]]] = {name: [] for name in EACH_MINUTE}
         for hour in range(end, end + TICKS):
             fill(engine, profile, rng, range(hour, hour + 1))
-            for name, check in each.items():
-                start, began = perf_counter(), process_time()
-                if name == chosen.profile:
-                    result = profiler.runcall(check, hour + 1)
-                else:
-                    result = check(hour + 1)
-                cost[name].append((process_time() - began, perf_counter() - start))
-                assert result.n_judged >= 1, result
+            for minute, spent in ((hour * 60 + 60, cost), (hour * 60 + 61, minutely)):
+                for name in spent:
+                    start, began = perf_counter(), process_time()
+                    if name == chosen.profile:
+                        result = profiler.runcall(each[name], minute)
+                    else:
+                        result = each[name](minute)
+                    spent[name].append((process_time() - began, perf_counter() - start))
+                    assert result.n_judged >= 1, result
         engine.dispose()
-    print(f"an hour's tick after {chosen.days} days, {N_COLUMNS} columns: milliseconds of")
-    print(f"processor (of clock), median and least of {TICKS}")
-    totals = [[sum(c[at][k] for c in cost.values()) for at in range(TICKS)] for k in (0, 1)]
-    for name, spent in {**cost, "all": list(zip(*totals, strict=True))}.items():
-        busy, clock = ([1e3 * one[k] for one in spent] for k in (0, 1))
-        print(
-            f"{name:12} {median(busy):7.1f} ({median(clock):7.1f}) {min(busy):7.1f} "
-            f"({min(clock):7.1f})"
-        )
+    print(f"ticks after {chosen.days} days, {N_COLUMNS} columns: milliseconds of processor (of")
+    print(f"clock), median and least of {TICKS}")
+    for which, spent in (("a minute's", minutely), ("an hour's", cost)):
+        print(which)
+        show(spent)
     if chosen.profile:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
 

@@ -18,7 +18,7 @@ from timonel.monitoring.drift_check import MOST_A_RUN, check_drift
 from timonel.monitoring.estimate_check import check_estimate
 from timonel.monitoring.health_check import HealthLog
 from timonel.monitoring.performance_check import check_performance
-from timonel.monitoring.quality_check import check_quality, closed_minute
+from timonel.monitoring.quality_check import QualityWatch, closed_minute
 from timonel.monitoring.series.anomaly_check import AnomalyWatch
 from timonel.monitoring.series.recorded_check import RecordedWatch
 from timonel.monitoring.watched import CheckResult, Watched
@@ -83,6 +83,7 @@ class Checks:
         self._estimators: dict[tuple[str, str], Estimator | None] = {}
         self._outlier_limits: dict[tuple[str, str], Limits | None] = {}
         self._done: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._quality = QualityWatch()
         self._anomalies = AnomalyWatch()
         self._recorded = RecordedWatch(engine, project, raise_signal)
         self._failing: set[tuple[str, str]] = set()
@@ -120,7 +121,7 @@ class Checks:
             ("performance", hour, lambda: check_performance(one)),
             ("estimate", hour, lambda: check_estimate(one)),
             ("concept", hour, lambda: check_concept(one)),
-            ("quality", minute, lambda: check_quality(one, minute)),
+            ("quality", minute, lambda: self._quality.check(one, minute)),
             ("anomaly", minute, lambda: self._anomalies.check(one, minute)),
         )
         results = []

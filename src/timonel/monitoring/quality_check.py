@@ -65,67 +65,93 @@ def closed_minute(watched: Watched) -> int | None:
     return until if until < _CENTURY_MIN else None
 
 
-def check_quality(watched: Watched, closed_min: int | None) -> CheckResult:
-    """Judge fallback, confidence, silence and refused rows up to a complete minute."""
-    if closed_min is None:
-        return CheckResult("quality", watched.model, "unknown", "no_live_drainer")
-    with reading(watched.engine) as connection:
-        mine = connection, watched.project, watched.model
-        asked = read_presence(*mine, closed_min - WEEK_MIN, closed_min)
-        if asked is None:
-            return CheckResult("quality", watched.model, "unknown", "no_predictions")
-        span, minutes = _read_newest(*mine, closed_min)
-        refused = read_refused(*mine, closed_min - span, closed_min)
-    found = {
-        ("fallback", Kind.HIGH_FALLBACK_RATE, Severity.HIGH): judge_fallback(
-            minutes, closed_min, watched.plan.fallback_rate
-        ),
-        # who is refused asks all the same
-        ("no_data", Kind.NO_DATA, Severity.HIGH): judge_silence(asked, closed_min),
-        ("data_quality", Kind.DATA_QUALITY, Severity.MEDIUM): judge_refused(
-            minutes, refused, closed_min, watched.plan.refused_rate
-        ),
-    }
-    if watched.low_confidence is not None:
-        found["low_confidence", Kind.LOW_CONFIDENCE, Severity.LOW] = judge_confidence(
-            minutes, closed_min, watched.plan.fallback_rate, watched.low_confidence
-        )
-    version = watched.champion.version if watched.champion is not None else ""
-    verdicts = []
-    for (monitor, kind, severity), finding in found.items():
-        end_us = closed_min * MINUTE_US
-        verdicts.append(
-            Verdict(
-                model=watched.model,
-                version=version,
-                monitor=monitor,
-                subject="",
-                start_us=end_us - end_us % HOUR_US,  # one row an hour: the newest state
-                end_us=end_us,
-                state=finding.state,
-                n=finding.n,
-                statistic=finding.facts.get("rate"),
-                facts=finding.facts,
-                judged_at=watched.now_us,
+class QualityWatch:
+    """Judges the newest minutes; of the week before, read anew each hour, knows who was asked when.
+
+    A week is ten thousand minutes and more rows, of which a minute adds one.
+    """
+
+    def __init__(self) -> None:
+        self._weeks: dict[str, tuple[int, Presence | None]] = {}
+
+    def check(self, watched: Watched, closed_min: int | None) -> CheckResult:
+        """Judge fallback, confidence, silence and refused rows up to a complete minute."""
+        if closed_min is None:
+            return CheckResult("quality", watched.model, "unknown", "no_live_drainer")
+        with reading(watched.engine) as connection:
+            mine = connection, watched.project, watched.model
+            asked = self._asked(*mine, closed_min)
+            if asked is None:
+                return CheckResult("quality", watched.model, "unknown", "no_predictions")
+            span, minutes = _read_newest(*mine, closed_min)
+            refused = read_refused(*mine, closed_min - span, closed_min)
+        found = {
+            ("fallback", Kind.HIGH_FALLBACK_RATE, Severity.HIGH): judge_fallback(
+                minutes, closed_min, watched.plan.fallback_rate
+            ),
+            # who is refused asks all the same
+            ("no_data", Kind.NO_DATA, Severity.HIGH): judge_silence(asked, closed_min),
+            ("data_quality", Kind.DATA_QUALITY, Severity.MEDIUM): judge_refused(
+                minutes, refused, closed_min, watched.plan.refused_rate
+            ),
+        }
+        if watched.low_confidence is not None:
+            found["low_confidence", Kind.LOW_CONFIDENCE, Severity.LOW] = judge_confidence(
+                minutes, closed_min, watched.plan.fallback_rate, watched.low_confidence
             )
+        version = watched.champion.version if watched.champion is not None else ""
+        verdicts = []
+        for (monitor, kind, severity), finding in found.items():
+            end_us = closed_min * MINUTE_US
+            verdicts.append(
+                Verdict(
+                    model=watched.model,
+                    version=version,
+                    monitor=monitor,
+                    subject="",
+                    start_us=end_us - end_us % HOUR_US,  # one row an hour: the newest state
+                    end_us=end_us,
+                    state=finding.state,
+                    n=finding.n,
+                    statistic=finding.facts.get("rate"),
+                    facts=finding.facts,
+                    judged_at=watched.now_us,
+                )
+            )
+            watched.tell(
+                kind,
+                _CONDITIONS[finding.state],
+                severity,
+                at=end_us,
+                monitor=monitor,
+                facts=finding.facts,
+            )
+        with watched.engine.begin() as connection:
+            write_verdicts(connection, watched.project, verdicts)
+        return CheckResult(
+            "quality",
+            watched.model,
+            str(worst([verdict.state for verdict in verdicts])),
+            "",
+            len(verdicts),
         )
-        watched.tell(
-            kind,
-            _CONDITIONS[finding.state],
-            severity,
-            at=end_us,
-            monitor=monitor,
-            facts=finding.facts,
-        )
-    with watched.engine.begin() as connection:
-        write_verdicts(connection, watched.project, verdicts)
-    return CheckResult(
-        "quality",
-        watched.model,
-        str(worst([verdict.state for verdict in verdicts])),
-        "",
-        len(verdicts),
-    )
+
+    def _asked(
+        self, connection: Connection, project: str, model: str, closed_min: int
+    ) -> Presence | None:
+        """Say when a model was asked in the week before the present hour, and in it."""
+        hour = closed_min // HOUR_MIN
+        # rows of the last hour may still come late; older ones are seen when the next hour begins
+        settled = (hour - 1) * HOUR_MIN
+        known = self._weeks.get(model)
+        if known is None or known[0] != hour:
+            since = hour * HOUR_MIN - WEEK_MIN
+            known = (hour, read_presence(connection, project, model, since, settled))
+            self._weeks[model] = known
+        before, newest = known[1], read_presence(connection, project, model, settled, closed_min)
+        if before is None or newest is None:
+            return before or newest
+        return before.followed_by(newest)
 
 
 def _read_newest(

@@ -66,6 +66,18 @@ class Presence(NamedTuple):
     last: int
     longest_silence: int
 
+    def followed_by(self, later: "Presence") -> "Presence":
+        """Join with what came after: the silence between the two counts, too.
+
+        Examples
+        --------
+        >>> Presence(3, 10, 12, 0).followed_by(Presence(2, 20, 20, 0))
+        Presence(n=5, first=10, last=20, longest_silence=7)
+        """
+        between = later.first - self.last - 1
+        longest = max(self.longest_silence, between, later.longest_silence)
+        return Presence(self.n + later.n, self.first, later.last, longest)
+
 
 class MinuteSums(NamedTuple):
     """All answers of a model in one minute, whoever gave them; ``confidence_sum`` is rounded."""

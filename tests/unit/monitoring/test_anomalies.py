@@ -205,6 +205,12 @@ def test_a_week_of_presence_is_one_row(empty_minutes: Minutes) -> None:
         )
         found = read_presence(connection, PROJECT, "churn", since, until)
         answered = read_reasons(connection, PROJECT, "churn", since, until)
+        for at in (1, 40, 41, 120, 200, 300):
+            first = read_presence(connection, PROJECT, "churn", since, since + at)
+            second = read_presence(connection, PROJECT, "churn", since + at, until)
+            assert first is not None
+            assert second is not None
+            assert first.followed_by(second) == found
     present = sorted({row.minute for row in answered} | {since + 200})
     longest = max(b - a - 1 for a, b in pairwise(present))
     assert found == (sum(row.n for row in answered) + 6, since, since + 300, longest)

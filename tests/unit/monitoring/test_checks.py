@@ -384,29 +384,34 @@ def test_callers_whose_every_row_is_refused_are_not_called_silent(quick_city: Ma
         assert found(signals, Kind.DATA_QUALITY, Condition.HOLDS) == [""]
 
 
-@pytest.mark.parametrize("broken", ["check_drift", "check_performance", "check_quality"])
+@pytest.mark.parametrize(
+    ("broken", "name"),
+    [
+        ("check_drift", "drift"),
+        ("check_performance", "performance"),
+        ("QualityWatch.check", "quality"),
+    ],
+)
 def test_one_failing_check_stops_no_other(
-    quick_city: Make, monkeypatch: pytest.MonkeyPatch, broken: str
+    quick_city: Make, monkeypatch: pytest.MonkeyPatch, broken: str, name: str
 ) -> None:
     one = quick_city(seed=12)
 
-    def fail(watched: Watched, *_: object) -> None:
-        raise ZeroDivisionError(watched.model)
+    def fail(*given: object) -> None:
+        raise ZeroDivisionError(next(it.model for it in given if isinstance(it, Watched)))
 
     with monkeypatch.context() as patched:
-        patched.setattr(checks_module, broken, fail)
+        patched.setattr(f"{checks_module.__name__}.{broken}", fail)
         one.ask(1000)
         one.bench.clock.advance(3600)
         one.drainer.drain_once()
         report = one.checks.run()
-    assert [result.check for result in report.failed] == [broken.removeprefix("check_")]
+    assert [result.check for result in report.failed] == [name]
     others = {r.check: r.state for r in report.results if r.state != "failed"}
     assert {"health", "models"} <= others.keys()
     assert len(others) == 8
     raised = [s for s in one.signals if s.kind is Kind.CHECK_FAILED]
-    assert [(s.monitor, s.condition) for s in raised] == [
-        (broken.removeprefix("check_"), Condition.HOLDS)
-    ]
+    assert [(s.monitor, s.condition) for s in raised] == [(name, Condition.HOLDS)]
     assert "ZeroDivisionError" in raised[0].facts["error"]
     one.ask(1000)
     one.end_hour()
