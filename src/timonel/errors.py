@@ -44,6 +44,21 @@ class Phrase(str):
         return (Phrase, (str(self), self.es))
 
 
+class Comma(float):
+    """A number that is written as in Spanish: ``12,5 %``."""
+
+    def __format__(self, how: str) -> str:
+        """Write it; the sign of percents stands off by a narrow space."""
+        return super().__format__(how).replace(".", ",").replace("%", "\u202f%")
+
+
+def numbers_in(facts: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    """Give facts whose numbers are written as a language writes them, once they are formatted."""
+    if lang != "es":
+        return dict(facts)
+    return {name: Comma(fact) if isinstance(fact, float) else fact for name, fact in facts.items()}
+
+
 def joined(parts: Sequence[str], sign: str = "; ") -> "Phrase":
     """Join phrases (or plain texts) to one, in both languages."""
     return Phrase(sign.join(parts), sign.join(in_language(part, "es") for part in parts))

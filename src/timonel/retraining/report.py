@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from timonel.errors import numbers_in
 from timonel.retraining.texts import FOUND, GATES, LINES, STATES, TRIGGERS, VERDICTS, WHY
 
 Json = dict[str, Any]
@@ -49,13 +50,13 @@ def outcome_sentence(result: Json, lang: str) -> str:
     if "decided" in result:
         told = (f"{GATES[g['name']][lang]}: {gate_finding(g, lang)}" for g in result["decided"])
         facts["reason"] = "; ".join(told)
-    return STATES[result["state"]][lang].format(**facts)
+    return STATES[result["state"]][lang].format(**numbers_in(facts, lang))
 
 
 def gate_finding(gate: Json, lang: str) -> str:
     """Say what a gate found, with its figures."""
     key = _finding(gate)
-    found = FOUND[key][lang].format(**gate)
+    found = FOUND[key][lang].format(**numbers_in(gate, lang))
     if gate.get("better"):
         found += FOUND["better"][lang]
     if gate.get("n_to_decide"):
@@ -77,7 +78,7 @@ def _finding(gate: Json) -> str:
 
 
 def _line(key: str, lang: str, **facts: Any) -> str:
-    return LINES[key][lang].format(**facts)
+    return LINES[key][lang].format(**numbers_in(facts, lang))
 
 
 def _data(outputs: Mapping[str, Json], lang: str) -> list[str]:
@@ -118,7 +119,12 @@ def _data(outputs: Mapping[str, Json], lang: str) -> list[str]:
 
 def _mixture(prepared: Json, trained: Json, lang: str) -> str:
     chosen, tried = trained["mixture"]["chosen"], trained["mixture"]["tried"]
-    why = "; ".join(f"{one['name']}: {one['loss']:.4f}" for one in tried) or prepared["why"]
+    why = (
+        "; ".join(
+            f"{one['name']}: {one['loss']:.4f}" for one in (numbers_in(one, lang) for one in tried)
+        )
+        or prepared["why"]
+    )
     key = "mixture_both" if chosen["original"] else "mixture_log"
     return _line(key, lang, n=trained["n_train"], copies=chosen["copies"], why=why)
 
@@ -132,7 +138,7 @@ def _gates(judged: Json, lang: str) -> list[str]:
             lang,
             n=judged["n_holdout"],
             look=judged["look"],
-            alpha=f"{judged['alpha']:.4f}",
+            alpha=judged["alpha"],
         ),
         "",
         _line("gates_head", lang),

@@ -107,9 +107,9 @@ LINES = {
     "gates": {"en": "## Gates", "es": "## Compuertas"},
     "holdout": {
         "en": "{n} newest answers, never trained on, the same for all. Look {look} since the last "
-        "promotion, alpha {alpha}.",
+        "promotion, alpha {alpha:.4f}.",
         "es": "{n} respuestas más nuevas, nunca usadas para entrenar, las mismas para todos. "
-        "Mirada {look} desde la última promoción, alfa {alpha}.",
+        "Mirada {look} desde la última promoción, alfa {alpha:.4f}.",
     },
     "gates_head": {
         "en": "| gate | verdict | found |",

@@ -7,6 +7,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from timonel.clock import AffineClock
+from timonel.errors import numbers_in
 
 Language = Literal["en", "es"]
 
@@ -183,18 +184,9 @@ TEXTS: dict[str, dict[Language, str]] = {
 }
 
 
-class _Comma(float):
-    """A number as it is written in Spanish."""
-
-    def __format__(self, how: str) -> str:
-        return super().__format__(how).replace(".", ",").replace("%", "\u202f%")
-
-
 def line(key: str, lang: Language, **facts: object) -> str:
     """Give one line with its facts filled in, its numbers as the language writes them."""
-    if lang == "es":
-        facts = {n: _Comma(f) if isinstance(f, float) else f for n, f in facts.items()}
-    return TEXTS[key][lang].format(**facts)
+    return TEXTS[key][lang].format(**numbers_in(facts, lang))
 
 
 class Timeline:

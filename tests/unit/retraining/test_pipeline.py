@@ -82,7 +82,7 @@ def test_a_worse_candidate_fails(world: World) -> None:
     assert '"champion"' in history.gates
     spanish = str(report_of(job, "es"))
     assert "rechazada" in spanish
-    assert "no peor que el campeón: difiere en -0" in spanish
+    assert "no peor que el campeón: difiere en -0," in spanish
 
 
 def test_manual_approval_waits_for_a_person(world: World) -> None:
