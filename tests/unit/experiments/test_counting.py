@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine, select
 from tests.databases import postgres_with_the_slow
 
-from timonel.events.accumulators import default_accumulators
+from timonel.events.accumulators import LoggedPrediction, TruthChange, default_accumulators
 from timonel.events.drain import Drainer
 from timonel.events.frames import PredictionFrame, ShadowAnswer
+from timonel.events.plans import Plan
 from timonel.experiments.checking import may_share_units
 from timonel.experiments.choosing import arm_finder
 from timonel.experiments.counting.cells import ExperimentCells, read_cells
@@ -31,6 +32,8 @@ from timonel.experiments.design import (
 from timonel.experiments.errors import IllegalMove, InvalidDesign, UnitsOverlap
 from timonel.experiments.judging.evidence import Contribution, join_phases
 from timonel.experiments.judging.look import Rule, Verdict
+from timonel.experiments.judging.reading import evidence_of, read_evidence
+from timonel.experiments.replaying.counted import Logged, MemorySums, count_days
 from timonel.experiments.rows import Experiment
 from timonel.experiments.service import Experiments, replace_design
 from timonel.registry.registry import Registry
@@ -415,3 +418,39 @@ def test_phases_of_the_same_units_speak_as_one_where_units_do_not_change() -> No
     assert known == pytest.approx(np.var(scores), rel=0.15)
     assert known > 1.8 * apart
     assert join_phases(of_phase, None).variance / step > known
+
+
+@pytest.mark.parametrize("unit", ["unit", "request"])
+def test_sums_in_memory_come_to_what_drained_ones_do(world: World, unit: str) -> None:
+    experiment = world.begin(unit=unit)
+    plan, days, arms = Plan(task="binary", classes=(0, 1)), [], {}
+    for _ in range(4):
+        day: dict[str, Logged] = {}
+        truths = []
+        for _ in range(60):
+            frame = world.answer(experiment, f"u{world.random.randrange(25)}")
+            who = str(frame.unit) if unit == "unit" else frame.id.hex()
+            arms[who] = frame.variant.partition(":")[2]
+            logged = LoggedPrediction(
+                *(frame.id, frame.at, frame.model, frame.version, frame.variant, frame.source),
+                *(frame.prediction, frame.unit, frame.generation),
+            )
+            at, value = frame.at + 60_000_000, world.random.randrange(2)
+            truths.append(world.events.outcome(value, prediction=frame.id, at=at))
+            frames, changes = day.setdefault(who, ([], []))
+            frames.append(frame)
+            changes.append(TruthChange(logged, value, at, 1, plan))
+        days.append(day)
+        world.bench.clock.advance(HOUR_S)
+        world.bench.write(*(frame for frames, _ in day.values() for frame in frames), *truths)
+        world.drain()
+        world.bench.clock.advance(23 * HOUR_S)
+    now = world.bench.clock.now_us()
+    sums = MemorySums(experiment.weights)
+    until: dict[str, Any] = {"at": now, "until_us": now, "started_at": experiment.started_at}
+    with world.engine.begin() as connection:
+        for counted in count_days(connection, PROJECT, days):
+            sums.add(counted, arms)
+        stored = read_evidence(connection, PROJECT, experiment.design, revised=0, **until)
+    assert stored.goal["treatment"].weight > 0
+    assert evidence_of(sums, experiment.design, **until) == stored

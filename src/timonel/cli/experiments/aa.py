@@ -1,8 +1,11 @@
 """``timonel experiment aa``: the rules on one's own log, where there is nothing to find."""
 
+from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from timonel.cli.experiments.commands import opened
 from timonel.cli.experiments.plan import UnitName
@@ -36,13 +39,36 @@ def aa(
 
         planning = opened(folder).planning
         by_unit = unit is UnitName.UNIT
-        found = planning.run_aa(
-            model, by_unit=by_unit, runs=runs, seed=seed, rows=rows, alpha=alpha
-        )
+        with _progress(hidden=as_json) as bar:
+            task = bar.add_task("", total=runs)
+            # it is told of a run before that is played: the first tells of none
+            played = count(0)
+            found = planning.run_aa(
+                model,
+                by_unit=by_unit,
+                runs=runs,
+                seed=seed,
+                rows=rows,
+                alpha=alpha,
+                check=lambda: bar.update(task, completed=next(played)),
+            )
         if as_json:
             out_json(aa_document(found, language()))
         else:
             _print(found)
+
+
+def _progress(*, hidden: bool) -> Progress:
+    """Show how many runs are played and how long the rest will take, on a terminal alone."""
+    console = Console(stderr=True)
+    return Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=hidden or not console.is_terminal,
+    )
 
 
 def _print(found: "AaResult") -> None:

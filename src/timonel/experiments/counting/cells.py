@@ -107,6 +107,17 @@ class ExperimentCells:
         """Add what was taken to units and cells."""
         if not self._frames and not self._changes and not self._shadows:
             return
+        cells, touched = self.counted(connection)
+        units = UnitRows(self._project, connection)
+        for key, sums in units.settle(touched).items():
+            before = cells.get(key)
+            cells[key] = sums if before is None else before + sums
+        write_cells(connection, self._project, drainer_id, cells)
+
+    def counted(
+        self, connection: Connection
+    ) -> tuple[dict[CellKey, PairSums], dict[UnitKey, Touched]]:
+        """Count what was taken, without adding it to anything: cells, and what units got."""
         seen = [(frame.variant, frame.generation) for frame in self._frames]
         seen += [(c.prediction.variant, c.prediction.generation) for c in self._changes]
         seen += [(r.prediction.variant, r.prediction.generation) for r in self._shadows]
@@ -120,10 +131,7 @@ class ExperimentCells:
             self._count_truth(count, change)
         for result in self._shadows:
             self._count_shadow(count, result)
-        units = UnitRows(self._project, connection)
-        for key, sums in units.settle(count.units).items():
-            count.add(key, sums)
-        write_cells(connection, self._project, drainer_id, count.cells)
+        return count.cells, count.units
 
     def clear(self) -> None:
         """Forget what was taken."""

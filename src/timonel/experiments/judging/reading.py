@@ -8,14 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import Connection
 
-from timonel.experiments.counting.cells import read_cells
 from timonel.experiments.counting.derived import cell_of, part_cells
 from timonel.experiments.counting.sums import (
     AGE,
-    AGES,
     APART,
     BAD,
     DAY,
@@ -28,6 +25,7 @@ from timonel.experiments.counting.sums import (
     OPEN,
     PAIR,
     PERIOD,
+    CellKey,
     PairSums,
     day_of,
 )
@@ -52,32 +50,9 @@ from timonel.experiments.judging.evidence import (
 )
 from timonel.experiments.judging.preferences import read_preferences
 from timonel.experiments.judging.reports import per_unit_of
+from timonel.experiments.judging.stored import Maturity, StoredSums, Sums, Totals
 from timonel.stats.moments import PER_UNIT
 from timonel.stats.sequential import asymptotic_cs
-from timonel.store.keyed import write_keyed
-from timonel.store.tables_experiments import (
-    experiment_cells,
-    experiment_phases,
-    experiment_totals,
-)
-
-
-class Maturity(msgspec.Struct):
-    """What is said of labels' ages, once an hour."""
-
-    hour: int = -1
-    after_h: int | None = None
-    effect: dict[str, Contribution] = {}
-    immature: int = 0
-    delay_e: float = 1.0
-
-
-class Totals(msgspec.Struct):
-    """What closed cells said: comparisons a treatment, and sums an arm."""
-
-    goal: dict[str, Contribution] = {}
-    sums: dict[str, tuple[int, int, int]] = {}
-    maturity: Maturity = msgspec.field(default_factory=Maturity)
 
 
 class _Cell(NamedTuple):
@@ -91,7 +66,6 @@ class _Cell(NamedTuple):
 
 
 Strata = dict[tuple[int, int], dict[str, PairSums]]
-_totals = msgspec.json.Decoder(Totals)
 
 
 def read_evidence(
@@ -120,14 +94,22 @@ def read_evidence(
         return read_preferences(connection, project, design, at=at, started_at=started_at)
     if design.strategy is Strategy.THOMPSON:
         return read_batches(connection, project, design, at=at, started_at=started_at)
+    sums = StoredSums(connection, project, design.name, revised)
+    return evidence_of(sums, design, at=at, until_us=until_us, started_at=started_at)
+
+
+def evidence_of(
+    sums: Sums, design: Design, *, at: int, until_us: int, started_at: int | None
+) -> Evidence:
+    """Say what sums come to, wherever they are kept; see ``read_evidence``."""
     until = min(until_us, at) // HOUR_US
-    totals, closed_until = _read_totals(connection, project, design.name, revised)
-    cells = _cells(connection, project, design.name, closed_until)
+    totals, closed_until = sums.totals()
+    cells = _flat(sums.cells(closed_until))
     if design.listed is not None:
         # the start exposed all of them, whatever else names their arm later
         cells = [cell for cell in cells if cell.metric != FIRST] + _listed(design, started_at)
     evidence = Evidence(at=at, elapsed_us=0 if started_at is None else max(0, at - started_at))
-    evidence.weights = read_weights(connection, project, design.name)
+    evidence.weights = sums.weights()
     _count(evidence, design, cells)
     by_arrival = [cell for cell in cells if cell.arrival < OPEN and cell.metric == design.metric]
     closing = [cell for cell in by_arrival if cell.arrival + cell.span <= until]
@@ -135,11 +117,9 @@ def read_evidence(
     if closing:
         _add(totals, design, closing)
     if late:
-        totals.maturity = _maturity(connection, project, design, until)
+        totals.maturity = _maturity(_flat(sums.ages()), design, until)
     if closing or late:
-        document = msgspec.json.encode(totals, order="deterministic").decode()
-        row = (project, design.name, revised, until, document)
-        write_keyed(connection, experiment_totals, 2, [row])
+        sums.keep(totals, until)
     now = Totals(dict(totals.goal), dict(totals.sums))
     _add(now, design, [cell for cell in by_arrival if cell.arrival + cell.span > until])
     for arm, three in now.sums.items():
@@ -158,43 +138,7 @@ def read_evidence(
     return evidence
 
 
-def read_weights(connection: Connection, project: str, name: str) -> dict[int, tuple[float, ...]]:
-    """Read the shares that were asked for, by phase."""
-    p = experiment_phases.c
-    query = select(p.phase, p.weights).where(p.project == project, p.experiment == name)
-    return {
-        phase: msgspec.json.decode(weights, type=tuple[float, ...])
-        for phase, weights in connection.execute(query)
-    }
-
-
-def _read_totals(
-    connection: Connection, project: str, name: str, revised: int
-) -> tuple[Totals, int]:
-    t = experiment_totals.c
-    row = connection.execute(
-        select(t.revised, t.closed_until, t.document)
-        .where(t.project == project, t.experiment == name)
-        .with_for_update()
-    ).first()
-    if row is None or row.revised != revised:
-        return Totals(), 0
-    return _totals.decode(row.document), row.closed_until
-
-
-def _cells(
-    connection: Connection, project: str, name: str, closed_until: int, slot: int | None = None
-) -> list[_Cell]:
-    c = experiment_cells.c
-    chosen: tuple[ColumnElement[bool], ...] = (c.arrival_slot == slot,)
-    if slot is None:
-        # whole days stay open longer than the hours in them
-        chosen = (
-            c.arrival_slot >= day_of(closed_until),
-            c.arrival_slot <= OPEN,
-            or_(c.arrival_span != 1, c.arrival_slot >= closed_until),
-        )
-    cells = read_cells(connection, project, name, *chosen)
+def _flat(cells: Mapping[CellKey, PairSums]) -> list[_Cell]:
     return [_Cell(*key[1:], sums) for key, sums in cells.items()]
 
 
@@ -398,9 +342,8 @@ def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]
     evidence.mature |= compare_strata(design, design.metric, whole)
 
 
-def _maturity(connection: Connection, project: str, design: Design, until: int) -> Maturity:
+def _maturity(cells: Sequence[_Cell], design: Design, until: int) -> Maturity:
     """Say how long labels take, what mature exposures say, and whether delays differ by arm."""
-    cells = _cells(connection, project, design.name, 0, slot=AGES)
     by_class: dict[str, dict[int, dict[int, int]]] = {}
     for cell in cells:
         if cell.metric.startswith(AGE):

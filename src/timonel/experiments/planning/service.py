@@ -1,5 +1,6 @@
 """Before an experiment: plans, and an A/A, from one's own log."""
 
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -82,9 +83,22 @@ class Planning:
         return make_plan(asked, measured)
 
     def run_aa(
-        self, model: str | None, *, by_unit: bool, runs: int, seed: int, rows: int, alpha: float
+        self,
+        model: str | None,
+        *,
+        by_unit: bool,
+        runs: int,
+        seed: int,
+        rows: int,
+        alpha: float,
+        check: Callable[[], None] | None = None,
     ) -> AaResult:
         """Play an experiment without a difference on the log, many times.
+
+        Parameters
+        ----------
+        check : callable or None
+            Called before each run.
 
         Raises
         ------
@@ -94,7 +108,7 @@ class Planning:
         with snapshot(self._engine) as connection:
             now = self._clock.now_us()
             log = read_log(connection, self._project, design, seed=seed, rows=rows, now=now)
-        part = play_part(log, design, seed=seed, runs=range(runs))
+        part = play_part(log, design, seed=seed, runs=range(runs), check=check)
         return result_of(part, design, seed=seed, runs=runs)
 
     def aa_design(self, model: str | None, *, by_unit: bool, alpha: float) -> Design:

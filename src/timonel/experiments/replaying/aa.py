@@ -5,13 +5,13 @@ their own times and label delays through the drain's counting and the looks' jud
 is a false one. Beside it stands what ``p < .05``, looked at once a day, would have decided.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 from sqlalchemy import ColumnElement, Connection, func, insert, select
 
@@ -20,12 +20,12 @@ from timonel.events.accumulators import LoggedPrediction, TruthChange
 from timonel.events.frames import PredictionFrame
 from timonel.events.plans import Plan, Plans, Problem
 from timonel.experiments.assignment import assign
-from timonel.experiments.counting.cells import ExperimentCells
 from timonel.experiments.counting.sums import DAY_US
 from timonel.experiments.design import Arm, Design, State, variant_of
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Rule, Verdict
-from timonel.experiments.judging.reading import read_evidence
+from timonel.experiments.judging.reading import evidence_of
+from timonel.experiments.replaying.counted import Counted, Logged, MemorySums, count_days
 from timonel.experiments.replaying.own import own_database
 from timonel.stats.intervals import wilson
 from timonel.store.tables import control, predictions, truths
@@ -167,10 +167,11 @@ def play_part(
     )
     if not part.enough:
         return part
+    counted = _count(log, design)
     for run in runs:
         if check is not None:
             check()
-        played = _play(log, design, f"aa-{seed}-{run}")
+        played = _play(counted, msgspec.structs.replace(design, salt=f"aa-{seed}-{run}"))
         part += msgspec.structs.replace(
             part,
             runs=1,
@@ -275,34 +276,53 @@ def read_log(
 # -- one run ---------------------------------------------------------------------------------
 
 
-def _play(log: Log, design: Design, salt: str) -> _Run:
-    """Play the log once; a look at the end of each day, until one decides or breaks it off."""
-    design = msgspec.structs.replace(design, salt=salt)
-    arms = {unit: assign(salt, unit, design.weights) for unit in {one.unit for one in log.answers}}
-    naive = _naive(log, [arms[one.unit] for one in log.answers], design.alpha)
-    frames, changes = _by_day(log, design, arms)
-    known_from: int | None = None
-    before: Look | None = None
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """A log, and what is the same of it in every run.
+
+    Parameters
+    ----------
+    day : ndarray of int, shape (n_answers,)
+        On which each label came.
+    score : ndarray of float, shape (n_answers,)
+    days : list of Counted
+    """
+
+    log: Log
+    day: NDArray[np.int64]
+    score: NDArray[np.float64]
+    days: list[Counted]
+
+
+def _count(log: Log, design: Design) -> _Played:
     with own_database() as own:
         _enter(own, design, log.start)
-        counter = ExperimentCells(_PROJECT)
-        for day in range(log.n_days):
-            counter.add_predictions(frames[day])
-            counter.add_truths(changes[day])
-            counter.write(own, "aa")
-            counter.clear()
-            at = log.start + (day + 1) * DAY_US
-            revised = own.scalar(select(experiments.c.revised)) or 0
-            evidence = read_evidence(
-                own, _PROJECT, design, revised=revised, at=at, until_us=at, started_at=log.start
-            )
-            before = judge(design, evidence, before)
-            if known_from is None and before.mature_after_h is not None:
-                known_from = day + 1
-            if before.verdict in _DECISIONS:
-                return _Run(decided=True, invalid=False, naive=naive, known_from=known_from)
-            if before.rule in _BROKEN:
-                return _Run(decided=False, invalid=True, naive=naive, known_from=known_from)
+        days = count_days(own, _PROJECT, _by_day(log, design))
+    day = [(max(a.arrived_at, a.at) - log.start) // DAY_US for a in log.answers]
+    return _Played(log, np.array(day), np.array([a.score for a in log.answers]), days)
+
+
+def _play(played: _Played, design: Design) -> _Run:
+    """Play the log once; a look at the end of each day, until one decides or breaks it off."""
+    log = played.log
+    units = {one.unit for one in log.answers}
+    arms = {unit: assign(design.salt, unit, design.weights) for unit in units}
+    naive = _naive(played, np.array([arms[one.unit] for one in log.answers]), design.alpha)
+    named = {unit: design.names[arm] for unit, arm in arms.items()}
+    sums = MemorySums(design.weights)
+    known_from: int | None = None
+    before: Look | None = None
+    for day, counted in enumerate(played.days):
+        sums.add(counted, named)
+        at = log.start + (day + 1) * DAY_US
+        evidence = evidence_of(sums, design, at=at, until_us=at, started_at=log.start)
+        before = judge(design, evidence, before)
+        if known_from is None and before.mature_after_h is not None:
+            known_from = day + 1
+        if before.verdict in _DECISIONS:
+            return _Run(decided=True, invalid=False, naive=naive, known_from=known_from)
+        if before.rule in _BROKEN:
+            return _Run(decided=False, invalid=True, naive=naive, known_from=known_from)
     return _Run(decided=False, invalid=False, naive=naive, known_from=known_from)
 
 
@@ -345,14 +365,12 @@ def _enter(own: Connection, design: Design, start: int) -> None:
     )
 
 
-def _by_day(
-    log: Log, design: Design, arms: Mapping[str, int]
-) -> tuple[dict[int, list[PredictionFrame]], dict[int, list[TruthChange]]]:
-    frames: dict[int, list[PredictionFrame]] = defaultdict(list)
-    changes: dict[int, list[TruthChange]] = defaultdict(list)
+def _by_day(log: Log, design: Design) -> list[dict[str, Logged]]:
+    """Give the answers and labels of each day by unit, as if all had the control's."""
+    days: list[dict[str, Logged]] = [{} for _ in range(log.n_days)]
     by_unit = design.unit == "unit"
+    variant = variant_of(design.name, design.names[0])
     for one in log.answers:
-        variant = variant_of(design.name, design.names[arms[one.unit]])
         unit = one.unit if by_unit else None
         frame = PredictionFrame(
             id=one.id,
@@ -375,23 +393,23 @@ def _by_day(
         logged = LoggedPrediction(
             one.id, one.at, design.model, "", variant, "model", one.prediction, unit, 1
         )
-        frames[(one.at - log.start) // DAY_US].append(frame)
+        answered = (one.at - log.start) // DAY_US
+        if answered < log.n_days:
+            days[answered].setdefault(one.unit, ([], []))[0].append(frame)
         arrived = max(one.arrived_at, one.at)
         change = TruthChange(logged, one.truth, arrived, 1, log.plan)
-        changes[(arrived - log.start) // DAY_US].append(change)
-    return frames, changes
+        days[(arrived - log.start) // DAY_US].setdefault(one.unit, ([], []))[1].append(change)
+    return days
 
 
-def _naive(log: Log, arms: Sequence[int], alpha: float) -> bool:
+def _naive(played: _Played, of_arm: NDArray[np.int64], alpha: float) -> bool:
     """Say whether the usual z-test on all labels so far was ever below alpha, looked at daily."""
-    of_arm = np.asarray(arms)
-    day = np.array([(max(a.arrived_at, a.at) - log.start) // DAY_US for a in log.answers])
-    score = np.array([a.score for a in log.answers])
+    day, score, n_days = played.day, played.score, played.log.n_days
     n, mean, variance = [], [], []
     for arm in range(len(NAMES)):
         mine = of_arm == arm
         counts, sums, squares = (
-            np.cumsum(np.bincount(day[mine], weight, log.n_days)[: log.n_days])
+            np.cumsum(np.bincount(day[mine], weight, n_days)[:n_days])
             for weight in (np.ones(mine.sum()), score[mine], score[mine] ** 2)
         )
         some = np.maximum(counts, 1.0)
