@@ -21,6 +21,10 @@ _RULES: dict[Rule, tuple[str, str]] = {
         "fewer than 5 events of one kind (right and wrong, yes and no)",
         "menos de 5 eventos de una clase (acierto y error, sí y no)",
     ),
+    Rule.NOTHING_TO_COMPARE: (
+        "there is no effect to tell: an arm has no outcome yet, or all outcomes are the same",
+        "no hay efecto que decir: una variante aún no tiene resultados, o todos son iguales",
+    ),
     Rule.NOT_YET: (
         "the interval still holds no difference",
         "el intervalo aún contiene la igualdad",

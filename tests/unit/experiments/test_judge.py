@@ -111,6 +111,15 @@ def test_few_pairs_of_numbers_decide_nothing() -> None:
     assert judge(shadow, Evidence(at=1, difference=many), None).verdict is Verdict.PROMOTE
 
 
+def test_an_empty_or_constant_arm_is_no_interval_that_holds_no_difference() -> None:
+    five = PairSums(100, 100 * 5 * PER_UNIT, 100 * (5 * PER_UNIT) ** 2)
+    for other in (five, PairSums()):
+        arms = {"control": Counted(100, {"revenue": five}), "t0": Counted(100, {"revenue": other})}
+        planned = design(mode=Mode.OUTSIDE, metric="revenue", unit="unit")
+        look = judge(planned, Evidence(at=0, arms=arms), None)
+        assert (look.verdict, look.rule) == (Verdict.CONTINUE, Rule.NOTHING_TO_COMPARE)
+
+
 def test_the_floor_counts_units_however_often_they_came() -> None:
     sums = PairSums(10, 250 * PER_UNIT, 6_250 * PER_UNIT**2, 500, 25_000, 12_500 * PER_UNIT)
     arms = {name: Counted(10, {"correct": sums}) for name in ("control", "t0")}

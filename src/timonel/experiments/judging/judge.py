@@ -284,7 +284,9 @@ class _Found:
         if self._by_blocks_too_few():
             return Rule.TOO_FEW_PERIODS if self.design.period_s else Rule.TOO_FEW_BLOCKS
         few = [self._too_few(goal.arm) for goal in self.goals]
-        return next((rule for rule in few if rule is not None), Rule.NOT_YET)
+        told = any(goal.effect is not None for goal in self.goals)
+        otherwise = Rule.NOT_YET if told else Rule.NOTHING_TO_COMPARE
+        return next((rule for rule in few if rule is not None), otherwise)
 
     def expected_days(self) -> float | None:
         """Days until today's effect, if it stays, would decide; None where that cannot be said."""

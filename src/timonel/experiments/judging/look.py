@@ -54,6 +54,7 @@ class Rule(StrEnum):
     LOSS_SMALLER = "loss_smaller"
     LOSS_LARGER = "loss_larger"
     TOO_FEW_PERIODS = "too_few_periods"
+    NOTHING_TO_COMPARE = "nothing_to_compare"
 
 
 class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
