@@ -33,9 +33,9 @@ def test_a_file_with_odd_characters_in_its_path(tmp_path: Path) -> None:
         lean.close()
 
 
-def test_a_worker_cannot_write(empty_sqlite: str) -> None:
-    with open_registry(empty_sqlite):
-        lean = LeanStore(empty_sqlite)
+def test_a_worker_cannot_write(sqlite_database: str) -> None:
+    with open_registry(sqlite_database):
+        lean = LeanStore(sqlite_database)
         with pytest.raises(StoreUnavailable, match="readonly"):
             lean._reader.rows("DELETE FROM control WHERE project = ?", (PROJECT,))
         assert lean.generation(PROJECT) == 1
@@ -58,14 +58,14 @@ def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
     lean.close()
 
 
-def test_a_locked_database_is_unavailable_and_then_read(empty_sqlite: str) -> None:
-    with open_registry(empty_sqlite):
+def test_a_locked_database_is_unavailable_and_then_read(sqlite_database: str) -> None:
+    with open_registry(sqlite_database):
         pass
-    path = str(read_url(empty_sqlite).path)
+    path = str(read_url(sqlite_database).path)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA journal_mode = DELETE")  # in WAL mode nobody can lock readers out
     holder.execute("BEGIN EXCLUSIVE")
-    lean = LeanStore(empty_sqlite)
+    lean = LeanStore(sqlite_database)
     with pytest.raises(StoreUnavailable, match="locked"):
         lean.generation(PROJECT)
     holder.close()
@@ -81,11 +81,11 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     lean.close()
 
 
-def test_a_dropped_connection_is_opened_again(empty_postgres: str) -> None:
-    with open_registry(empty_postgres):
-        lean = LeanStore(empty_postgres)
+def test_a_dropped_connection_is_opened_again(postgres_database: str) -> None:
+    with open_registry(postgres_database):
+        lean = LeanStore(postgres_database)
         assert lean.generation(PROJECT) == 1
-        with psycopg.connect(empty_postgres) as other:
+        with psycopg.connect(postgres_database) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE application_name = 'timonel-worker' AND datname = current_database()"
@@ -104,9 +104,9 @@ def test_an_unreachable_server_is_told_without_its_password() -> None:
     lean.close()
 
 
-def test_many_threads_read_and_closing_reaches_their_connections(empty_database: str) -> None:
-    with open_registry(empty_database):
-        lean = LeanStore(empty_database)
+def test_many_threads_read_and_closing_reaches_their_connections(database: str) -> None:
+    with open_registry(database):
+        lean = LeanStore(database)
         barrier = threading.Barrier(4)
 
         def read() -> int:
