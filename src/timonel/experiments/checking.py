@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from timonel.errors import Phrase
 from timonel.experiments.choosing import OPERATORS
@@ -9,6 +11,7 @@ from timonel.experiments.design import (
     HOLDOUT,
     UNPLACED,
     Answers,
+    Condition,
     Design,
     Mode,
     Strategy,
@@ -37,20 +40,30 @@ _OWN_METRICS = (
     "difference",
     "corrected",
 )
+_COMPARED: Mapping[str, tuple[tuple[type, ...], Phrase]] = {
+    "number": ((int, float), Phrase("a number", "un número")),
+    "flag": ((bool,), Phrase("true or false", "true o false")),
+    "category": ((str,), Phrase("a word", "una palabra")),
+    "text": ((str,), Phrase("a text", "un texto")),
+}
+"""What values a condition on an input of each kind is compared with."""
 _LONGEST_HYPOTHESIS = 1000
 _LONGEST_HORIZON = 730
 
 
 def check_design(
-    design: Design, features: tuple[str, ...] = (), *, units_follow: bool = False
+    design: Design,
+    features: Mapping[str, str] = MappingProxyType({}),
+    *,
+    units_follow: bool = False,
 ) -> None:
     """Refuse a design that cannot be honoured.
 
     Parameters
     ----------
     design : Design
-    features : tuple of str
-        Names of the model's inputs, for targeting; none are needed where someone else acts.
+    features : mapping of str to str
+        Kinds of the model's inputs by name, for targeting; none are needed where someone else acts.
     units_follow : bool
         Whether a list of units that it needs may still come.
 
@@ -82,13 +95,31 @@ def check_design(
     if design.listed is None and design.needs_list and not units_follow:
         raise _wrong(design, "units", "-", Phrase("a file of units", "un archivo de unidades"))
     for condition in design.targeting:
-        # outside, attributes come with each unit and are nobody's schema
-        if not design.mode.elsewhere and condition.feature not in features:
-            known = ", ".join(features[:10])
-            expected = Phrase("an input: {known}", "una entrada: {known}", known=known)
-            raise _wrong(design, "targeting", condition.feature, expected)
-        if condition.op not in OPERATORS:
-            raise _wrong(design, "targeting", condition.op, " ".join(OPERATORS))
+        _check_condition(design, condition, features)
+
+
+def _check_condition(design: Design, condition: Condition, features: Mapping[str, str]) -> None:
+    """Refuse what no row can be asked, or no row can ever meet."""
+    if condition.op not in OPERATORS:
+        raise _wrong(design, "targeting", condition.op, " ".join(OPERATORS))
+    if design.mode.elsewhere:
+        return  # attributes come with each unit and are nobody's schema
+    if condition.feature not in features:
+        known = ", ".join(list(features)[:10])
+        expected = Phrase("an input: {known}", "una entrada: {known}", known=known)
+        raise _wrong(design, "targeting", condition.feature, expected)
+    values = condition.value
+    if condition.op != "in":
+        values = [values]
+    elif not isinstance(values, list):
+        raise _wrong(design, "targeting", str(values), Phrase("a list", "una lista"))
+    kind = features[condition.feature]
+    if kind not in _COMPARED:
+        return
+    types, expected = _COMPARED[kind]
+    for value in values:
+        if type(value) not in types:
+            raise _wrong(design, "targeting", f"{condition.feature} {value}"[:64], expected)
 
 
 def may_share_units(mine: Design, theirs: Design) -> bool:

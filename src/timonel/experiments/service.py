@@ -122,7 +122,7 @@ class Experiments:
         InvalidDesign, ExperimentExists, ExperimentBusy, UnknownModel, UnknownVersion
         """
         manifest = decode_manifest(self._registry.declaration(design.model).manifest)
-        features = tuple(feature["name"] for feature in manifest.schema)
+        features = {feature["name"]: feature["kind"] for feature in manifest.schema}
         check_design(design, features, units_follow=units_follow)
         self._check_arms(design)
         design = replace_design(design, classes=tuple(manifest.classes or ()))
