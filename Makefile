@@ -39,10 +39,10 @@ bench: .venv/dev ## measure this server and the installed peers side by side (AR
 simulate: .venv/installed ## false alarms and power of drift and experiments, some minutes (ARGS=--quick: fewer)
 	$(BIN)/python benchmarks/drift_simulation.py --out benchmarks/results/drift.md $(ARGS)
 	$(BIN)/python benchmarks/text_drift_simulation.py --out benchmarks/results/texts.md $(ARGS)
-	$(BIN)/python benchmarks/experiment_simulation.py --out benchmarks/results/experiments.md $(ARGS)
-	$(BIN)/python benchmarks/ramp_simulation.py --out benchmarks/results/ramps.md $(ARGS)
-	$(BIN)/python benchmarks/choosing_simulation.py --out benchmarks/results/choosing.md $(ARGS)
-	$(BIN)/python benchmarks/forecast_simulation.py --out benchmarks/results/forecasts.md $(ARGS)
+	$(BIN)/python -m benchmarks.experiment_simulation --out benchmarks/results/experiments.md $(ARGS)
+	$(BIN)/python -m benchmarks.ramp_simulation --out benchmarks/results/ramps.md $(ARGS)
+	$(BIN)/python -m benchmarks.choosing_simulation --out benchmarks/results/choosing.md $(ARGS)
+	$(BIN)/python -m benchmarks.forecast_simulation --out benchmarks/results/forecasts.md $(ARGS)
 
 format: .venv/dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

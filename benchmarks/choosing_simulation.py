@@ -1,6 +1,6 @@
 """False decisions, power and cost of what chooses while it compares: rankings and bandits.
 
-Run: ``make simulate`` or ``python benchmarks/choosing_simulation.py`` (``--quick``: fewer runs).
+Run: ``make simulate`` or ``python -m benchmarks.choosing_simulation`` (``--quick``: fewer runs).
 Lists are drafted by ``team_draft``, clicks come from a made model that does not know the teams, and
 the rules look by ``timonel.experiments.judging.judge``.
 """
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
+from benchmarks.tables import Table
 from scipy.special import bdtr
 
 from timonel.experiments.design import Answers, Arm, Design, Mode, Strategy
@@ -275,24 +275,17 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="Also write the tables here.")
     chosen = options.parse_args()
     count = min(chosen.runs, 40) if chosen.quick else chosen.runs
-    start, lines = perf_counter(), [HEAD.format(seed=chosen.seed)]
-    print(lines[0], flush=True)
+    table = Table()
+    table.say(HEAD.format(seed=chosen.seed))
     for place, (title, n, play) in enumerate(() if chosen.bandits else scenarios(count)):
         rng = Random(chosen.seed * 1000 + place)
-        lines.append(line(title, [play(rng) for _ in range(n)]))
-        print(lines[-1], flush=True)
-    lines.append(BANDIT_HEAD)
-    print(lines[-1], flush=True)
+        table.say(line(title, [play(rng) for _ in range(n)]))
+    table.say(BANDIT_HEAD)
     for place, (title, rates, changes) in enumerate(BANDITS):
         draws = np.random.default_rng([chosen.seed, place])
         runs = [bandit(draws, rates, **changes) for _ in range(count // 2)]
-        lines.append(bandit_line(title, runs))
-        print(lines[-1], flush=True)
-    lines.append(f"\n{perf_counter() - start:.0f} s on a shared machine.")
-    print(lines[-1])
-    if chosen.out is not None:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text("\n".join(lines) + "\n", "utf-8")
+        table.say(bandit_line(title, runs))
+    table.end(chosen.out)
 
 
 if __name__ == "__main__":

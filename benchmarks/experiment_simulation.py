@@ -1,6 +1,6 @@
 """False decisions and power of experiments' rules, on simulated sums; nothing is served.
 
-Run: ``make simulate`` or ``python benchmarks/experiment_simulation.py`` (``--quick``: a minute or
+Run: ``make simulate`` or ``python -m benchmarks.experiment_simulation`` (``--quick``: a minute or
 two). Each run is one whole experiment: its sums are drawn as the drain would have added them up,
 and the rules look at them with ``timonel.experiments.judging.judge``.
 """
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
+from benchmarks.tables import Table
 from scipy.special import ndtr
 
 from timonel.experiments.counting.sums import DAY, PairSums
@@ -452,19 +452,14 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="Also write the table here.")
     chosen = options.parse_args()
     count = min(chosen.runs, 40) if chosen.quick else chosen.runs
-    start, lines = perf_counter(), [HEAD.format(seed=chosen.seed)]
-    print(lines[0], flush=True)
+    table = Table()
+    table.say(HEAD.format(seed=chosen.seed))
     for place, (title, n, run) in enumerate(scenarios(count)):
         if not title.startswith(chosen.only):
             continue
         rng = np.random.default_rng([chosen.seed, place])
-        lines.append(line(title, [run(rng) for _ in range(max(5, n))]))
-        print(lines[-1], flush=True)
-    lines.append(f"\n{perf_counter() - start:.0f} s on a shared machine.")
-    print(lines[-1])
-    if chosen.out is not None:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text("\n".join(lines) + "\n", "utf-8")
+        table.say(line(title, [run(rng) for _ in range(max(5, n))]))
+    table.end(chosen.out)
 
 
 if __name__ == "__main__":

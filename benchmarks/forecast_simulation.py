@@ -1,6 +1,6 @@
 """False decisions and power of two forecasts in pairs: who shares a week, who shares a series.
 
-Run: ``make simulate`` or ``python benchmarks/forecast_simulation.py`` (``--quick``: fewer runs).
+Run: ``make simulate`` or ``python -m benchmarks.forecast_simulation`` (``--quick``: fewer runs).
 Losses are made; the rule looks by ``timonel.experiments.judging.judge``, once a week.
 """
 
@@ -8,10 +8,10 @@ import argparse
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
-from time import perf_counter
 
 import msgspec
 import numpy as np
+from benchmarks.tables import Table
 from numpy.typing import NDArray
 
 from timonel.experiments.counting.sums import PairSums
@@ -186,17 +186,12 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="Also write the table here.")
     chosen = options.parse_args()
     count = min(chosen.runs, 40) if chosen.quick else chosen.runs
-    start, lines = perf_counter(), [HEAD.format(seed=chosen.seed)]
-    print(lines[0], flush=True)
+    table = Table()
+    table.say(HEAD.format(seed=chosen.seed))
     for place, world in enumerate(WORLDS):
         rng = np.random.default_rng([chosen.seed, place])
-        lines.append(line(world.title, [play(world, rng) for _ in range(count)]))
-        print(lines[-1], flush=True)
-    lines.append(f"\n{perf_counter() - start:.0f} s on a shared machine.")
-    print(lines[-1])
-    if chosen.out is not None:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text("\n".join(lines) + "\n", "utf-8")
+        table.say(line(world.title, [play(world, rng) for _ in range(count)]))
+    table.end(chosen.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How many a guarded ramp exposes before it takes harm back, and the least that any rule must.
 
-Run: ``make simulate`` or ``python benchmarks/ramp_simulation.py`` (``--quick``: fewer runs). Many
+Run: ``make simulate`` or ``python -m benchmarks.ramp_simulation`` (``--quick``: fewer runs). Many
 ramps at once, the rule written anew in arrays; ``experiment_simulation.py`` plays the same ramps
 one by one through the judge that decides on real traffic, and must find the same.
 """
@@ -8,10 +8,10 @@ one by one through the judge that decides on real traffic, and must find the sam
 import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
+from benchmarks.tables import Table
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtri
 
@@ -160,19 +160,14 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="Also write the table here.")
     chosen = options.parse_args()
     runs = min(chosen.runs, 300) if chosen.quick else chosen.runs
-    began, lines = perf_counter(), [HEAD.format(seed=chosen.seed, runs=runs)]
-    print(lines[0], flush=True)
+    table = Table()
+    table.say(HEAD.format(seed=chosen.seed, runs=runs))
     for base in (0.8, 0.9):
         for harm in (0.04, 0.08, 0.0):
             for name, plan in (("now", NOW), ("before", BEFORE), ("stays", STAYS)):
                 rates = (base, base - harm)
-                lines.append(line(rates, name, plan, runs=runs, seed=chosen.seed))
-                print(lines[-1], flush=True)
-    lines.append(f"\n{perf_counter() - began:.0f} s on a shared machine.")
-    print(lines[-1])
-    if chosen.out is not None:
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text("\n".join(lines) + "\n", "utf-8")
+                table.say(line(rates, name, plan, runs=runs, seed=chosen.seed))
+    table.end(chosen.out)
 
 
 if __name__ == "__main__":
