@@ -219,6 +219,8 @@ class Predictions:
         shown = model.shown
         if shown is None or self._journal.synced or len(body) > CAREFUL_BYTES:
             return None
+        if not (shown.inline or model.experiments):
+            return None  # it would be read for nothing
         request = shown.requests.quick(body, self._max_rows)
         if request is None or not request.single or self.in_flight >= MAX_IN_FLIGHT:
             return None
