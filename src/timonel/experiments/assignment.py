@@ -1,16 +1,18 @@
 """Which variant a unit gets: a pure function, the same in every process, host and release."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate
 from math import fsum
-from typing import Literal
+from typing import Literal, TypeVar
 
 Hash = Literal["blake2b", "fnv1a"]
+T = TypeVar("T")
 
 _BUCKETS = 1 << 64
+_PLACE_BYTES = 8
 _TOLERANCE = 1e-9
 _FNV_OFFSET, _FNV_PRIME, _FNV_MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 _FNV_BUCKETS = 10_000
@@ -56,13 +58,45 @@ def assign(salt: str, unit_id: str, weights: Sequence[float], *, hash: Hash = "b
     [1, 0, 0]
     """
     if hash == "blake2b":
-        starts, variants = layout(tuple(weights))
-        digest = blake2b((salt + unit_id).encode(), digest_size=8).digest()
-        return variants[bisect_right(starts, int.from_bytes(digest)) - 1]
+        return _by_range(salt, tuple(weights))(unit_id)
     if hash == "fnv1a":
         return bisect_right(side_by_side(tuple(weights)), fnv1a_share(salt, unit_id)) - 1
     message = f"hash {hash!r}, expected blake2b or fnv1a"
     raise ValueError(message)
+
+
+@lru_cache(maxsize=1024)
+def _by_range(salt: str, weights: tuple[float, ...]) -> Callable[[str], int]:
+    return by_range(salt, weights, range(len(weights)))
+
+
+def by_range(salt: str, weights: Sequence[float], named: Sequence[T]) -> Callable[[str], T]:
+    """Make the function from a unit to what its variant is called, by ``blake2b``.
+
+    Parameters
+    ----------
+    salt : str
+    weights : sequence of float
+    named : sequence
+        What to give for each variant.
+
+    Returns
+    -------
+    callable
+        Safe to use from several threads: the state in which the salt is hashed is only copied.
+    """
+    starts, variants = layout(tuple(weights))
+    # big-endian texts of one length are in the order of their numbers
+    edges = tuple(start.to_bytes(_PLACE_BYTES) for start in starts[1:])
+    chosen = tuple(named[variant] for variant in variants)
+    salted = blake2b(salt.encode(), digest_size=_PLACE_BYTES).copy
+
+    def choose(unit: str) -> T:
+        state = salted()
+        state.update(unit.encode())
+        return chosen[bisect_right(edges, state.digest())]
+
+    return choose
 
 
 def fnv1a_share(seed: str, value: str) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from timonel.experiments.assignment import fnv1a_share, layout, side_by_side
+from timonel.experiments.assignment import by_range, fnv1a_share, side_by_side
 from timonel.experiments.design import HOLDOUT, Design
 
 _OPERATIONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -47,7 +47,7 @@ class RunningExperiment:
         Arms of units that were assigned one by one.
     """
 
-    __slots__ = ("_arm_of", "_conditions", "_members", "_position", "design", "name", "unit")
+    __slots__ = ("_arm_of", "_conditions", "_everyone", "_members", "design", "name", "unit")
 
     def __init__(
         self,
@@ -62,6 +62,14 @@ class RunningExperiment:
         self._members = members or {}
         self._conditions = tuple(
             (places[c.feature], _OPERATIONS[c.op], c.value) for c in design.targeting
+        )
+        # asked for each row: whether nothing but the unit decides
+        self._everyone = (
+            design.unit == "unit"
+            and not self._conditions
+            and not self._members
+            and design.namespace is None
+            and not design.holdout
         )
         self._arm_of = arm_finder(design, weights)
 
@@ -81,6 +89,8 @@ class RunningExperiment:
         at : int
             Microseconds of the event clock.
         """
+        if self._everyone:
+            return None if unit is None else Assigned(self.name, self._arm_of(unit), unit)
         design = self.design
         if self.unit == "request":
             unit = request.hex()
@@ -116,14 +126,7 @@ def arm_finder(design: Design, weights: Sequence[float]) -> Callable[[str], str]
     if design.hash == "fnv1a":
         edges = side_by_side(tuple(weights))
         return lambda unit: names[bisect_right(edges, fnv1a_share(salt, unit)) - 1]
-    starts, variants = layout(tuple(weights))
-    arms = tuple(names[variant] for variant in variants)
-
-    def by_range(unit: str) -> str:
-        digest = blake2b((salt + unit).encode(), digest_size=8).digest()
-        return arms[bisect_right(starts, int.from_bytes(digest)) - 1]
-
-    return by_range
+    return by_range(salt, weights, names)
 
 
 def share_of(salt: str, unit: str) -> float:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timonel.experiments.assignment import assign, fnv1a_share
+from timonel.experiments.assignment import assign, by_range, fnv1a_share
 
 UNITS = [f"customer-{i}" for i in range(20_000)]
 
@@ -146,3 +146,20 @@ def test_weights_that_are_no_shares(weights: list[float], hash: str) -> None:
 def test_an_unknown_hash() -> None:
     with pytest.raises(ValueError, match="expected blake2b or fnv1a"):
         assign("w", "u", [1.0], hash="md5")  # type: ignore[arg-type]
+
+
+@given(
+    salt=st.text(st.characters(codec="utf-8"), max_size=8),
+    unit=st.text(st.characters(codec="utf-8"), max_size=8),
+    share=st.floats(0.0, 1.0),
+)
+def test_a_place_is_read_as_a_number(salt: str, unit: str, share: float) -> None:
+    digest = blake2b((salt + unit).encode(), digest_size=8).digest()
+    taken = int(share * 2**64)  # the treatment's, from the top
+    expected = int(int.from_bytes(digest, "big") >= 2**64 - taken)
+    if share < 1.0:
+        assert assign(salt, unit, [1.0 - share, share]) == expected
+    assert (
+        by_range(salt, [1.0 - share, share], "ab")(unit)
+        == "ab"[assign(salt, unit, [1.0 - share, share])]
+    )
