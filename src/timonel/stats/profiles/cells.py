@@ -29,6 +29,7 @@ from timonel.stats.profiles.packing import (
     unpack24,
     unpack64,
 )
+from timonel.stats.texts.counting import count_array, countable
 
 Column = Sequence[Any] | np.ndarray[Any, Any]
 Kind = Literal["number", "flag", "category", "text", "timestamp"]
@@ -448,6 +449,8 @@ def lengths(values: Column) -> FloatArray:
 
 def count_words(values: Column) -> tuple[Counter[str], int]:
     """Count words, and what is missing."""
+    if countable(values):
+        return count_array(np.asarray(values)), 0
     listed: Iterable[Any] = values.tolist() if isinstance(values, np.ndarray) else values
     counts: Counter[Any] = Counter(listed)
     n_missing = counts.pop(None, 0)
