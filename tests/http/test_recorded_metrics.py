@@ -10,9 +10,8 @@ from tests.http.conftest import client_of
 from tests.unit.monitoring.test_recorded import frame_of
 from typer.testing import CliRunner
 
-from timonel.access.usage import KeyUsage
 from timonel.cli.main import app as command
-from timonel.serving.processes.reports import ProcessReports
+from timonel.serving.processes.exposing import Exposing
 from timonel.store.control import ensure_project
 from timonel.store.migrate import upgrade
 from timonel.testing.events import PROJECT, Bench
@@ -73,12 +72,11 @@ def test_the_command_shows_it(app: Harbour, tmp_path: Path) -> None:
 
 
 def test_a_host_exposes_what_its_drainers_have_committed(app: Harbour, tmp_path: Path) -> None:
-    usage = KeyUsage(tmp_path / "keys")
-    file = tmp_path / "recorded.prom"
-    ProcessReports(app.engine, PROJECT, "here", usage, file)([])
-    usage.close()
-    (family,) = text_string_to_metric_families(file.read_text())
-    assert (family.name, family.type) == (f"timonel_metric_{NAME}", "histogram")
+    file = tmp_path / "host.prom"
+    Exposing(app.engine, PROJECT, "here", [], file).look()
+    families = {family.name: family for family in text_string_to_metric_families(file.read_text())}
+    family = families[f"timonel_metric_{NAME}"]
+    assert family.type == "histogram"
     samples = {
         (s.name.removeprefix(family.name), s.labels.get("le")): s.value for s in family.samples
     }

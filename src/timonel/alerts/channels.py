@@ -12,11 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from timonel.alerts.alert import iso, rank, read_duration
 from timonel.alerts.errors import ChannelExists, InvalidChannel, UnknownChannel
-from timonel.alerts.rows import NEVER_AGAIN, encode
+from timonel.alerts.rows import encode
 from timonel.clock import Clock
 from timonel.signals import Severity
 from timonel.store.engine import reading
-from timonel.store.tables_loop import alert_channels, alert_outbox
+from timonel.store.tables_loop import NEVER_AGAIN, alert_channels, alert_outbox
 
 ChannelKind = Literal["log", "webhook", "slack", "email", "pagerduty", "function"]
 

@@ -18,13 +18,12 @@ from sqlalchemy import ColumnElement, Engine, and_, exists, func, select, update
 from timonel.alerts.channels import REMOVED, Channel, Channels, read_channels
 from timonel.alerts.errors import DeliveryFailed
 from timonel.alerts.notifiers.make import TIMEOUT_S, make_notifier
-from timonel.alerts.rows import NEVER_AGAIN
 from timonel.alerts.texts import trial_body
 from timonel.clock import Clock
 from timonel.errors import Phrase, in_language
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.store.engine import database_now, reading
-from timonel.store.tables_loop import alert_outbox
+from timonel.store.tables_loop import NEVER_AGAIN, alert_outbox
 
 _log = logging.getLogger("timonel.alerts")
 _row = alert_outbox.c

@@ -16,10 +16,9 @@ from timonel.alerts.alert import Alert, AlertEvent, Mark, State, iso
 from timonel.alerts.texts import with_another
 from timonel.signals import Kind, Severity
 from timonel.store.tables import control
-from timonel.store.tables_loop import alert_events, alert_outbox, alerts
+from timonel.store.tables_loop import NEVER_AGAIN, alert_events, alert_outbox, alerts
 from timonel.wire.ids import IdSource
 
-NEVER_AGAIN = 2**62  # the ``next_at`` of a message that is given up
 _ENDS = (str(State.FIRING), str(State.RESOLVED))
 _ids = IdSource()
 

@@ -140,8 +140,8 @@ def _history(app: "Host") -> Iterator[Finding]:
 
 
 def _spool(app: "Host") -> Iterator[Finding]:
-    from timonel.events.drain import undrained_bytes
     from timonel.events.importing.files import FOLDERS as IMPORTS
+    from timonel.events.lag import undrained_bytes
 
     spool = app.state / "spool"
     slots = [folder for folder in spool.iterdir() if folder.is_dir()] if spool.is_dir() else []

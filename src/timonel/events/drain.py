@@ -23,6 +23,7 @@ from timonel.events.accumulators import Accumulator, ShadowResult, count_refusal
 from timonel.events.frames import PredictionFrame
 from timonel.events.intake import Batch, Position, Target, gather, lag_bytes, owned, scan
 from timonel.events.joining import Joining, Waiting, findable
+from timonel.events.lag import drained_positions
 from timonel.events.outcome_rows import join_parked, parked_page, store_outcomes
 from timonel.events.outcomes import complete_until, touch
 from timonel.events.plans import Plans
@@ -337,16 +338,10 @@ class Drainer:
     def _load_positions(self, targets: Sequence[Target]) -> None:
         ids = {target.segment.spool_id for target in targets}
         self._positions = {s: p for s, p in self._positions.items() if s in ids}
-        unknown = sorted(ids - self._positions.keys())
-        if not unknown:
-            return
-        s = spools.c
-        query = select(s.spool_id, s.segment, s.offset).where(
-            s.project == self._project, s.spool_id.in_(unknown)
-        )
-        with reading(self._engine) as connection:
-            for spool_id, segment, offset in connection.execute(query):
-                self._positions[spool_id] = Position(segment, offset)
+        unknown = ids - self._positions.keys()
+        if unknown:
+            with reading(self._engine) as connection:
+                self._positions |= drained_positions(connection, self._project, unknown)
 
     def _move(self, connection: Connection, moves: dict[str, Position], now: int) -> None:
         s = spools.c
@@ -466,21 +461,6 @@ class Drainer:
             self._batch_frames = max(_MIN_FRAMES, self._batch_frames // 2)
         elif took_s < _SHORT_S:
             self._batch_frames = min(MAX_FRAMES, self._batch_frames * 2)
-
-
-def undrained_bytes(engine: Engine, project: str, folders: Sequence[Path]) -> int:
-    """Add up the bytes of frames in some slot folders that no transaction holds yet.
-
-    Raises
-    ------
-    StoreUnavailable
-        If the database, which says how far they are read, cannot be reached.
-    """
-    s = spools.c
-    query = select(s.spool_id, s.segment, s.offset).where(s.project == project)
-    with reading(engine) as connection:
-        rows = connection.execute(query).all()
-    return lag_bytes(folders, {spool_id: Position(n, at) for spool_id, n, at in rows})
 
 
 def _is_transient(error: Raced | DBAPIError) -> bool:

@@ -408,10 +408,10 @@ class ServingApplication:
 
     def _exposed(self) -> str:
         text = exposition(read_slots(self._config.slot))
-        recorded = self._config.recorded
-        if recorded is not None:
-            with contextlib.suppress(FileNotFoundError):  # nothing was drained here yet
-                text += recorded.read_text("utf-8")
+        beside = self._config.exposed
+        if beside is not None:
+            with contextlib.suppress(FileNotFoundError):  # nothing was written here yet
+                text += beside.read_text("utf-8")
         return text
 
     def _event_time(self, real_us: int) -> int:

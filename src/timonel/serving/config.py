@@ -28,7 +28,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     slot: Path  # the mmap file of metrics slots
     slot_index: int
     key_usage: Path  # the mmap file of what is left of each key's rate
-    recorded: Path | None = None  # the project's own metrics, as text to scrape
+    exposed: Path | None = None  # what the host knows beside the counters, as text to scrape
     control_socket: Path | None  # where non-predict routes are forwarded; None in role predict
     native_socket: Path | None  # the host's pool for models that are not compiled
     role: str

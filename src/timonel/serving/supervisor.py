@@ -19,6 +19,7 @@ from timonel.access.usage import KeyUsage
 from timonel.installs import brings_native
 from timonel.serving.processes.children import Child, Command, end_all
 from timonel.serving.processes.drainers import DrainerFactory, DrainerThreads
+from timonel.serving.processes.exposing import Exposing
 from timonel.serving.processes.launch import (
     ServeConfig,
     control_command,
@@ -163,10 +164,11 @@ class _Run:
         )
         self._engine = make_engine(config.database_url)
         self._usage = KeyUsage(self._places.key_usage)
-        reports = ProcessReports(
-            self._engine, config.project, self._owner, self._usage, self._places.exposition
-        )
+        reports = ProcessReports(self._engine, config.project, self._owner, self._usage)
         self._presence = Presence(reports, notify)
+        self._exposing = Exposing(
+            self._engine, config.project, self._owner, slots, self._places.exposition
+        )
         self._workers = [self._make_worker(index) for index in range(self._n_workers)]
         self._others = list(self._make_others())
 
@@ -195,6 +197,7 @@ class _Run:
                 secondary = True
                 self._drainers.start()
                 self._presence.start()
+                self._exposing.start()
             self._drainers.check()
             self._presence.update(states)
             time.sleep(CHECK_S)
@@ -214,6 +217,7 @@ class _Run:
         end_all(self._others, FINISH_S, hastened)
         self._presence.update(())
         self._presence.stop(1.0)
+        self._exposing.stop(1.0)
         self._engine.dispose()
         self._usage.close()
         if self._pool_listener is not None:

@@ -1,4 +1,4 @@
-"""Reads of the sums that the drain keeps: minute windows and performance cells, over drainers."""
+"""Reads of sums and counts: what the drain keeps, over drainers, and what was found in it."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,12 +13,16 @@ from timonel.store.tables import (
     declarations,
     drainers,
     minute_windows,
+    model_versions,
     performance_cells,
     processes,
 )
+from timonel.store.tables_loop import NEVER_AGAIN, alert_outbox, alerts, verdicts
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
+DRIFT_MONITORS = ("feature_drift", "prediction_drift")
+"""The first one also judges windows as such."""
 
 
 class Answered(NamedTuple):
@@ -207,3 +211,94 @@ def read_generation(connection: Connection, project: str) -> int | None:
     """Give the generation that every process should run; None without the project's row."""
     c = control.c
     return connection.scalar(select(c.generation).where(c.project == project))
+
+
+class DriftRow(NamedTuple):
+    """What the newest judged window said of a column; ``column`` is "" for it as a whole."""
+
+    model: str
+    version: str
+    monitor: str
+    column: str
+    state: str
+    n: int
+    effect: float | None
+    p_value: float | None
+    window_end: int
+
+
+def read_last_drift(connection: Connection, project: str) -> list[DriftRow]:
+    """Read each model's newest judged window, by model, monitor and column."""
+    v, m = verdicts.c, model_versions.c
+    start = (  # one step down the primary key for each version, however many windows there are
+        select(func.max(v.window_start))
+        .where(
+            v.project == project,
+            v.model == m.model,
+            v.version == m.version,
+            v.monitor == DRIFT_MONITORS[0],
+            v.subject == "",
+        )
+        .correlate(model_versions)
+        .scalar_subquery()
+    )
+    newest: dict[str, tuple[int, str]] = {}
+    starts = connection.execute(select(m.model, m.version, start).where(m.project == project))
+    for model, version, start_us in starts:
+        if start_us is not None:
+            newest[model] = max(newest.get(model, (start_us, version)), (start_us, version))
+    shown = (v.model, v.version, v.monitor, v.subject, v.state, v.n, v.effect, v.p_value)
+    found: list[DriftRow] = []
+    for model, (start_us, version) in sorted(newest.items()):
+        rows = connection.execute(
+            select(*shown, v.window_end)
+            .where(
+                v.project == project,
+                v.model == model,
+                v.window_start == start_us,
+                v.version == version,
+                v.monitor.in_(DRIFT_MONITORS),
+            )
+            .order_by(v.monitor, v.subject)
+        )
+        found += [DriftRow(*row) for row in rows]
+    return found
+
+
+class AlertRow(NamedTuple):
+    """How many alerts of a kind, severity and state a model has, and how many of them ever fired.
+
+    ``model`` is "" for those of the whole project.
+    """
+
+    model: str
+    kind: str
+    severity: str
+    state: str
+    n: int
+    n_fired: int
+
+
+def read_alert_counts(connection: Connection, project: str) -> list[AlertRow]:
+    """Count all alerts there ever were."""
+    a = alerts.c
+    by = (a.model, a.kind, a.severity, a.state)
+    rows = connection.execute(
+        select(*by, func.count(), func.count(a.fired_at))
+        .where(a.project == project)
+        .group_by(*by)
+        .order_by(*by)
+    )
+    return [AlertRow(*row) for row in rows]
+
+
+def read_waiting_messages(connection: Connection, project: str) -> dict[str, int]:
+    """Count, per channel, the messages about alerts that are not delivered yet."""
+    o = alert_outbox.c
+    rows = connection.execute(
+        select(o.channel, func.count())
+        .where(o.project == project, o.delivered_at.is_(None), o.next_at < NEVER_AGAIN)
+        .group_by(o.channel)
+        .order_by(o.channel)
+    )
+    return {str(channel): int(n) for channel, n in rows}

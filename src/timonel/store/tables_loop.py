@@ -17,6 +17,9 @@ from sqlalchemy import (
 
 from timonel.store.tables import DIGEST, NAME, metadata
 
+NEVER_AGAIN = 2**62
+"""The ``next_at`` of a message that is given up."""
+
 
 def _project() -> Column[str]:
     return Column("project", NAME, nullable=False)

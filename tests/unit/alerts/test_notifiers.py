@@ -19,10 +19,9 @@ from timonel.alerts.book import AlertBook
 from timonel.alerts.channels import Channel, Channels
 from timonel.alerts.errors import InvalidChannel
 from timonel.alerts.outbox import DeliveryReport, Patience, deliver_due, try_channel
-from timonel.alerts.rows import NEVER_AGAIN
 from timonel.clock import AffineClock
 from timonel.signals import Kind
-from timonel.store.tables_loop import alert_outbox
+from timonel.store.tables_loop import NEVER_AGAIN, alert_outbox
 from timonel.testing.alerts import PROJECT, Receiver, make_signal, open_book, open_receiver
 
 CLOCK = AffineClock()

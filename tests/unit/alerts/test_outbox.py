@@ -28,11 +28,10 @@ from timonel.alerts.outbox import (
     remove_channel,
     try_channel,
 )
-from timonel.alerts.rows import NEVER_AGAIN
 from timonel.clock import AffineClock
 from timonel.signals import Kind
 from timonel.store.engine import reading
-from timonel.store.tables_loop import alert_outbox
+from timonel.store.tables_loop import NEVER_AGAIN, alert_outbox
 from timonel.testing.alerts import PROJECT, Receiver, make_signal, open_receiver
 
 QUICK = Patience(timeout_s=0.3, attempts=3)

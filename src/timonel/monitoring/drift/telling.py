@@ -15,9 +15,10 @@ from timonel.stats.profiles.rules import CONFIDENCE_HIGH
 from timonel.stats.profiles.units import UnitChange
 from timonel.store.engine import reading
 from timonel.store.reads_series import Counted
+from timonel.store.reads_windows import DRIFT_MONITORS
 
-FEATURES, ANSWERS = "feature_drift", "prediction_drift"
-MONITORS = (FEATURES, ANSWERS)
+MONITORS = DRIFT_MONITORS
+FEATURES, ANSWERS = MONITORS
 _CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 _SPANISH_UNITS = {"inch": "pulgada"}
 _STATES = {

@@ -23,6 +23,7 @@ from timonel.serving.config import encode
 from timonel.serving.embedding.orders import MOST_GUESTS, SOCKET, Hello, Sign
 from timonel.serving.processes.children import Child, Command, State, end_all
 from timonel.serving.processes.drainers import DrainerFactory, DrainerThreads
+from timonel.serving.processes.exposing import Exposing
 from timonel.serving.processes.launch import (
     ServeConfig,
     control_command,
@@ -101,17 +102,17 @@ class Keeper:
             owner = owner_name(self._config.state)
             usage = KeyUsage(self._places.key_usage)
             stack.callback(usage.close)
-            reports = ProcessReports(
-                engine, self._config.project, owner, usage, self._places.exposition
-            )
-            presence = Presence(reports, self._notify)
+            project = self._config.project
+            presence = Presence(ProcessReports(engine, project, owner, usage), self._notify)
             slots = [self._places.slot(index) for index in range(MOST_GUESTS)]
             slots.append(self._places.recorded)
+            exposing = Exposing(engine, project, owner, slots, self._places.exposition)
             drainers = DrainerThreads(
                 self._factory, slots, n_workers=1, owner=owner, notify=self._notify
             )
             drainers.start()
             presence.start()
+            exposing.start()
             while not self._stopping and not guests.gone():
                 guests.serve(CHECK_S)
                 now = time.monotonic_ns()
@@ -126,6 +127,7 @@ class Keeper:
             end_all(children, FINISH_S, lambda: False)
             presence.update(())
             presence.stop(1.0)
+            exposing.stop(1.0)
         return left
 
     def _stop(self, *_: object) -> None:

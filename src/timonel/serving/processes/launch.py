@@ -72,7 +72,7 @@ def worker_orders(
         slot=places.metrics,
         slot_index=index,
         key_usage=places.key_usage,
-        recorded=places.exposition,
+        exposed=places.exposition,
         control_socket=control_socket,
         native_socket=native_socket,
         role=settings.role,

@@ -11,14 +11,10 @@ from sqlalchemy import Engine
 
 from timonel.access.book import KeyBook
 from timonel.access.usage import KeyUsage
-from timonel.events.recorded.counting import read_totals
 from timonel.serving.processes.children import State
-from timonel.serving.processes.scraped import recorded_exposition
 from timonel.store.control import ProcessReport, forget_process, report_processes
-from timonel.store.engine import reading
 
 USES_S = 5.0  # how late the last use of a key is known
-EXPOSED_S = 2.0  # how late a scraper sees what was drained of the project's own metrics
 
 
 class ProcessReports:
@@ -32,13 +28,9 @@ class ProcessReports:
         Names the state folder among all hosts (``owner_name``).
     usage : KeyUsage
         What is known here of keys; when each was used last is stored along, every five seconds.
-    exposition : Path
-        Where the totals of the project's own metrics are written for scrapers, every two seconds.
     """
 
-    def __init__(
-        self, engine: Engine, project: str, owner: str, usage: KeyUsage, exposition: Path
-    ) -> None:
+    def __init__(self, engine: Engine, project: str, owner: str, usage: KeyUsage) -> None:
         self._engine = engine
         self._project = project
         self._owner = owner
@@ -47,8 +39,6 @@ class ProcessReports:
         self._usage = usage
         self._uses: dict[bytes, int] = {}
         self._uses_told_at = 0.0
-        self._exposition = exposition
-        self._exposed_at = 0.0
 
     def __call__(self, states: Sequence[State]) -> None:
         """Store the states of now."""
@@ -64,23 +54,12 @@ class ProcessReports:
         self._reported = set(answering)
         if not states or monotonic() - self._uses_told_at > USES_S:
             self._report_uses()
-        if not states or monotonic() - self._exposed_at > EXPOSED_S:
-            self._expose()
 
     def _report_uses(self) -> None:
         uses = self._usage.last_uses()
         if uses != self._uses:
             self._keys.note_uses(uses)
         self._uses, self._uses_told_at = uses, monotonic()
-
-    def _expose(self) -> None:
-        """Write what is committed, so that no restart and no repeated drain is seen in it."""
-        with reading(self._engine) as connection:
-            totals = read_totals(connection, self._project, self._owner)
-        hidden = self._exposition.with_suffix(".tmp")
-        hidden.write_text(recorded_exposition(totals), "utf-8")
-        hidden.replace(self._exposition)
-        self._exposed_at = monotonic()
 
 
 def owner_name(state: Path) -> str:

@@ -59,8 +59,8 @@ class StateFolder:
 
     @property
     def exposition(self) -> Path:
-        """The project's own metrics as text to scrape, written again and again."""
-        return self.root / "run" / "recorded.prom"
+        """What the host knows beside its workers' counters, as text to scrape."""
+        return self.root / "run" / "host.prom"
 
     def slot(self, index: int) -> Path:
         """Give the spool folder of one slot."""
