@@ -24,7 +24,9 @@ from timonel.store.reads_series import (
     Minute,
     Presence,
     Refused,
+    presence_of,
     read_presence,
+    read_presences,
     read_reasons,
     read_refused,
 )
@@ -35,6 +37,7 @@ WEEK_MIN = 7 * 24 * 60
 LEAST_MIN, HOUR_MIN, DAY_MIN = 5, 60, 1440
 ANSWERS_WANTED, ANSWERS_NEEDED = 200, 50
 SILENCE_MIN, SILENCE_FOLD = 10, 2
+_HOURS_A_TURN = 7
 HYSTERESIS = 0.8
 _CENTURY_MIN = 52_560_000
 _REFUSED = "refused"
@@ -66,13 +69,15 @@ def closed_minute(watched: Watched) -> int | None:
 
 
 class QualityWatch:
-    """Judges the newest minutes; of the week before, read anew each hour, knows who was asked when.
+    """Judges the newest minutes; of the week before it knows, hour by hour, when who was asked.
 
-    A week is ten thousand minutes and more rows, of which a minute adds one.
+    A week is ten thousand minutes and more rows, of which an hour adds sixty: each hour the one
+    that has settled is read, and seven of the others again, so that in a day all are. A row that
+    comes hours late is seen by then: it could only have shortened a silence of the past.
     """
 
     def __init__(self) -> None:
-        self._weeks: dict[str, tuple[int, Presence | None]] = {}
+        self._weeks: dict[str, tuple[int, dict[int, Presence]]] = {}
 
     def check(self, watched: Watched, closed_min: int | None) -> CheckResult:
         """Judge fallback, confidence, silence and refused rows up to a complete minute."""
@@ -80,7 +85,7 @@ class QualityWatch:
             return CheckResult("quality", watched.model, "unknown", "no_live_drainer")
         with reading(watched.engine) as connection:
             mine = connection, watched.project, watched.model
-            asked = self._asked(*mine, closed_min)
+            asked = self.asked(*mine, closed_min)
             if asked is None:
                 return CheckResult("quality", watched.model, "unknown", "no_predictions")
             span, minutes = _read_newest(*mine, closed_min)
@@ -136,22 +141,37 @@ class QualityWatch:
             len(verdicts),
         )
 
-    def _asked(
+    def asked(
         self, connection: Connection, project: str, model: str, closed_min: int
     ) -> Presence | None:
         """Say when a model was asked in the week before the present hour, and in it."""
         hour = closed_min // HOUR_MIN
-        # rows of the last hour may still come late; older ones are seen when the next hour begins
+        # rows of the last hour may still come late
         settled = (hour - 1) * HOUR_MIN
-        known = self._weeks.get(model)
-        if known is None or known[0] != hour:
-            since = hour * HOUR_MIN - WEEK_MIN
-            known = (hour, read_presence(connection, project, model, since, settled))
-            self._weeks[model] = known
-        before, newest = known[1], read_presence(connection, project, model, settled, closed_min)
+        before = presence_of(self._week(connection, project, model, hour))
+        newest = read_presence(connection, project, model, settled, closed_min)
         if before is None or newest is None:
             return before or newest
         return before.followed_by(newest)
+
+    def _week(
+        self, connection: Connection, project: str, model: str, hour: int
+    ) -> dict[int, Presence]:
+        """Give the settled hours of the week before an hour in which the model was asked."""
+        known_to, known = self._weeks.get(model, (0, {}))
+        first, end = hour - WEEK_MIN // HOUR_MIN, hour - 1
+        if known_to != end:
+            # in 24 hours every place of the week has its turn
+            again = first + (_HOURS_A_TURN * hour - first) % (WEEK_MIN // HOUR_MIN)
+            known = {at: one for at, one in known.items() if at >= first}
+            stretches = [(known_to, end), (again, min(again + _HOURS_A_TURN, end))]
+            if not first <= known_to < end:
+                known, stretches = {}, [(first, end)]
+            for start, stop in stretches:
+                read = read_presences(connection, project, model, start * HOUR_MIN, stop * HOUR_MIN)
+                known = {at: one for at, one in known.items() if not start <= at < stop} | read
+            self._weeks[model] = (end, known)
+        return known
 
 
 def _read_newest(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, literal, select
 
 from timonel.monitoring.windows import HOUR_US, Judged
 from timonel.store.keyed import write_keyed
-from timonel.store.tables_loop import verdicts
+from timonel.store.tables_loop import AN_ALERT, verdicts
 
 _N_KEY = 6
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -199,7 +199,7 @@ def read_ever_alerted(
             v.model == model,
             v.window_start >= since_us,
             v.monitor.in_(monitors),
-            v.state == str(VerdictState.ALERT),
+            v.state == AN_ALERT,
         )
         .distinct()
     )

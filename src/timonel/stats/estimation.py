@@ -4,7 +4,7 @@ Blind spot: concept drift. An estimate asks what the scores promise, by what suc
 in the reference; when the same inputs come to mean something else, it sees nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import sqrt
@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from timonel.stats.calibration.curves import Curve, Floats, Method, fit_curve, method_for
-from timonel.stats.calibration.expectations import METRICS, Cells, expected, sampling_variance
+from timonel.stats.calibration.expectations import (
+    METRICS,
+    Cells,
+    expected,
+    expected_each,
+    sampling_variance,
+)
 from timonel.stats.calibration.stretches import Wander, half_width
 from timonel.stats.metrics import Undefined
 
@@ -22,6 +28,7 @@ N_FOLDS = 5
 MOST_OUTSIDE = 0.05
 
 _ENOUGH = 0.9
+_VALUES_A_PAGE = 1 << 18
 
 
 class Unestimable(StrEnum):
@@ -217,9 +224,52 @@ class Cbpe:
         ValueError
             If the metric is not known, or scores are out of range.
         """
-        if metric not in METRICS:
-            message = f"metric {metric!r}, expected one of {', '.join(METRICS)}"
-            raise ValueError(message)
+        return self.estimates(score, (metric,), count=count, confidence=confidence)[metric]
+
+    def estimates(
+        self,
+        score: ArrayLike,
+        metrics: Sequence[str],
+        *,
+        count: ArrayLike | None = None,
+        confidence: float = 0.95,
+    ) -> dict[str, Estimate]:
+        """Estimate several metrics of the same rows, as ``estimate`` does each.
+
+        What the scores are worth by each resample is the same for all of them, and computed once.
+        """
+        columns, weight = self._read(score, metrics, count)
+        n = int(np.sum(weight))
+        reasons = {metric: self._refusal(columns, weight, metric) for metric in metrics}
+        found = {m: _unestimable(m, n, reason) for m, reason in reasons.items() if reason}
+        rest = [metric for metric in metrics if metric not in found]
+        if rest:
+            window = _Window.of(columns, weight, self.threshold)
+            best, each = self._expected(window, rest)
+            found |= {m: self._estimate(best, each[m], m, n, confidence) for m in rest}
+        return {metric: found[metric] for metric in metrics}
+
+    def _expected(
+        self, window: "_Window", metrics: Sequence[str]
+    ) -> tuple[Cells, dict[str, Floats]]:
+        """Give the cells by the best calibration, and by metric what each resample expects."""
+        pages = window.pages([calibration.curves for calibration in self.calibrations])
+        parts: dict[str, list[Floats]] = {metric: [] for metric in metrics}
+        first: Cells | None = None
+        for cells in pages:
+            first = first or Cells(cells.n, cells.p[0], cells.pq[0], cells.chosen)
+            for metric in metrics:
+                parts[metric].append(expected_each(metric, cells))
+        assert first is not None  # noqa: S101 - without a calibration there is a reason
+        return first, {metric: np.concatenate(part)[1:] for metric, part in parts.items()}
+
+    def _read(
+        self, score: ArrayLike, metrics: Sequence[str], count: ArrayLike | None
+    ) -> tuple[Floats, Floats]:
+        for metric in metrics:
+            if metric not in METRICS:
+                message = f"metric {metric!r}, expected one of {', '.join(METRICS)}"
+                raise ValueError(message)
         columns = _columns(score)
         if columns.shape[1] != len(self.low):
             message = f"scores of {columns.shape[1]} classes, the reference has {len(self.low)}"
@@ -228,11 +278,7 @@ class Cbpe:
         if weight.shape != (len(columns),) or not np.all(weight >= 0.0):
             message = f"{weight.size} counts for {len(columns)} scores, or a negative one"
             raise ValueError(message)
-        n = int(np.sum(weight))
-        reason = self._refusal(columns, weight, metric)
-        if reason is not None:
-            return _unestimable(metric, n, reason)
-        return self._estimate(_Window.of(columns, weight, self.threshold), metric, n, confidence)
+        return columns, weight
 
     def _refusal(self, columns: Floats, weight: Floats, metric: str) -> Unestimable | None:
         if self.reason is not None:
@@ -245,19 +291,17 @@ class Cbpe:
         outside = weight @ ((columns < self.low) | (columns > self.high))
         return Unestimable.OUTSIDE_SUPPORT if np.max(outside) > MOST_OUTSIDE * n else None
 
-    def _estimate(self, window: "_Window", metric: str, n: int, confidence: float) -> Estimate:
-        found = []
-        cells = window.cells(self.calibrations[0].curves)
+    def _estimate(
+        self, best: Cells, each: Floats, metric: str, n: int, confidence: float
+    ) -> Estimate:
         try:
-            value = expected(metric, cells) + self.calibrations[0].shift[metric]
-            sampling = sampling_variance(metric, cells, np.random.default_rng(self.seed))
+            value = expected(metric, best) + self.calibrations[0].shift[metric]
+            sampling = sampling_variance(metric, best, np.random.default_rng(self.seed))
         except (Undefined, KeyError):
             return _unestimable(metric, n, Unestimable.UNDEFINED)
-        for other in self.calibrations[1:]:
-            try:
-                found.append(expected(metric, window.cells(other.curves)) + other.shift[metric])
-            except (Undefined, KeyError):
-                continue
+        shifts = [other.shift.get(metric, np.nan) for other in self.calibrations[1:]]
+        shifted = each + np.array(shifts)
+        found = shifted[~np.isnan(shifted)]
         if len(found) < max(2.0, _ENOUGH * (len(self.calibrations) - 1)):
             return _unestimable(metric, n, Unestimable.UNDEFINED)
         of_curves, wander = float(np.var(found, ddof=1)), self.wander.get(metric)
@@ -283,9 +327,17 @@ class _Window:
         score, at = np.unique(columns[:, 0], return_inverse=True)
         return cls(score[:, None], _sums(at, weight, len(score)), threshold)
 
-    def cells(self, curves: tuple[Curve, ...]) -> Cells:
-        p, chosen = _of_prediction(self.columns, curves, self.threshold)
-        return Cells(self.weight, self.weight * p, self.weight * p * (1.0 - p), chosen)
+    def pages(self, calibrations: Sequence[tuple[Curve, ...]]) -> Iterator[Cells]:
+        """Give what the scores are worth by each calibration, some at a time.
+
+        Which rows are chosen, no calibration changes.
+        """
+        size = max(1, _VALUES_A_PAGE // len(self.columns))
+        for start in range(0, len(calibrations), size):
+            page = calibrations[start : start + size]
+            each = [_of_prediction(self.columns, curves, self.threshold) for curves in page]
+            p = np.stack([of_positive for of_positive, _ in each])
+            yield Cells(self.weight, self.weight * p, self.weight * p * (1.0 - p), each[0][1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Reads of hourly series for the checks: column counts, labels, and minutes of answers."""
 
 from collections import Counter
+from collections.abc import Mapping
+from functools import reduce
 from typing import NamedTuple
 
 import msgspec
@@ -288,12 +290,12 @@ def read_refused(
     ]
 
 
-def read_presence(
+def read_presences(
     connection: Connection, project: str, model: str, since_minute: int, until_minute: int
-) -> Presence | None:
-    """Say when a model was asked in ``[since, until)``, rows that broke the schema included.
+) -> dict[int, Presence]:
+    """Say by epoch hour when a model was asked in ``[since, until)``, refused rows included.
 
-    One row comes back, however many minutes there are. None where it was not asked.
+    One row an hour comes back, however many minutes there are; none of an hour without any.
     """
     parts = []
     for table in (minute_windows, refusal_windows):
@@ -310,12 +312,31 @@ def read_presence(
         select(rows.c.minute, func.sum(rows.c.n).label("n")).group_by(rows.c.minute).subquery()
     )
     m = minutes.c
-    gap = (m.minute - func.lag(m.minute).over(order_by=m.minute)).label("gap")
-    g = select(m.minute, m.n, gap).subquery().c
-    n, first, last, longest = connection.execute(
-        select(func.sum(g.n), func.min(g.minute), func.max(g.minute), func.max(g.gap))
-    ).one()
-    return None if first is None else Presence(int(n), first, last, (longest or 1) - 1)
+    hour = (m.minute // 60).label("hour")
+    before = func.lag(m.minute).over(partition_by=hour, order_by=m.minute)
+    g = select(hour, m.minute, m.n, (m.minute - before).label("gap")).subquery().c
+    found = connection.execute(
+        select(
+            g.hour, func.sum(g.n), func.min(g.minute), func.max(g.minute), func.max(g.gap)
+        ).group_by(g.hour)
+    )
+    return {
+        int(hour): Presence(int(n), first, last, (longest or 1) - 1)
+        for hour, n, first, last, longest in found
+    }
+
+
+def read_presence(
+    connection: Connection, project: str, model: str, since_minute: int, until_minute: int
+) -> Presence | None:
+    """Say when a model was asked in ``[since, until)``; None where it was not."""
+    return presence_of(read_presences(connection, project, model, since_minute, until_minute))
+
+
+def presence_of(hours: Mapping[int, Presence]) -> Presence | None:
+    """Join what is known of hours; of none, None."""
+    ordered = [hours[hour] for hour in sorted(hours)]
+    return reduce(Presence.followed_by, ordered) if ordered else None
 
 
 def read_unit_sizes(

@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnClause,
     Float,
     Index,
     Integer,
@@ -13,12 +14,16 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    literal_column,
+    text,
 )
 
 from timonel.store.tables import DIGEST, NAME, metadata
 
 NEVER_AGAIN = 2**62
 """The ``next_at`` of a message that is given up."""
+AN_ALERT: ColumnClause[str] = literal_column("'alert'")
+"""A verdict's state, spelled out: SQLite uses a partial index for no bound value."""
 
 
 def _project() -> Column[str]:
@@ -74,6 +79,15 @@ verdicts = Table(
     Column("judged_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("project", "model", "version", "monitor", "subject", "window_start"),
     Index("ix_verdicts_model_start", "project", "model", "window_start"),
+    # alerts are few among verdicts, and every check asks for those of the last weeks
+    Index(
+        "ix_verdicts_alerts",
+        "project",
+        "model",
+        "window_start",
+        sqlite_where=text("state = 'alert'"),
+        postgresql_where=text("state = 'alert'"),
+    ),
 )
 
 health_checks = Table(

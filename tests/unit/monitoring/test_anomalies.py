@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, insert
 from tests.databases import postgres_with_the_slow
 
+from timonel.monitoring.quality_check import QualityWatch
 from timonel.monitoring.series.anomaly_check import (
     LOOK_BACK_MIN,
     SERIES,
@@ -21,7 +22,13 @@ from timonel.registry.manifest import WatchPlan
 from timonel.signals import Condition, Kind, Signal
 from timonel.stats.series.seasonal import OF_LAST, Baseline
 from timonel.store.engine import make_engine
-from timonel.store.reads_series import MinuteSums, read_minute_sums, read_presence, read_reasons
+from timonel.store.reads_series import (
+    MinuteSums,
+    Presence,
+    read_minute_sums,
+    read_presence,
+    read_reasons,
+)
 from timonel.store.tables import minute_windows
 from timonel.store.tables_loop import refusal_windows
 from timonel.testing.events import PROJECT
@@ -215,3 +222,30 @@ def test_a_week_of_presence_is_one_row(empty_minutes: Minutes) -> None:
     longest = max(b - a - 1 for a, b in pairwise(present))
     assert found == (sum(row.n for row in answered) + 6, since, since + 300, longest)
     assert longest == 159
+
+
+def test_a_week_is_known_hour_by_hour_and_late_rows_within_a_day(empty_minutes: Minutes) -> None:
+    one, rng = empty_minutes, np.random.default_rng(3)
+    quality, began = QualityWatch(), one.now // 60
+
+    def asked(hour: int) -> Presence | None:
+        with one.engine.begin() as connection:
+            minutes = rng.choice(60, rng.integers(0, 8), replace=False).tolist()
+            rows = [one.row(60 * hour + at, 3, "assigned", 1) for at in minutes]
+            if rows:
+                connection.execute(insert(minute_windows), rows)
+            return quality.asked(connection, PROJECT, "churn", 60 * hour + 60)
+
+    def whole(hour: int) -> Presence | None:
+        with one.engine.begin() as connection:
+            since, until = 60 * (hour - 167), 60 * hour + 60
+            return read_presence(connection, PROJECT, "churn", since, until)
+
+    end = began + 240
+    for hour in range(began, end):
+        assert asked(hour) == whole(hour)
+    with one.engine.begin() as connection:  # a row that comes days late
+        connection.execute(insert(minute_windows), one.row(60 * (end - 80), 9, "low", 1))
+    seen = [asked(hour) == whole(hour) for hour in range(end, end + 24)]
+    assert not seen[0]
+    assert seen[-1]

@@ -10,7 +10,14 @@ from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 
 from timonel.stats.calibration.curves import Method, Sigmoid, Steps, fit_curve
-from timonel.stats.calibration.expectations import METRICS, Cells, expected, sampling_variance
+from timonel.stats.calibration.expectations import (
+    METRICS,
+    N_DRAWS,
+    Cells,
+    expected,
+    expected_each,
+    sampling_variance,
+)
 from timonel.stats.estimation import Cbpe, Estimate, Unestimable
 from timonel.stats.metrics import Undefined
 
@@ -136,6 +143,39 @@ def test_expectation_and_variance_over_drawn_labels(metric: str) -> None:
     found = sampling_variance(metric, rows, np.random.default_rng(6))
     # of the area under the curve over 100 draws: within a third
     assert found == pytest.approx(np.var(figures), rel=0.4 if metric == "roc_auc" else 0.1)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_many_calibrations_at_once_say_what_each_says_to_the_bit(metric: str) -> None:
+    rng = np.random.default_rng(8)
+    n = rng.integers(0, 40, 201).astype(float)
+    p = rng.random((60, 201)) * rng.integers(0, 2, (60, 1))  # of some, no row is positive
+    chosen = np.arange(201) >= rng.integers(100, 201)
+    together = Cells(n, n * p, n * p * (1.0 - p), chosen)
+    each = []
+    for one in p:
+        try:
+            each.append(expected(metric, Cells(n, n * one, n * one * (1.0 - one), chosen)))
+        except Undefined:
+            each.append(np.nan)
+    assert np.array_equal(expected_each(metric, together), each, equal_nan=True)
+
+
+def test_labels_are_drawn_one_after_the_other_in_the_order_of_the_generator() -> None:
+    n = np.arange(1.0, 41.0)
+    p = np.linspace(0.1, 0.9, 40)
+    rng, drawn = np.random.default_rng(9), []
+    for _ in range(N_DRAWS):
+        labels = rng.binomial(n.astype(np.int64), p).astype(np.float64)
+        drawn.append(expected("roc_auc", Cells(n, labels, np.zeros(40), p >= 0.5)))
+    rows = Cells(n, n * p, n * p * (1.0 - p), p >= 0.5)
+    found = sampling_variance("roc_auc", rows, np.random.default_rng(9))
+    assert found == pytest.approx(np.var(drawn, ddof=1), rel=1e-12)
+
+
+def test_several_metrics_are_estimated_as_each_by_itself(cbpe: Cbpe) -> None:
+    score, _ = draw(3_000, 1.0, 1.4, 12)
+    assert cbpe.estimates(score, METRICS) == {m: cbpe.estimate(score, m) for m in METRICS}
 
 
 def test_metrics_without_rows_that_define_them() -> None:

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from timonel.stats.metrics import Undefined
 
 Floats = NDArray[np.float64]
+Ratio = tuple[Floats, Floats]
+"""Numerator and denominator of a metric; it is defined where the latter is positive."""
 
 N_DRAWS = 100
+_VALUES_A_PAGE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,9 @@ class Cells:
     ----------
     n : ndarray, shape (n_cells,)
         Rows, by rising score.
-    p : ndarray, shape (n_cells,)
-        Sum over the rows of the probability of being positive.
-    pq : ndarray, shape (n_cells,)
+    p : ndarray, shape (..., n_cells)
+        Sum over the rows of the probability of being positive; of many calibrations at once.
+    pq : ndarray, shape (..., n_cells)
         Sum over the rows of ``p (1 - p)``.
     chosen : ndarray of bool, shape (n_cells,)
         Whether the rows are predicted positive.
@@ -63,7 +66,30 @@ def expected(metric: str, cells: Cells) -> float:
     Undefined
         If the rows do not define it.
     """
-    return _METRICS[metric](cells)
+    part, whole = _METRICS[metric](cells)
+    if whole <= 0.0:
+        message = "no row defines it"
+        raise Undefined(message)
+    return float(part / whole)
+
+
+def expected_each(metric: str, cells: Cells) -> Floats:
+    """Give the expectation of a metric for each of many calibrations of the same rows.
+
+    Parameters
+    ----------
+    cells : Cells
+        With ``p`` and ``pq`` of shape (n_calibrations, n_cells).
+
+    Returns
+    -------
+    ndarray, shape (n_calibrations,)
+        As ``expected`` gives each, to the bit; NaN where the rows do not define it.
+    """
+    part, whole = np.broadcast_arrays(*_METRICS[metric](cells))
+    each = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=each, where=whole > 0.0)
+    return each
 
 
 def sampling_variance(metric: str, cells: Cells, rng: np.random.Generator) -> float:
@@ -89,58 +115,57 @@ def sampling_variance(metric: str, cells: Cells, rng: np.random.Generator) -> fl
     return ((2.0 - value) ** 2 * chosen + value**2 * other) / (n_chosen + positive) ** 2
 
 
-def _accuracy(cells: Cells) -> float:
-    right = np.sum(cells.p[cells.chosen]) + np.sum(cells.q[~cells.chosen])
-    return _share(float(right), float(np.sum(cells.n)))
+def _among(values: Floats, rows: NDArray[np.bool_]) -> Floats:
+    """Add up some of the cells."""
+    return np.asarray(np.sum(np.compress(rows, values, axis=-1), axis=-1))
 
 
-def _precision(cells: Cells) -> float:
-    return _share(float(np.sum(cells.p[cells.chosen])), float(np.sum(cells.n[cells.chosen])))
+def _accuracy(cells: Cells) -> Ratio:
+    right = _among(cells.p, cells.chosen) + _among(cells.q, ~cells.chosen)
+    return right, np.sum(cells.n, axis=-1)
 
 
-def _recall(cells: Cells) -> float:
-    return _share(float(np.sum(cells.p[cells.chosen])), float(np.sum(cells.p)))
+def _precision(cells: Cells) -> Ratio:
+    return _among(cells.p, cells.chosen), _among(cells.n, cells.chosen)
 
 
-def _f1(cells: Cells) -> float:
-    n_chosen = float(np.sum(cells.n[cells.chosen]))
-    found = float(np.sum(cells.p[cells.chosen]))
-    return _share(2.0 * found, n_chosen + float(np.sum(cells.p)))
+def _recall(cells: Cells) -> Ratio:
+    return _among(cells.p, cells.chosen), np.sum(cells.p, axis=-1)
 
 
-def _roc_auc(cells: Cells) -> float:
+def _f1(cells: Cells) -> Ratio:
+    found = _among(cells.p, cells.chosen)
+    return 2.0 * found, _among(cells.n, cells.chosen) + np.sum(cells.p, axis=-1)
+
+
+def _roc_auc(cells: Cells) -> Ratio:
     p, q = cells.p, cells.q
     # a row is no pair with itself: its own p q is taken out of ties and of all pairs
-    ordered = np.sum(p * (np.cumsum(q) - q)) + np.sum(p * q - cells.pq) / 2.0
-    pairs = np.sum(p) * np.sum(q) - np.sum(cells.pq)
-    return _share(float(ordered), float(pairs))
+    ordered = np.sum(p * (np.cumsum(q, axis=-1) - q), axis=-1)
+    ordered = ordered + np.sum(p * q - cells.pq, axis=-1) / 2.0
+    pairs = np.sum(p, axis=-1) * np.sum(q, axis=-1) - np.sum(cells.pq, axis=-1)
+    return ordered, pairs
 
 
 def _drawn_variance(cells: Cells, rng: np.random.Generator) -> float:
-    none = np.zeros_like(cells.pq)
     n = cells.n.astype(np.int64)
     chance = np.clip(cells.p / np.maximum(cells.n, 1.0), 0.0, 1.0)
-    drawn = []
-    for _ in range(N_DRAWS):
-        labels = rng.binomial(n, chance).astype(np.float64)
-        try:
-            drawn.append(_roc_auc(Cells(cells.n, labels, none, cells.chosen)))
-        except Undefined:
-            continue
+    drawn = np.empty(N_DRAWS)
+    size = max(1, _VALUES_A_PAGE // len(n))
+    for start in range(0, N_DRAWS, size):
+        part = drawn[start : start + size]
+        labels = rng.binomial(n, chance, size=(len(part), len(n))).astype(np.float64)
+        part[:] = expected_each(
+            "roc_auc", Cells(cells.n, labels, np.zeros_like(labels), cells.chosen)
+        )
+    drawn = drawn[~np.isnan(drawn)]
     if len(drawn) < 2:
         message = "draws of labels hold one class only"
         raise Undefined(message)
     return float(np.var(drawn, ddof=1))
 
 
-def _share(part: float, whole: float) -> float:
-    if whole <= 0.0:
-        message = "no row defines it"
-        raise Undefined(message)
-    return part / whole
-
-
-_METRICS: dict[str, Callable[[Cells], float]] = {
+_METRICS: dict[str, Callable[[Cells], Ratio]] = {
     "accuracy": _accuracy,
     "precision": _precision,
     "recall": _recall,

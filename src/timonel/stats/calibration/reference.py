@@ -120,6 +120,4 @@ class Estimator:
         assert self.cbpe is not None  # noqa: S101 - comes with the scores
         seen = self.scores.window(window.columns[SCORE])
         wanted = METRICS[:1] if self.several else METRICS
-        return {
-            metric: self.cbpe.estimate(seen.value, metric, count=seen.count) for metric in wanted
-        }
+        return self.cbpe.estimates(seen.value, wanted, count=seen.count)
