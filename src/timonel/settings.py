@@ -50,6 +50,18 @@ class Settings(BaseSettings):
     native_processes: int = Field(
         1, ge=0, description="Processes for models that are not compiled."
     )
+    memory_mb: int = Field(
+        2048,
+        ge=64,
+        description="Memory that a process which answers may use; over it MEMORY_USAGE is alerted.",
+    )
+    memory_share: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Share of the machine's memory, or of the cgroup's limit, that may be in use; "
+        "over it MEMORY_USAGE is alerted.",
+    )
     checks_every_s: float = Field(
         5.0, gt=0, description="How often the worker looks at windows, schedules and triggers."
     )

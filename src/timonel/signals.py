@@ -47,6 +47,7 @@ class Kind(StrEnum):
     METRIC_ANOMALY = "METRIC_ANOMALY"
     CHECK_FAILED = "CHECK_FAILED"
     NOTIFIER_FAILED = "NOTIFIER_FAILED"
+    DISK_FULL = "DISK_FULL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from timonel.events.outcomes import adopt_parked, expire_parked, mature_absent
 from timonel.jobs.runner import JobRunner
 from timonel.monitoring.series.recorded import remove_old
 from timonel.registry.manifest import decode_manifest
+from timonel.serving.processes.memory import WORKER, measure_host, this_process
+from timonel.store.control import report_readings
 from timonel.wire.errors import UnexpectedFailure
 
 DELIVER_EVERY_S = 1.0
@@ -85,6 +87,7 @@ class Worker:
         self._attempt("adopt_parked", self._adopt)
         self._attempt("expire_parked", self._expire)
         self._attempt("mature_absent", self._mature)
+        self._attempt("memory", self._measure)
         self._attempt("checks", self._check)
         self._attempt("experiments", self._look)
         self._attempt("outcomes", self._pull)
@@ -160,6 +163,11 @@ class Worker:
     def _tidy(self) -> None:
         self._app.retraining.remove_leftovers()
         remove_old(self._app.engine, self._app.name, self._app.clock.now_us())
+
+    def _measure(self) -> None:
+        app = self._app
+        readings = measure_host(this_process(WORKER), (), state=app.state, settings=app.settings)
+        report_readings(app.engine, app.name, f"{host_name()[:50]}:{os.getpid()}", readings)
 
     def _check(self) -> None:
         self._app.checks.run()  # what failed has said so, as a signal

@@ -221,6 +221,8 @@ async def test_health_tells_what_is_unknown_and_why(
         "predictions": "no_predictions",
         "fallback": "no_predictions",
         "spool": "no_drainer_seen",
+        "memory": "not_measured",
+        "disk": "not_measured",
     }
     world.declare(app, "dispatch")
     assert (await get(client, "/health"))["status"] == "DEGRADED"

@@ -73,7 +73,7 @@ def test_the_command_shows_it(app: Harbour, tmp_path: Path) -> None:
 
 def test_a_host_exposes_what_its_drainers_have_committed(app: Harbour, tmp_path: Path) -> None:
     file = tmp_path / "host.prom"
-    Exposing(app.engine, PROJECT, "here", [], file).look()
+    Exposing(app.engine, PROJECT, "here", [], file, list).look()
     families = {family.name: family for family in text_string_to_metric_families(file.read_text())}
     family = families[f"timonel_metric_{NAME}"]
     assert family.type == "histogram"

@@ -382,8 +382,8 @@ def _is_alerted(check: Check, firing: Sequence[Alert]) -> bool:
 
 
 def _is_urgent(check: Check) -> bool:
-    # what a card already says for its model is not said twice
-    said = check.name == "fallback" or check.reason == "without_version"
+    # what a card, or the alert about a job, already says is not said twice
+    said = check.name == "fallback" or check.reason in ("without_version", "some_failed")
     return check.state in (State.DEGRADED, State.UNHEALTHY) and not said
 
 

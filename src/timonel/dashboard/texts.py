@@ -300,6 +300,9 @@ TEXTS: dict[str, dict[Language, str]] = {
     "check_predictions": {"en": "Predictions", "es": "Predicciones"},
     "check_fallback": {"en": "Fallback", "es": "Respaldo"},
     "check_spool": {"en": "Spool", "es": "Cola"},
+    "check_memory": {"en": "Memory", "es": "Memoria"},
+    "check_disk": {"en": "Disk", "es": "Disco"},
+    "check_jobs": {"en": "Jobs", "es": "Trabajos"},
     "why_reachable": {"en": "answers", "es": "responde"},
     "why_unreachable": {"en": "does not answer", "es": "no responde"},
     "why_database_unreachable": {
@@ -337,6 +340,20 @@ TEXTS: dict[str, dict[Language, str]] = {
     "why_far_behind": {"en": "over 5 minutes behind", "es": "más de 5 minutos de atraso"},
     "why_behind": {"en": "over 30 seconds behind", "es": "más de 30 segundos de atraso"},
     "why_drained": {"en": "drained", "es": "al día"},
+    "why_not_measured": {"en": "not measured", "es": "sin medición"},
+    "why_process_over_limit": {
+        "en": "a process uses more than it may",
+        "es": "un proceso usa más de lo permitido",
+    },
+    "why_nearly_full": {"en": "nearly all is in use", "es": "casi todo está en uso"},
+    "why_near_limit": {"en": "near the limit", "es": "cerca del límite"},
+    "why_enough": {"en": "enough is free", "es": "hay suficiente"},
+    "why_nobody_works": {
+        "en": "some wait and no worker takes them",
+        "es": "algunos esperan y nadie los toma",
+    },
+    "why_some_failed": {"en": "the last of a kind failed", "es": "falló el último de un tipo"},
+    "why_none_waits": {"en": "none waits", "es": "ninguno espera"},
     # first steps
     "first_steps": {"en": "First steps", "es": "Primeros pasos"},
     "step_done": {"en": "done", "es": "hecho"},

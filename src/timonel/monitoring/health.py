@@ -10,7 +10,9 @@ from sqlalchemy import Engine
 from timonel.clock import AffineClock
 from timonel.errors import Unavailable
 from timonel.monitoring.performance import fallback
+from timonel.store.control import DISK, MACHINE, HostReading, read_readings
 from timonel.store.engine import reading
+from timonel.store.reads import JobRow, read_recent_jobs
 from timonel.store.reads_windows import (
     HOUR_US,
     MINUTE_US,
@@ -28,6 +30,12 @@ from timonel.store.reads_windows import (
 LIVE_S = 10.0
 LAG_DEGRADED_S, LAG_UNHEALTHY_S = 30.0, 300.0
 FALLBACK_DEGRADED, FALLBACK_UNHEALTHY = 0.05, 0.10
+MEASURED_S = 30.0  # what a host measured is held for true so long; it measures every five seconds
+CLEAR_BELOW = 0.8  # of what may be used
+OVERDUE_S = 300.0  # for a job, beyond the moment it was to begin
+NEAR = "near_limit"
+_DAY_US = 24 * HOUR_US
+_MB = 1 << 20
 
 
 class State(StrEnum):
@@ -76,10 +84,12 @@ class _Facts:
     drainers: Sequence[DrainerRow]
     last_hour: int
     answered: Sequence[Answered]
+    readings: Sequence[HostReading]
+    jobs: Sequence[JobRow]
 
 
 def check_health(engine: Engine, project: str, clock: AffineClock | None) -> Health:
-    """Look at the database, the models, the predictions, the fallback and the spool.
+    """Look at database, models, predictions, fallback, spool, memory, disk and jobs.
 
     Parameters
     ----------
@@ -98,7 +108,7 @@ def check_health(engine: Engine, project: str, clock: AffineClock | None) -> Hea
         facts = _look(engine, project, now_us)
     except (Unavailable, ClockUnread) as error:
         broken = Check("database", State.UNHEALTHY, "unreachable", {"found": str(error)})
-        others = ("model", "predictions", "fallback", "spool")
+        others = ("model", "predictions", "fallback", "spool", "memory", "disk", "jobs")
         unknown = [Check(name, State.UNKNOWN, "database_unreachable") for name in others]
         return Health(None, (broken, *unknown))
     elapsed_ms = round((perf_counter() - started) * 1000, 1)
@@ -110,6 +120,9 @@ def check_health(engine: Engine, project: str, clock: AffineClock | None) -> Hea
             judge_predictions(facts.last_hour),
             judge_fallback(facts.answered),
             judge_spool(facts.drainers, now_us, clock.rate),
+            judge_memory(facts.readings),
+            judge_disk(facts.readings),
+            judge_jobs(facts.jobs),
         ),
     )
 
@@ -141,6 +154,8 @@ def _look(engine: Engine, project: str, now_us: int) -> _Facts:
             drainers=read_drainers(connection, project),
             last_hour=last_hour,
             answered=answered,
+            readings=read_readings(connection, project),
+            jobs=read_recent_jobs(connection, project, now_us - _DAY_US),
         )
 
 
@@ -219,3 +234,64 @@ def judge_spool(drainers: Sequence[DrainerRow], now_us: int, rate: float) -> Che
     if lag_s > LAG_DEGRADED_S:
         return Check("spool", State.DEGRADED, "behind", facts)
     return Check("spool", State.HEALTHY, "drained", facts)
+
+
+def judge_memory(readings: Sequence[HostReading]) -> Check:
+    """Judge the memory of each process, and of each machine, by that which is fullest.
+
+    Up to ``CLEAR_BELOW`` of what may be used it is enough; from there on it is near the limit,
+    which is no trouble, and does not end an alert either.
+    """
+    return _fullest("memory", [one for one in _fresh(readings) if one.name != DISK])
+
+
+def judge_disk(readings: Sequence[HostReading]) -> Check:
+    """Judge the disk of each state folder by the fullest."""
+    return _fullest("disk", [one for one in _fresh(readings) if one.name == DISK])
+
+
+def _fresh(readings: Sequence[HostReading]) -> list[HostReading]:
+    return [one for one in readings if one.silent_us < MEASURED_S * 1_000_000]
+
+
+def _fullest(name: str, readings: Sequence[HostReading]) -> Check:
+    limited = [(one.used / one.allowed, one) for one in readings if one.allowed]
+    if not limited:
+        return Check(name, State.UNKNOWN, "not_measured")
+    share, worst = max(limited, key=lambda found: found[0])
+    facts: dict[str, object] = {
+        "host": worst.host,
+        "used_mb": worst.used // _MB,
+        "allowed_mb": (worst.allowed or 0) // _MB,
+    }
+    if worst.total is not None:
+        facts |= {"total_mb": worst.total // _MB, "free_mb": (worst.total - worst.used) // _MB}
+    if worst.name not in (MACHINE, DISK):
+        facts |= {"process": worst.name, "pid": str(worst.pid)}
+    if share > 1.0:
+        reason = "process_over_limit" if "process" in facts else "nearly_full"
+        return Check(name, State.DEGRADED, reason, facts)
+    # of a disk four fifths are no measure: it may stay full for years
+    clear = 1.0 if name == "disk" else CLEAR_BELOW
+    return Check(name, State.HEALTHY, NEAR if share > clear else "enough", facts)
+
+
+def judge_jobs(jobs: Sequence[JobRow]) -> Check:
+    """Judge whether jobs are taken, and whether the newest of each kind and model ended well."""
+    overdue = [job for job in jobs if job.state == "queued" and job.late_s > OVERDUE_S]
+    lost = [job for job in jobs if job.state == "running" and job.late_s > OVERDUE_S]
+    ended: dict[tuple[str, str], JobRow] = {}
+    for job in jobs:  # the newest first
+        if job.state in ("succeeded", "failed"):
+            ended.setdefault((job.kind, job.model), job)
+    failed = [job for job in ended.values() if job.state == "failed"]
+    facts: dict[str, object] = {
+        "n_overdue": len(overdue),
+        "n_lost": len(lost),
+        "failed": sorted(f"{job.kind} {job.model}".strip() for job in failed),
+    }
+    if overdue or lost:
+        return Check("jobs", State.DEGRADED, "nobody_works", facts)
+    if failed:
+        return Check("jobs", State.DEGRADED, "some_failed", facts)
+    return Check("jobs", State.HEALTHY, "none_waits", facts)

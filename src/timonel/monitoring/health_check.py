@@ -1,13 +1,14 @@
 """Keeps what health was: a row a dimension when its state changes, and every five minutes."""
 
 import logging
+import time
 from collections.abc import Mapping
 
 import msgspec
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from timonel.clock import AffineClock
-from timonel.monitoring.health import Check, Health, State, check_health
+from timonel.monitoring.health import NEAR, Check, Health, State, check_health
 from timonel.monitoring.watched import CheckResult
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.store.engine import reading
@@ -18,10 +19,14 @@ _KINDS: Mapping[str, tuple[Kind, Severity]] = {
     "database": (Kind.DATABASE_ERROR, Severity.CRITICAL),
     "model": (Kind.SERVICE_DOWN, Severity.CRITICAL),
     "spool": (Kind.SERVICE_DOWN, Severity.HIGH),
+    "memory": (Kind.MEMORY_USAGE, Severity.HIGH),
+    "disk": (Kind.DISK_FULL, Severity.HIGH),
 }
-"""What becomes an alert; fallback and traffic have monitors of their own."""
+"""What becomes an alert; fallback, traffic and jobs have monitors of their own."""
 
 _CONDITIONS = {State.UNHEALTHY: Condition.HOLDS, State.HEALTHY: Condition.CLEAR}
+_EARLY = ("memory", "disk")
+"""Alerted while they are merely degraded: a process that is killed for memory answers no more."""
 _log = logging.getLogger("timonel.monitoring")
 
 
@@ -36,6 +41,7 @@ class HealthLog:
         self._project = project
         self._raise = raise_signal
         self._last: dict[str, tuple[str, int]] | None = None
+        self._away_since: float | None = None  # monotonic
 
     def run(self, clock: AffineClock | None) -> CheckResult:
         """Look once."""
@@ -46,23 +52,32 @@ class HealthLog:
         return CheckResult("health", "", str(health.state), "", len(health.checks))
 
     def _tell(self, health: Health) -> None:
+        if health.at_us is None:  # nothing can be stored, alerts neither
+            self._away_since = self._away_since or time.monotonic()
+            _log.error("the database cannot be read: %s", health.checks[0].facts)
+            return
         for check in health.checks:
-            if check.name not in _KINDS or health.at_us is None:
+            if check.name not in _KINDS:
                 continue
             kind, severity = _KINDS[check.name]
+            condition = _condition(check)
+            facts = {**check.facts, "dimension": check.name, "reason": check.reason}
+            if check.name == "database" and self._away_since is not None:
+                condition = Condition.HOLDS  # it was away, and now that can be kept
+                away_s = round(time.monotonic() - self._away_since, 1)
+                facts |= {"reason": "unreachable", "away_s": away_s, "verdict": "alert"}
+                self._away_since = None
             self._raise(
                 Signal(
                     kind=kind,
-                    condition=_CONDITIONS.get(check.state, Condition.UNKNOWN),
+                    condition=condition,
                     severity=severity,
                     monitor="health",
                     column=check.name,
                     at=health.at_us,
-                    facts={"dimension": check.name, "reason": check.reason},
+                    facts=facts,
                 )
             )
-        if health.at_us is None:  # nothing can be stored, alerts neither
-            _log.error("the database cannot be read: %s", health.checks[0].facts)
 
     def _store(self, health: Health, at_us: int) -> None:
         if self._last is None:
@@ -88,6 +103,14 @@ class HealthLog:
     def _due(self, check: Check, at_us: int) -> bool:
         before = (self._last or {}).get(check.name)
         return before is None or before[0] != check.state or at_us - before[1] >= EVERY_US
+
+
+def _condition(check: Check) -> Condition:
+    if check.reason == NEAR:  # over what clears, below what fires
+        return Condition.UNKNOWN
+    if check.name in _EARLY and check.state is State.DEGRADED:
+        return Condition.HOLDS
+    return _CONDITIONS.get(check.state, Condition.UNKNOWN)
 
 
 def _latest(connection: Connection, project: str) -> dict[str, tuple[str, int]]:

@@ -26,6 +26,7 @@ from timonel.serving.processes.launch import (
     pool_command,
     worker_command,
 )
+from timonel.serving.processes.memory import measure_host, this_process
 from timonel.serving.processes.notices import Notice, OnNotice
 from timonel.serving.processes.ports import (
     BACKLOG,
@@ -37,6 +38,7 @@ from timonel.serving.processes.ports import (
 from timonel.serving.processes.presence import Presence
 from timonel.serving.processes.reports import ProcessReports, owner_name
 from timonel.serving.processes.slots import Ownership, StateFolder
+from timonel.store.control import HostReading
 from timonel.store.engine import make_engine
 
 __all__ = ["ServeConfig", "Supervisor"]
@@ -164,10 +166,17 @@ class _Run:
         )
         self._engine = make_engine(config.database_url)
         self._usage = KeyUsage(self._places.key_usage)
-        reports = ProcessReports(self._engine, config.project, self._owner, self._usage)
+        reports = ProcessReports(
+            self._engine, config.project, self._owner, self._usage, self._measure
+        )
         self._presence = Presence(reports, notify)
         self._exposing = Exposing(
-            self._engine, config.project, self._owner, slots, self._places.exposition
+            self._engine,
+            config.project,
+            self._owner,
+            slots,
+            self._places.exposition,
+            self._measure,
         )
         self._workers = [self._make_worker(index) for index in range(self._n_workers)]
         self._others = list(self._make_others())
@@ -224,6 +233,12 @@ class _Run:
             self._pool_listener.close()
         self._notify(Notice.STOPPED, {"seconds": time.monotonic() - began})
         return left
+
+    def _measure(self) -> list[HostReading]:
+        states = [child.state() for child in (*self._workers, *self._others)]
+        return measure_host(
+            this_process("supervisor"), states, state=self._config.state, settings=self._settings
+        )
 
     def _announce(self, ready: threading.Event, seconds: float) -> None:
         ready.set()

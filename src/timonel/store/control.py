@@ -17,9 +17,10 @@ from sqlalchemy.exc import IntegrityError
 from timonel.clock import AffineClock
 from timonel.store.engine import database_now, reading
 from timonel.store.errors import UnknownProject
-from timonel.store.tables import control, processes
+from timonel.store.tables import control, host_readings, processes
 
 ALIVE_WITHIN_S = 4.0  # processes report once a second
+MACHINE, DISK = "@machine", "@disk"
 _FORGOTTEN_AFTER_S = 3600
 _POLL_S = 0.02
 
@@ -42,6 +43,31 @@ class ProcessReport:
     generation: int
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
+
+
+@dataclass(frozen=True, slots=True)
+class HostReading:
+    """Bytes that a host measured: of a process, of its memory (MACHINE) or its disk (DISK).
+
+    Parameters
+    ----------
+    name : str
+    used : int
+    allowed : int or None
+        How many it may use; None: none is set.
+    total : int or None
+        How many there are; None of a process.
+    silent_us : int
+        For how long nothing newer was stored.
+    """
+
+    name: str
+    used: int
+    allowed: int | None
+    total: int | None = None
+    pid: int | None = None
+    host: str = field(default_factory=socket.gethostname)
+    silent_us: int = 0
 
 
 class Reached(NamedTuple):
@@ -171,6 +197,56 @@ def live_processes(
             ProcessReport(row.process_id, row.role, row.generation, row.host, row.pid)
             for row in connection.execute(query)
         ]
+
+
+def report_readings(
+    engine: Engine, project: str, owner: str, readings: Sequence[HostReading]
+) -> None:
+    """Replace what was measured before; to be repeated every few seconds, and with none at the end.
+
+    What others left behind an hour ago goes too.
+    """
+    row = host_readings.c
+    forgotten = row.seen_at < database_now() - _FORGOTTEN_AFTER_S * 1_000_000
+    with engine.begin() as connection:
+        stale = and_(row.project == project, or_(row.owner == owner, forgotten))
+        connection.execute(delete(host_readings).where(stale))
+        now = connection.scalar(select(database_now()))
+        rows = [
+            {
+                "project": project,
+                "owner": owner,
+                "name": one.name,
+                "host": one.host[:128],
+                "pid": one.pid,
+                "used": one.used,
+                "allowed": one.allowed,
+                "total": one.total,
+                "seen_at": now,
+            }
+            for one in readings
+        ]
+        if rows:
+            connection.execute(insert(host_readings), rows)
+
+
+def read_readings(connection: Connection, project: str) -> list[HostReading]:
+    """Read what all hosts measured last, also those that have fallen silent."""
+    row = host_readings.c
+    found = connection.execute(
+        select(
+            row.name,
+            row.used,
+            row.allowed,
+            row.total,
+            row.pid,
+            row.host,
+            database_now() - row.seen_at,
+        )
+        .where(row.project == project)
+        .order_by(row.owner, row.name)
+    )
+    return [HostReading(*one) for one in found]
 
 
 def await_generation(

@@ -3,9 +3,11 @@
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, false, func, or_, select
+from sqlalchemy import Connection, Select, and_, case, false, func, or_, select
 
+from timonel.store.engine import database_now
 from timonel.store.tables import outcomes, predictions, truths
+from timonel.store.tables_loop import jobs
 
 
 class PredictionRow(NamedTuple):
@@ -46,6 +48,19 @@ class OutcomeRow(NamedTuple):
     state: str
     revision: int | None
     joined_at: int | None
+
+
+class JobRow(NamedTuple):
+    """A job as health sees it.
+
+    ``late_s`` is how long ago it was to begin (queued) or its lease ended (running), by the
+    database's clock; negative where that is to come.
+    """
+
+    kind: str
+    model: str
+    state: str
+    late_s: float
 
 
 class Choice(NamedTuple):
@@ -153,3 +168,15 @@ def last_prediction_at(connection: Connection, project: str, model: str) -> int 
     p = predictions.c
     at = connection.scalar(select(func.max(p.at)).where(p.project == project, p.model == model))
     return None if at is None else int(at)
+
+
+def read_recent_jobs(connection: Connection, project: str, since_us: int) -> list[JobRow]:
+    """Read the jobs that have not ended, and those created since, the newest first."""
+    j = jobs.c
+    due = case((j.state == "running", j.lease_until), else_=j.run_at)
+    rows = connection.execute(
+        select(j.kind, j.model, j.state, database_now() - due)
+        .where(j.project == project, or_(j.active.is_not(None), j.created_at >= since_us))
+        .order_by(j.created_at.desc())
+    )
+    return [JobRow(kind, model, state, (late or 0) / 1e6) for kind, model, state, late in rows]

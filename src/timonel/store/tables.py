@@ -308,3 +308,18 @@ processes = Table(
     PrimaryKeyConstraint("project", "process_id"),
     UniqueConstraint("project", "host", "pid"),
 )
+
+host_readings = Table(
+    "host_readings",
+    metadata,
+    _project(),  # bytes that a host measured; it replaces its rows every few seconds
+    Column("owner", String(64), nullable=False),  # who measured: a state folder, or a worker
+    Column("name", String(64), nullable=False),  # a process, "@machine" or "@disk"
+    Column("host", String(128), nullable=False),
+    Column("pid", Integer),
+    Column("used", BigInteger, nullable=False),
+    Column("allowed", BigInteger),  # null: none is set
+    Column("total", BigInteger),
+    Column("seen_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("project", "owner", "name"),
+)

@@ -14,11 +14,13 @@ from timonel.alerts.alert import News, State
 from timonel.alerts.lifecycle import Step, hear, rule_of
 from timonel.alerts.texts import describe
 from timonel.monitoring import checks as checks_module
+from timonel.monitoring.health_check import HealthLog
 from timonel.monitoring.history import Monitor, drift_windows, recent_verdicts
 from timonel.monitoring.watched import Watched
 from timonel.project.model import Watch
 from timonel.registry.manifest import WatchPlan
 from timonel.signals import Condition, Kind, Signal
+from timonel.store.control import read_clock
 from timonel.store.engine import make_engine
 from timonel.store.tables import drainers, metadata
 from timonel.store.tables_loop import health_checks, verdicts
@@ -506,9 +508,33 @@ def test_health_is_kept_when_it_changes_and_every_five_minutes(quick_city: Make)
     one.end_hour()
     first = kept()
     one.checks.run()
-    assert first == kept() == 5
+    assert first == kept() == 8
     one.end_hour()
-    assert kept() == 10
+    assert kept() == 16
+
+
+def test_a_database_that_was_away_is_told_of_when_it_is_back(quick_city: Make) -> None:
+    one = quick_city(seed=17)
+    health = HealthLog(one.engine, PROJECT, one.signals.append)
+    clock = read_clock(one.engine, PROJECT)
+
+    def told() -> list[tuple[Condition, object]]:
+        found = [s for s in one.signals if s.kind is Kind.DATABASE_ERROR]
+        one.signals.clear()
+        return [(s.condition, s.facts.get("reason")) for s in found]
+
+    health.run(clock)
+    assert told() == [(Condition.CLEAR, "reachable")]
+    health.run(None)
+    health.run(None)
+    assert told() == []  # there is nowhere to keep it
+    health.run(clock)
+    (signal,) = [s for s in one.signals if s.kind is Kind.DATABASE_ERROR]
+    assert signal.facts["away_s"] >= 0
+    assert rule_of(signal).fire_after == 1
+    assert told() == [(Condition.HOLDS, "unreachable")]
+    health.run(clock)
+    assert told() == [(Condition.CLEAR, "reachable")]
 
 
 def test_a_restarted_worker_judges_nothing_twice(quick_city: Make) -> None:

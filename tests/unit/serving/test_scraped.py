@@ -11,7 +11,8 @@ from timonel.clock import AffineClock
 from timonel.events.lag import Lag
 from timonel.serving.exposition import exposition
 from timonel.serving.metrics import Family, Gauge, MetricsSlot, read_slots
-from timonel.serving.processes.scraped import lag_exposition, watched_exposition
+from timonel.serving.processes.scraped import host_exposition, lag_exposition, watched_exposition
+from timonel.store.control import DISK, MACHINE, HostReading
 from timonel.store.reads_windows import AlertRow, DriftRow
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -50,7 +51,14 @@ def beside_the_workers() -> str:
     ]
     clock = AffineClock(real_us=0, event_us=0, rate=60.0)
     lag = lag_exposition(Lag(512, clock.now_us() - 600_000_000), clock)
-    return lag + watched_exposition(drift, alerts, {"ops": 2})
+    host = host_exposition(
+        [
+            HostReading("worker-0", 300, 500, pid=7),
+            HostReading(MACHINE, 800, 900, 1000),
+            HostReading(DISK, 70, 80, 100),
+        ]
+    )
+    return lag + host + watched_exposition(drift, alerts, {"ops": 2})
 
 
 def test_prometheus_reads_the_sum_of_two_workers(text: str) -> None:
@@ -97,13 +105,16 @@ def test_prometheus_reads_what_no_worker_counts(text: str) -> None:
     assert found["timonel_alerts_fired_total"][0] == "counter"
     assert values("timonel_alerts_fired_total") == {"churn DRIFT_DETECTED": 3, " DATABASE_ERROR": 0}
     assert values("timonel_alert_messages_waiting") == {"ops": 2}
+    assert values("timonel_process_memory_bytes") == {"worker-0": 300}
+    assert values("timonel_memory_used_bytes") == {"": 800}
+    assert values("timonel_disk_allowed_bytes") == {"": 80}
     assert values("timonel_spool_undrained_bytes") == {"": 512}
     # ten minutes of a clock that runs sixty times as fast
     assert values("timonel_spool_oldest_undrained_seconds") == {"": pytest.approx(10, abs=0.5)}
 
 
 def test_what_is_not_known_has_no_sample() -> None:
-    text = lag_exposition(Lag(0, None), None) + watched_exposition([], [], {})
+    text = lag_exposition(Lag(0, None), None) + host_exposition([]) + watched_exposition([], [], {})
     samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
     assert [(one.name, one.value) for one in samples] == [("timonel_spool_undrained_bytes", 0)]
 

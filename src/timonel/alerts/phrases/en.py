@@ -150,17 +150,43 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.MEMORY_USAGE: Phrases(
-        title=("A process uses too much memory",),
-        seen=("It uses {value} MB.", "{reason}.", "Memory runs short."),
-        expected=("At most {threshold} MB.", "Memory use that stays level."),
+        title=(
+            "The process {process} of {host} uses too much memory",
+            "Memory runs short on {host}",
+            "A process uses too much memory",
+        ),
+        seen=(
+            "{process} (process {pid}) uses {used_mb} MB.",
+            "{used_mb} of {total_mb} MB are in use on {host}.",
+            "Memory runs short.",
+        ),
+        expected=("At most {allowed_mb} MB.", "Memory use that stays level."),
         steps=(
-            "See which process grows, and start it again: predictions in its spool are kept.",
+            "If `kill {pid}` frees it, the process grows with time: the server starts it again, "
+            "predictions in its spool are kept.",
             "Lower `workers` or `native_processes`, or give the host more memory.",
+            "If that much is usual, raise `memory_mb` (of a process) or `memory_share` (of the "
+            "machine) in timonel.toml.",
+        ),
+    ),
+    Kind.DISK_FULL: Phrases(
+        title=("The disk of {host} is nearly full", "A disk is nearly full"),
+        seen=("{free_mb} of {total_mb} MB are free.", "Little is free."),
+        expected=("At least 2 GB free, or a tenth of a smaller disk.",),
+        steps=(
+            "Free or add room: without it predictions are refused, or answered unlogged "
+            "(`spool_full`).",
+            "See what holds it: `timonel doctor`, and `du -sh` on the state folder.",
         ),
     ),
     Kind.DATABASE_ERROR: Phrases(
         title=("The database does not answer as it should",),
-        seen=("{dimension}: {reason}.", "{reason}.", "Reads or writes of the database fail."),
+        seen=(
+            "It could not be read for {away_s} s, until now.",
+            "{dimension}: {reason}.",
+            "{reason}.",
+            "Reads or writes of the database fail.",
+        ),
         expected=("A database that can be read and written.",),
         steps=(
             "Check it with `timonel doctor`: address, rights, free disk.",

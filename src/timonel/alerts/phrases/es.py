@@ -157,17 +157,39 @@ PHRASES: dict[Kind, Phrases] = {
         ),
     ),
     Kind.MEMORY_USAGE: Phrases(
-        title=("Un proceso usa demasiada memoria",),
-        seen=("Usa {value} MB.", "{reason}.", "Falta memoria."),
-        expected=("A lo más {threshold} MB.", "Un uso de memoria que se mantiene parejo."),
+        title=(
+            "El proceso {process} de {host} usa demasiada memoria",
+            "Falta memoria en {host}",
+            "Un proceso usa demasiada memoria",
+        ),
+        seen=(
+            "{process} (proceso {pid}) usa {used_mb} MB.",
+            "En {host} se usan {used_mb} de {total_mb} MB.",
+            "Falta memoria.",
+        ),
+        expected=("A lo más {allowed_mb} MB.", "Un uso de memoria que se mantiene parejo."),
         steps=(
-            "Vea qué proceso crece e inícielo de nuevo: las predicciones en cola se conservan.",
+            "Si `kill {pid}` la libera, el proceso crece con el tiempo: el servidor lo inicia de "
+            "nuevo y las predicciones en cola se conservan.",
             "Baje `workers` o `native_processes`, o dé más memoria al equipo.",
+            "Si tanto es lo habitual, suba `memory_mb` (de un proceso) o `memory_share` (del "
+            "equipo) en timonel.toml.",
+        ),
+    ),
+    Kind.DISK_FULL: Phrases(
+        title=("El disco de {host} está casi lleno", "Un disco está casi lleno"),
+        seen=("Quedan libres {free_mb} de {total_mb} MB.", "Queda poco libre."),
+        expected=("Al menos 2 GB libres, o un décimo de un disco más chico.",),
+        steps=(
+            "Libere o agregue espacio: sin él las predicciones se rechazan o se responden sin "
+            "registro (`spool_full`).",
+            "Vea qué lo ocupa: `timonel doctor`, y `du -sh` en la carpeta de estado.",
         ),
     ),
     Kind.DATABASE_ERROR: Phrases(
         title=("La base de datos no responde como debe",),
         seen=(
+            "No se pudo leer por {away_s} s, hasta ahora.",
             "{dimension}: {reason}.",
             "{reason}.",
             "Fallan lecturas o escrituras de la base de datos.",

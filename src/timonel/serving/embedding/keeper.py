@@ -30,11 +30,13 @@ from timonel.serving.processes.launch import (
     pool_command,
     worker_orders,
 )
+from timonel.serving.processes.memory import measure_host, this_process
 from timonel.serving.processes.notices import Notice, OnNotice
 from timonel.serving.processes.ports import BACKLOG, listen_privately
 from timonel.serving.processes.presence import Presence
 from timonel.serving.processes.reports import ProcessReports, owner_name
 from timonel.serving.processes.slots import Ownership, StateFolder
+from timonel.store.control import HostReading
 from timonel.store.engine import make_engine
 
 CHECK_S = 0.05
@@ -103,10 +105,21 @@ class Keeper:
             usage = KeyUsage(self._places.key_usage)
             stack.callback(usage.close)
             project = self._config.project
-            presence = Presence(ProcessReports(engine, project, owner, usage), self._notify)
+
+            def measure() -> list[HostReading]:
+                states = [*guests.states(), *(child.state() for child in children)]
+                return measure_host(
+                    this_process("keeper"),
+                    states,
+                    state=self._config.state,
+                    settings=self._config.settings,
+                )
+
+            reports = ProcessReports(engine, project, owner, usage, measure)
+            presence = Presence(reports, self._notify)
             slots = [self._places.slot(index) for index in range(MOST_GUESTS)]
             slots.append(self._places.recorded)
-            exposing = Exposing(engine, project, owner, slots, self._places.exposition)
+            exposing = Exposing(engine, project, owner, slots, self._places.exposition, measure)
             drainers = DrainerThreads(
                 self._factory, slots, n_workers=1, owner=owner, notify=self._notify
             )
@@ -181,7 +194,8 @@ class _Guests:
 
     def states(self) -> list[State]:
         """Give what each of them serves."""
-        return [guest.state for guest in self._guests.values() if guest.state is not None]
+        guests = list(self._guests.values())  # at once: other threads ask too
+        return [guest.state for guest in guests if guest.state is not None]
 
     def serve(self, wait_s: float) -> None:
         """Take in who comes, hear what they say, and let go of who has gone."""

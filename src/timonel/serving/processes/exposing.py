@@ -1,14 +1,14 @@
 """What a host knows beside its workers' counters, written again and again for scrapers.
 
-Any worker that is scraped adds this text to its own: all of them say the same. The spools' lag is
-of this host, and measured also while the database is away. What is read from the database is left
-out once it is older than a minute, but for the project's own counters: they do not go back.
+Any worker that is scraped adds this text to its own: all of them say the same. The spools' lag,
+memory and disk are of this host, and measured also while the database is away. What is read from it
+is left out once it is older than a minute, but for the project's own counters: they do not go back.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -18,11 +18,12 @@ from timonel.errors import TimonelError
 from timonel.events.lag import SpoolLag
 from timonel.events.recorded.counting import read_totals
 from timonel.serving.processes.scraped import (
+    host_exposition,
     lag_exposition,
     recorded_exposition,
     watched_exposition,
 )
-from timonel.store.control import read_clock
+from timonel.store.control import HostReading, read_clock
 from timonel.store.engine import reading
 from timonel.store.reads_windows import read_alert_counts, read_last_drift, read_waiting_messages
 
@@ -45,15 +46,24 @@ class Exposing:
     folders : sequence of Path
         The spools of this host.
     file : Path
+    measure : callable
+        Measures memory and disk.
     """
 
     def __init__(
-        self, engine: Engine, project: str, owner: str, folders: Sequence[Path], file: Path
+        self,
+        engine: Engine,
+        project: str,
+        owner: str,
+        folders: Sequence[Path],
+        file: Path,
+        measure: Callable[[], Sequence[HostReading]],
     ) -> None:
         self._engine = engine
         self._project = project
         self._owner = owner
         self._file = file
+        self._measure = measure
         self._lag = SpoolLag(folders, project)
         self._clock: AffineClock | None = None
         self._recorded = ""
@@ -85,8 +95,8 @@ class Exposing:
         if time.monotonic() - self._watched_at > STALE_S:
             self._watched = ""
         hidden = self._file.with_suffix(".tmp")
-        lag = lag_exposition(self._lag.look(), self._clock)
-        hidden.write_text(lag + self._watched + self._recorded, "utf-8")
+        here = lag_exposition(self._lag.look(), self._clock) + host_exposition(self._measure())
+        hidden.write_text(here + self._watched + self._recorded, "utf-8")
         hidden.replace(self._file)
 
     def _read(self) -> None:

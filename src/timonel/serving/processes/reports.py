@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -12,9 +12,15 @@ from sqlalchemy import Engine
 from timonel.access.book import KeyBook
 from timonel.access.usage import KeyUsage
 from timonel.serving.processes.children import State
-from timonel.store.control import ProcessReport, forget_process, report_processes
+from timonel.store.control import (
+    HostReading,
+    ProcessReport,
+    forget_process,
+    report_processes,
+    report_readings,
+)
 
-USES_S = 5.0  # how late the last use of a key is known
+USES_S = 5.0  # how late the last use of a key, and what was measured, is known
 
 
 class ProcessReports:
@@ -28,9 +34,18 @@ class ProcessReports:
         Names the state folder among all hosts (``owner_name``).
     usage : KeyUsage
         What is known here of keys; when each was used last is stored along, every five seconds.
+    measure : callable
+        Measures memory and disk; stored along too.
     """
 
-    def __init__(self, engine: Engine, project: str, owner: str, usage: KeyUsage) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        project: str,
+        owner: str,
+        usage: KeyUsage,
+        measure: Callable[[], Sequence[HostReading]],
+    ) -> None:
         self._engine = engine
         self._project = project
         self._owner = owner
@@ -39,6 +54,7 @@ class ProcessReports:
         self._usage = usage
         self._uses: dict[bytes, int] = {}
         self._uses_told_at = 0.0
+        self._measure = measure
 
     def __call__(self, states: Sequence[State]) -> None:
         """Store the states of now."""
@@ -54,6 +70,8 @@ class ProcessReports:
         self._reported = set(answering)
         if not states or monotonic() - self._uses_told_at > USES_S:
             self._report_uses()
+            readings = self._measure() if states else ()
+            report_readings(self._engine, self._project, self._owner, readings)
 
     def _report_uses(self) -> None:
         uses = self._usage.last_uses()

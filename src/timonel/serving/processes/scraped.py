@@ -14,6 +14,7 @@ from timonel.events.recorded.counting import EDGES, Total
 from timonel.events.recorded.naming import Series
 from timonel.serving.exposition import head, written_labels
 from timonel.stats.moments import PER_UNIT
+from timonel.store.control import DISK, MACHINE, HostReading
 from timonel.store.reads_windows import AlertRow, DriftRow
 
 _PREFIX = "timonel_metric_"
@@ -80,6 +81,27 @@ def lag_exposition(lag: Lag, clock: AffineClock | None) -> str:
             (),
             [((), round(behind_us / 1e6 / clock.rate, 3))],
         )
+    return _text(lines)
+
+
+def host_exposition(readings: Sequence[HostReading]) -> str:
+    """Write what the processes, the machine and the disk use; nothing where it is not measured."""
+    processes = [one for one in readings if one.name not in (MACHINE, DISK)]
+    lines = _gauge(
+        "timonel_process_memory_bytes",
+        "Resident memory of a process, with those that it has started.",
+        ("process",),
+        [((one.name,), one.used) for one in processes],
+    )
+    for name, what in ((MACHINE, "memory"), (DISK, "disk")):
+        found = [one for one in readings if one.name == name]
+        figures = (
+            ("used", [((), one.used) for one in found]),
+            ("allowed", [((), one.allowed) for one in found if one.allowed is not None]),
+        )
+        for figure, samples in figures:
+            text = f"Bytes {figure} of this host's {what}."
+            lines += _gauge(f"timonel_{what}_{figure}_bytes", text, (), samples)
     return _text(lines)
 
 
