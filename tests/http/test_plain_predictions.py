@@ -5,6 +5,7 @@ Real sockets. What cannot be answered at once has to come out as if it had never
 
 import asyncio
 import gzip
+import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,9 +19,9 @@ from timonel.events.frames import Frame, PredictionFrame, RefusalFrame, decode
 from timonel.events.segments import list_segments, read_frames
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig
-from timonel.serving.connection import WorkerHttp
+from timonel.serving.connection import KnownHeads, WorkerHttp
 from timonel.serving.metrics import Family, read_slots
-from timonel.serving.routes.plain import Whole
+from timonel.serving.routes.plain import Head, PlainHead
 from timonel.testing.builders import open_registry
 from timonel.testing.serving import ROW, ServingWorld, declared_manifest, linear_manifest
 
@@ -47,17 +48,23 @@ def config(base: ServingWorld, tmp_path: Path) -> WorkerConfig:
 
 
 class Client:
-    """One connection, and how many requests over it were answered at once."""
+    """One connection, how many requests over it were answered at once, and the heads parsed."""
 
     def __init__(self, app: ServingApplication) -> None:
         self.n_plain = 0
+        self.n_heads = 0
         self._app = app
 
     async def open(self, port: int) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
 
-    def answer(self, request: Whole) -> bytes | None:
-        said = self._app.answer_plain(request)
+    def head(self, sent: Head) -> PlainHead | None:
+        self.n_heads += 1
+        return None if self._app.plain is None else self._app.plain.head(sent)
+
+    def answer(self, head: PlainHead, body: bytes) -> bytes | None:
+        assert self._app.plain is not None
+        said = self._app.plain.answer(head, body)
         self.n_plain += said is not None
         return said
 
@@ -81,17 +88,23 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(config: WorkerConfig) -> AsyncIterator[Client]:
+async def connected(config: WorkerConfig, keep_alive_s: int = 60) -> AsyncIterator[Client]:
     app = build(config)
     await app.start()
     client = Client(app)
-    served = Config(app, ws="none", lifespan="off", log_config=None)
+    served = Config(
+        app, ws="none", lifespan="off", log_config=None, timeout_keep_alive=keep_alive_s
+    )
     served.load()
     state = ServerState()
     state.default_headers = [(b"date", b"Thu, 26 Nov 2026 12:00:00 GMT")]
 
+    known = KnownHeads()
+
     def connection() -> WorkerHttp:
-        return WorkerHttp(answer=client.answer, config=served, server_state=state, app_state={})
+        return WorkerHttp(
+            plain=client, known=known, config=served, server_state=state, app_state={}
+        )
 
     server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
     try:
@@ -225,6 +238,51 @@ async def test_a_body_is_asked_for(config: WorkerConfig) -> None:
         assert (await client.read())[0] == 200
 
 
+async def test_a_head_that_is_known_is_not_parsed_again(config: WorkerConfig) -> None:
+    many = json.dumps({"inputs": [ROW, ROW]}).encode()
+    longer = BODY.ljust(len(many))
+    async with connected(config) as client:
+        for body, known in ((BODY, False), (BODY, True), (longer, False), (BODY, True)):
+            before = client.n_heads
+            await client.send(request(body))
+            assert (await client.read())[0] == 200
+            assert client.n_heads == before + (not known)
+        # the same heads before what is not plain, in parts, and before two at once
+        await client.send(request(many))
+        assert len(json.loads((await client.read())[2])["predictions"]) == 2
+        asked = request()
+        await client.send(asked[:-5], asked[-5:])
+        assert (await client.read())[0] == 200
+        await client.send(asked + asked)
+        assert [(await client.read())[0] for _ in range(2)] == [200, 200]
+        before = client.n_heads
+        await client.send(asked)
+        assert (await client.read())[0] == 200
+        assert client.n_heads == before
+    assert len([frame for frame in logged(config) if isinstance(frame, PredictionFrame)]) == 10
+
+
+async def test_a_key_is_looked_at_each_time(base: ServingWorld, tmp_path: Path) -> None:
+    admin = hashlib.sha256(b"the-key").hexdigest()
+    own = base.config(spool=tmp_path / "spool", slot=tmp_path / "metrics", admin_key_sha256=admin)
+    async with connected(own) as client:
+        for key in ("the-key", "the-kez", "the-key"):
+            await client.send(request(authorization=f"Bearer {key}"))
+            assert (await client.read())[0] == (200 if key == "the-key" else 401)
+        assert client.n_plain == 2
+
+
+async def test_a_connection_that_is_used_stays_open(config: WorkerConfig) -> None:
+    async with connected(config, keep_alive_s=1) as client:
+        for _ in range(8):
+            await client.send(request())
+            assert (await client.read())[0] == 200
+            await asyncio.sleep(0.2)  # longer than a connection stays idle, in all
+        assert client.n_plain == 8
+        assert client.n_heads == 1
+        assert await client.at_end()  # and then it was idle
+
+
 async def test_rules_stand_in_for_a_broken_model(config: WorkerConfig) -> None:
     async with connected(config) as client:
         await client.send(request(path="/v1/models/broken/predict"))
@@ -237,10 +295,12 @@ async def test_rules_stand_in_for_a_broken_model(config: WorkerConfig) -> None:
 async def test_nothing_is_answered_once_the_end_has_begun(config: WorkerConfig) -> None:
     app = build(config)
     await app.start()
-    whole = Whole(PREDICT.encode(), [(b"host", b"127.0.0.1")], "127.0.0.1", BODY)
-    assert app.answer_plain(whole) is not None
+    assert app.plain is not None
+    head = app.plain.head(Head(PREDICT.encode(), [(b"host", b"127.0.0.1")], "127.0.0.1"))
+    assert head is not None
+    assert app.plain.answer(head, BODY) is not None
     await app.stop()
-    assert app.answer_plain(whole) is None
+    assert app.plain.answer(head, BODY) is None
 
 
 @pytest.mark.parametrize("setting", ["durability", "cors_origins", "root_path"])

@@ -25,7 +25,7 @@ from timonel.access.errors import (
 )
 from timonel.access.routes import OPEN, Subject, find
 from timonel.access.usage import KeyUsage
-from timonel.errors import Phrase, Unavailable
+from timonel.errors import Phrase, TimonelError, Unavailable
 from timonel.wire.errors import MethodNotAllowed
 
 Keys = Mapping[bytes, Key]
@@ -118,6 +118,15 @@ class Gate:
             raise RateExceeded(key=key.caller.name, rate=str(key.rate), retry_after_s=wait_s)
         authorize(key.caller, asked.method, asked.path)
         return key.caller
+
+    def is_local(self, asked: Asked) -> bool:
+        """Say whether a request shows no key and is let in for being local, now and again."""
+        if _bearer(asked.headers.get(b"authorization")) is not None:
+            return False
+        try:
+            return self.admit(asked) is LOCAL
+        except TimonelError:
+            return False
 
     def _local(self, asked: Asked) -> Caller:
         found = not_local(asked.peer, asked.headers)

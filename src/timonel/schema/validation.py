@@ -9,7 +9,7 @@ number) and lists everything that is wrong.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -41,7 +41,7 @@ _ESCAPED = re.compile(r'["\\\x00-\x1f]')
 _DECLINED = (KeyError, ValueError, OverflowError)
 
 
-class Row(NamedTuple):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One validated row.
 
     Parameters

@@ -45,7 +45,7 @@ from timonel.serving.routes.exchange import (
 )
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.outcomes import Outcomes
-from timonel.serving.routes.plain import PlainPredictions, Whole
+from timonel.serving.routes.plain import PlainPredictions
 from timonel.serving.routes.predict import Predictions
 from timonel.serving.routes.records import Records
 from timonel.serving.versions.reload import Reloader
@@ -118,7 +118,7 @@ class ServingApplication:
         self._spool: SpoolWriter | None = None
         self._turns: Turns | None = None
         self._predictions: Predictions | None = None
-        self._plain: PlainPredictions | None = None
+        self.plain: PlainPredictions | None = None  # None: everything goes the way of ASGI
         self._outcomes: Outcomes | None = None
         self._records: Records | None = None
         self._lines: lines.Lines | None = None
@@ -168,7 +168,7 @@ class ServingApplication:
         self._outcomes = Outcomes(journal, max_rows=config.max_rows)
         self._records = Records(journal, max_rows=config.max_rows)
         if self._cors is None and not config.root_path and config.role != "control":
-            self._plain = PlainPredictions(self._served, self._gate, self._predictions, self._slot)
+            self.plain = PlainPredictions(self._served, self._gate, self._predictions, self._slot)
         self._open_protocols(self._predictions)
         self._reloader.start()
         await asyncio.to_thread(self._reloader.wait_first, FIRST_S)
@@ -335,10 +335,6 @@ class ServingApplication:
         snapshot, model = self.model(name)
         assert taker is not None  # noqa: S101 - there is a snapshot, so it was started
         await exchange.reply_json(await taker.accept(snapshot, model, body), status=202)
-
-    def answer_plain(self, request: Whole) -> bytes | None:
-        """Answer what `PlainPredictions` can; None: nothing is done, and a call has to."""
-        return None if self._plain is None else self._plain.answer(request)
 
     def _served(self) -> Snapshot | None:
         return None if self._stopping else self._reloader.current

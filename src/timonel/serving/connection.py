@@ -5,27 +5,56 @@ they come: what memory a client can take before it is known is bounded.
 
 A request that came whole and asks for one prediction is answered where its last byte is read.
 ASGI's task, scope and messages cost more than the answer itself; whatever is not plain goes their
-way, from its beginning.
+way, from its beginning. Clients send the same head again and again: one that was parsed and
+answered is known by its bytes, and not parsed again.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from timonel.serving.routes.plain import Whole
+from timonel.serving.routes.plain import Head, PlainHead
 from timonel.wire.errors import HeadTooLarge
 from timonel.wire.problem import MEDIA_TYPE, problem
 
 MAX_HEAD = 64 << 10
 _PIECE = 256 << 10  # the most that comes at once: it may begin with another request's body
 _OK = b"HTTP/1.1 200 OK\r\n"
+_END = b"\r\n\r\n"
+_KNOWN_BYTES = 2048  # longer heads are parsed each time
+_MOST_KNOWN = 1024
 
 
-Answer = Callable[[Whole], bytes | None]
-"""Gives headers and body of a 200; None, with nothing done, for what ASGI has to answer."""
+class Answering(Protocol):
+    """Answers plain predictions; see ``routes.plain.PlainPredictions``."""
+
+    def head(self, sent: Head) -> PlainHead | None:
+        """Read a head; None for what ASGI has to answer, whatever the body."""
+        ...
+
+    def answer(self, head: PlainHead, body: bytes) -> bytes | None:
+        """Give headers and body of a 200; None, with nothing done, for what ASGI has to answer."""
+        ...
+
+
+class KnownHeads:
+    """Heads of one worker that were parsed and answered, with the length of the body after them.
+
+    By peer and bytes. All are forgotten when there are too many: those in use come back at once.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str | None, bytes], tuple[PlainHead, int]] = {}
+        self.get = self._known.get
+
+    def add(self, peer: str | None, sent: bytes, head: PlainHead, n_body: int) -> None:
+        """Keep a head whose bytes, up to the empty line, mean the same whenever they come."""
+        if len(sent) <= _KNOWN_BYTES:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[peer, sent] = head, n_body
 
 
 class WorkerHttp(HttpToolsProtocol):
@@ -33,25 +62,43 @@ class WorkerHttp(HttpToolsProtocol):
 
     Parameters
     ----------
-    answer : callable or None
+    plain : Answering or None
         Asked first for each POST that came in one piece.
+    known : KnownHeads or None
+        Shared with the worker's other connections.
     options
         Of uvicorn's protocol.
     """
 
-    def __init__(self, *, answer: Answer | None = None, **options: Any) -> None:
+    def __init__(
+        self, *, plain: Answering | None = None, known: KnownHeads | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._answer = answer
+        self._plain = plain
+        self._known = KnownHeads() if known is None else known
+        self._peer: str | None = None
         self._in_head = False
-        self._n_piece = 0
+        self._between = True  # no part of a request has come yet
+        self._piece = b""
         self._n_before = 0  # bytes of the pieces before this one that the head lies in
-        self._held: list[bytes] | None = None  # the body of a request that ASGI has not seen yet
+        self._head: PlainHead | None = None  # of a request that ASGI has not seen yet
+        self._held: list[bytes] = []  # its body
+        self._used = False  # answered at once since the time to be idle began
+        self._own: Any = None  # headers of the server, and how an answer begins that has them
+        self._begun = b""
+
+    def connection_made(self, transport: Any) -> None:
+        """Note who is there."""
+        super().connection_made(transport)
+        self._peer = self.client[0] if self.client else None
 
     def data_received(self, data: bytes) -> None:
-        """Parse a piece, and count it where it left the head unfinished."""
-        self._n_piece = len(data)
+        """Answer a request that is known; else parse the piece, and count an unfinished head."""
+        if self._between and self._at_once(data):
+            return
+        self._piece = data
         super().data_received(data)
-        if self._held is not None:
+        if self._head is not None:
             self._hand_over()  # the rest of its body is still to come
         if self._in_head:
             self._n_before += len(data)
@@ -60,6 +107,7 @@ class WorkerHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to count."""
+        self._between = False
         self._in_head = True
         self._n_before = 0
         super().on_message_begin()
@@ -67,66 +115,110 @@ class WorkerHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End the count; raises where the whole is too long."""
         self._in_head = False
-        if self._n_before + self._n_piece > MAX_HEAD:  # else it cannot be
+        if self._n_before + len(self._piece) > MAX_HEAD:  # else it cannot be
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD:
                 self._refuse()
                 raise HttpParserError
-        if self._answer is not None and self._may_be_plain():
-            self._held = []
-        else:
+        if self._plain is not None and self._may_be_plain():
+            self._head = self._plain.head(Head(self.url, self.headers, self._peer))
+        if self._head is None:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of a body."""
-        if self._held is None:
+        if self._head is None:
             super().on_body(body)
         else:
             self._held.append(body)
 
     def on_message_complete(self) -> None:
         """Answer what is plain; the rest is handed over."""
-        if self._held is not None:
-            if self._answered(b"".join(self._held)):
-                self._held = None
+        self._between = True
+        head = self._head
+        if head is not None:
+            body = b"".join(self._held)
+            if self._answered(head, body):
+                self._remember(head, len(body))
+                self._head, self._held = None, []
                 self.on_response_complete()
                 return
             self._hand_over()
         super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close, unless there was an answer since the time began."""
+        if self._used:
+            self._await_next()
+        else:
+            super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless it was refused already."""
         if not self.transport.is_closing():
             super().send_400_response(msg)
 
-    def _may_be_plain(self) -> bool:
-        """Say whether nothing is being answered here, and the head asks for nothing special."""
-        parser = self.parser
+    def _at_once(self, data: bytes) -> bool:
+        """Answer a request whose head is known, if it is all that came."""
+        sent, _, body = data.partition(_END)
+        known = self._known.get((self._peer, sent))
+        if known is None or len(body) != known[1] or not self._is_free():
+            return False
+        if not self._answered(known[0], body):
+            return False
+        self._used = True
+        if self.timeout_keep_alive_task is None:
+            self._await_next()
+        return True
+
+    def _is_free(self) -> bool:
+        """Say whether nothing is being answered here."""
         return (
             (self.cycle is None or self.cycle.response_complete)
             and not self.pipeline
-            and parser.get_method() == b"POST"
-            and parser.should_keep_alive()
-            and parser.get_http_version() == "1.1"
-            and not parser.should_upgrade()
-            and not self.expect_100_continue
             and not self.flow.write_paused
             and not self.transport.is_closing()
         )
 
-    def _answered(self, body: bytes) -> bool:
-        assert self._answer is not None  # noqa: S101 - nothing is held without it
-        peer = self.client[0] if self.client else None
-        said = self._answer(Whole(self.url, self.headers, peer, body))
+    def _may_be_plain(self) -> bool:
+        """Say whether the head asks for nothing special, and can be answered now."""
+        parser = self.parser
+        return (
+            parser.get_method() == b"POST"
+            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and self._is_free()
+        )
+
+    def _answered(self, head: PlainHead, body: bytes) -> bool:
+        assert self._plain is not None  # noqa: S101 - without it there is no head
+        said = self._plain.answer(head, body)
         if said is None:
             return False
         own = self.server_state.default_headers
-        self.transport.write(b"".join([_OK, *(b"%s: %s\r\n" % header for header in own), said]))
+        if own is not self._own:  # a new one each second
+            self._own, self._begun = own, b"".join([_OK, *map(b"%s: %s\r\n".__mod__, own)])
+        self.transport.write(self._begun + said)
         return True
+
+    def _remember(self, head: PlainHead, n_body: int) -> None:
+        """Know the head again, where this piece is that one request, and its head says its size."""
+        sent, _, rest = self._piece.partition(_END)
+        sizes = [value for name, value in self.headers if name == b"content-length"]
+        if not self._n_before and sizes == [b"%d" % n_body] and len(rest) == n_body:
+            self._known.add(self._peer, sent, head, n_body)
+
+    def _await_next(self) -> None:
+        self._used = False
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _hand_over(self) -> None:
         """Let ASGI have the request, with what came of its body."""
-        held, self._held = self._held or [], None
+        held, self._held, self._head = self._held, [], None
         super().on_headers_complete()
         for part in held:
             super().on_body(part)

@@ -22,7 +22,7 @@ from timonel import logs, tracing
 from timonel.serving import rule_limit
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig, decode
-from timonel.serving.connection import WorkerHttp
+from timonel.serving.connection import KnownHeads, WorkerHttp
 from timonel.serving.processes.accepting import FairServer
 from timonel.serving.processes.liveness import Heartbeat, end_with_parent, receive_orders
 
@@ -50,8 +50,7 @@ def main(arguments: list[str]) -> None:
     beat = Heartbeat(Path(heartbeat))
     with socket.socket(fileno=int(listener)) as sock:
         try:
-            server = FairServer(_uvicorn(application), beat, Path(heartbeat))
-            uvloop.run(_serve(application, server, sock, beat, stopping))
+            uvloop.run(_serve(application, sock, beat, Path(heartbeat), stopping))
         finally:
             tracing.close()
 
@@ -60,7 +59,7 @@ def _uvicorn(application: ServingApplication) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         loop="uvloop",
-        http=cast(Any, partial(WorkerHttp, answer=application.answer_plain)),
+        http=cast(Any, partial(WorkerHttp, plain=application.plain, known=KnownHeads())),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -74,12 +73,13 @@ def _uvicorn(application: ServingApplication) -> uvicorn.Config:
 
 async def _serve(
     application: ServingApplication,
-    server: FairServer,
     sock: socket.socket,
     beat: Heartbeat,
+    heartbeat: Path,
     stopping: list[int],
 ) -> None:
     await application.start()
+    server = FairServer(_uvicorn(application), beat, heartbeat)
     _leave_alone_what_stays()
     ticking = asyncio.create_task(_tick(application, server, beat, stopping))
     try:

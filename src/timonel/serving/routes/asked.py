@@ -1,7 +1,6 @@
 """A request with its model, and what is made of its rows: frames for the log, replies."""
 
 import time
-from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +18,7 @@ from timonel.wire.replies import PredictionReply
 _MODEL = Source.MODEL.value
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """One request, its model, and when it came (event time, and monotonic)."""
 
     generation: int
@@ -69,7 +68,7 @@ class Asked(NamedTuple):
         return InvalidRow(model=self.model.name, errors=errors)
 
 
-class Plain(NamedTuple):
+class Plain(msgspec.Struct, frozen=True, gc=False):
     """One row with who answers it, and nothing to wait for."""
 
     asked: Asked

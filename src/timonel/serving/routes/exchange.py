@@ -42,15 +42,18 @@ def said_of_log(replies: Sequence[PredictionReply | RowProblem]) -> tuple[tuple[
     return _NOT_LOGGED if unlogged else ()
 
 
-def head_of(body: bytes, request_id: bytes, extra: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
-    """Write the headers of a JSON answer as HTTP/1.1 has them, with the empty line after them."""
-    more = b"".join(b"%s: %s\r\n" % header for header in (*_ALWAYS, *extra))
-    return b"content-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s\r\n" % (
-        _JSON,
-        len(body),
-        request_id,
-        more,
-    )
+def head_of(body: bytes, request_id: bytes, *, logged: bool) -> bytes:
+    """Write the headers of an answer as HTTP/1.1 has them, with the empty line after them."""
+    said = _SAID_LOGGED if logged else _SAID_NOT_LOGGED
+    return b"content-length: %d\r\nx-request-id: %s\r\n%s\r\n" % (len(body), request_id, said)
+
+
+def _written(*headers: tuple[bytes, bytes]) -> bytes:
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
+
+
+_SAID_LOGGED = _written((b"content-type", _JSON), *_ALWAYS)
+_SAID_NOT_LOGGED = _SAID_LOGGED + _written(*_NOT_LOGGED)
 
 
 class Disconnected(Exception):

@@ -8,7 +8,8 @@ can answer.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from timonel.errors import TimonelError
 from timonel.runtime.errors import InvalidOutput, RowRefused
@@ -43,7 +44,7 @@ _WHY = {
 }
 
 
-class Given(NamedTuple):
+class Given(msgspec.Struct, frozen=True, gc=False):
     """An answer, who gave it and why (plain texts of ``Source`` and ``Reason``)."""
 
     answer: Answer

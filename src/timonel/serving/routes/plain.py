@@ -1,6 +1,7 @@
 """``POST /v1/models/{model}/predict`` with one row, where nothing has to be waited for.
 
-The same answer as the route's own, made in one go: no task, no scope, no messages.
+The same answer as the route's own, made in one go: no task, no scope, no messages. What a head
+says is found out once, for all requests that begin with the same bytes.
 """
 
 import logging
@@ -8,11 +9,13 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from timonel import tracing
 from timonel.access.gate import Asked, Gate
 from timonel.errors import TimonelError
 from timonel.serving.metrics import Family, MetricsSlot
-from timonel.serving.routes.exchange import REQUEST_ID, head_of, said_of_log
+from timonel.serving.routes.exchange import REQUEST_ID, head_of
 from timonel.serving.routes.predict import Predictions
 from timonel.serving.versions.snapshot import Snapshot
 from timonel.wire.ids import request_id_of
@@ -23,8 +26,8 @@ _JSON = b"application/json"
 _log = logging.getLogger("timonel.serving")
 
 
-class Whole(NamedTuple):
-    """A POST that came whole, over a connection that stays.
+class Head(NamedTuple):
+    """The head of a POST over a connection that stays.
 
     Parameters
     ----------
@@ -34,13 +37,31 @@ class Whole(NamedTuple):
         Names in lower case.
     peer : str or None
         Address of the client.
-    body : bytes
     """
 
     target: bytes
     headers: list[tuple[bytes, bytes]]
     peer: str | None
-    body: bytes
+
+
+class PlainHead(msgspec.Struct, frozen=True, gc=False):
+    """A head after which a plain row may come.
+
+    Parameters
+    ----------
+    model : str
+    asked : Asked
+        For the gate.
+    local : bool
+        It shows no key and is plainly local: the gate lets all in that look like it.
+    request_id : bytes or None
+        Sent by the client.
+    """
+
+    model: str
+    asked: Asked
+    local: bool
+    request_id: bytes | None
 
 
 class PlainPredictions:
@@ -67,39 +88,49 @@ class PlainPredictions:
         self._predictions = predictions
         self._slot = slot
 
-    def answer(self, request: Whole) -> bytes | None:
-        """Give headers and body of the answer, logged; None where the route itself has to."""
-        started_ns = time.monotonic_ns()
-        target = request.target
-        if not (target.startswith(_BEFORE) and target.endswith(_AFTER)):
+    def head(self, sent: Head) -> PlainHead | None:
+        """Read a head; None where the route itself has to answer, whatever the body."""
+        target, headers = sent.target, dict(sent.headers)
+        if (
+            not (target.startswith(_BEFORE) and target.endswith(_AFTER))
+            or headers.get(b"content-type", _JSON) != _JSON
+            or b"content-encoding" in headers
+        ):
             return None
         try:
-            return self._answer(request, target.decode("ascii"), started_ns)
+            path = target.decode("ascii")
+        except UnicodeDecodeError:
+            return None
+        asked = Asked("POST", path, sent.peer, headers)
+        return PlainHead(
+            path[len(_BEFORE) : -len(_AFTER)],
+            asked,
+            self._gate.is_local(asked),
+            headers.get(REQUEST_ID),
+        )
+
+    def answer(self, head: PlainHead, body: bytes) -> bytes | None:
+        """Give headers and body of the answer, logged; None where the route itself has to."""
+        started_ns = time.monotonic_ns()
+        snapshot = self._snapshot()
+        if snapshot is None or tracing.active is not None:
+            return None
+        model = snapshot.models.get(head.model)
+        if model is None:
+            return None
+        try:
+            ready = self._predictions.plain(snapshot, model, body, started_ns)
+            if ready is None:
+                return None
+            if not head.local:
+                self._gate.admit(head.asked)
+            reply = self._predictions.given(ready)
         except TimonelError:
             return None  # the route says what is wrong, in the client's language
         except Exception:  # noqa: BLE001 - the route answers, and tells of it if it fails too
             _log.exception("a plain request was left to the route")
             return None
-
-    def _answer(self, request: Whole, path: str, started_ns: int) -> bytes | None:
-        snapshot = self._snapshot()
-        headers = dict(request.headers)
-        if (
-            snapshot is None
-            or tracing.active is not None
-            or headers.get(b"content-type", _JSON) != _JSON
-            or b"content-encoding" in headers
-        ):
-            return None
-        model = snapshot.models.get(path[len(_BEFORE) : -len(_AFTER)])
-        if model is None:
-            return None
-        ready = self._predictions.plain(snapshot, model, request.body, started_ns)
-        if ready is None:
-            return None
-        self._gate.admit(Asked("POST", path, request.peer, headers))
-        reply = self._predictions.given(ready)
-        body = encode_reply(reply)
         self._slot.count(Family.REQUESTS, "predict", "200")
-        request_id = request_id_of(headers.get(REQUEST_ID))
-        return head_of(body, request_id, said_of_log((reply,))) + body
+        written = encode_reply(reply)
+        request_id = request_id_of(head.request_id)
+        return head_of(written, request_id, logged=reply.logged is not False) + written

@@ -236,9 +236,9 @@ class Predictions:
 
     def given(self, plain: Plain) -> PredictionReply:
         """Answer what ``plain`` has read, logged; raises as ``answer`` does, and notes nothing."""
-        asked, row, choice, identifier = plain
-        given = (ruled if choice.by_rules else by_model)(choice.version, row.values)
-        frame = asked.frame(row, choice, given, identifier, asked.took_us())
+        asked, choice, values = plain.asked, plain.choice, plain.row.values
+        given = (ruled if choice.by_rules else by_model)(choice.version, values)
+        frame = asked.frame(plain.row, choice, given, plain.identifier, asked.took_us())
         logged = self._journal.written(frame)
         self._journal.answered(frame)
         return reply_of(frame, logged=logged)

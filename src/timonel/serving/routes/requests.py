@@ -26,7 +26,7 @@ _UNSET = msgspec.UNSET
 EXAMPLE = '{"inputs": {"FIELD": VALUE, ...}}'
 
 
-class PredictRequest(NamedTuple):
+class PredictRequest(msgspec.Struct, frozen=True, gc=False):
     """One request, read.
 
     Parameters

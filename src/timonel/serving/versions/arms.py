@@ -48,7 +48,7 @@ class ServedExperiment:
             return None
         choice = self.choices[assigned.arm]
         if unit is None:
-            choice = choice._replace(unit=assigned.unit)
+            choice = msgspec.structs.replace(choice, unit=assigned.unit)
         if self.share is not None and assigned.arm != HOLDOUT and not self.running.lists(unit):
             return self._in_turn(choice, unit)
         return choice
@@ -65,7 +65,9 @@ class ServedExperiment:
         control, treatment = design.names
         asked = "" if design.unit == "request" else unit or ""
         turn = Turn(design.name, asked, (control, treatment), self.share or 0, self.choices)
-        return by_hash._replace(variant=variant_of(design.name, UNPLACED), turn=turn)
+        return msgspec.structs.replace(
+            by_hash, variant=variant_of(design.name, UNPLACED), turn=turn
+        )
 
 
 def with_experiments(snapshot: Snapshot, rows: Iterable[ExperimentRow]) -> Snapshot:
@@ -114,9 +116,8 @@ def serve_experiment(
     choices = {arm.name: _choice(design.name, arm, model, shown) for arm in design.arms}
     if design.mode is Mode.SHADOW:
         control, treatment = (choices[name] for name in design.names[:2])
-        heard = control._replace(
-            shadow=treatment.version,
-            shadow_variant=treatment.variant,
+        heard = msgspec.structs.replace(
+            control, shadow=treatment.version, shadow_variant=treatment.variant
         )
         choices = dict.fromkeys(design.names, heard)
     if design.holdout:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from timonel.access.ring import KeyRing, ring_of
 from timonel.clock import AffineClock
 from timonel.errors import TimonelError
@@ -108,7 +110,7 @@ class ServedVersion:
         return self.has_predictor or self.manifest.predictor == "none"
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """Who answers a row, and for which experiment.
 
     Parameters

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from timonel.errors import TimonelError
 from timonel.experiments.turns import MILLION
 from timonel.serving.versions.snapshot import Choice, Turn
@@ -62,7 +64,7 @@ class Turns:
         if turn is None:
             return choice
         if not turn.unit:
-            return turn.choices[self._next(turn)]._replace(unit=choice.unit)
+            return replace(turn.choices[self._next(turn)], unit=choice.unit)
         key = turn.experiment, turn.unit
         arm = self._known.get(key)
         if arm is None:
@@ -70,7 +72,7 @@ class Turns:
         else:
             self._known.move_to_end(key)
         found = None if arm is None else turn.choices.get(arm)
-        return choice._replace(turn=None) if found is None else found
+        return replace(choice, turn=None) if found is None else found
 
     def _next(self, turn: Turn) -> str:
         """Alternate from request to request, within this process."""
