@@ -15,13 +15,14 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from timonel.events import spool
 from timonel.events.frames import Frame, PredictionFrame, RefusalFrame, decode
 from timonel.events.segments import list_segments, read_frames
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig
 from timonel.serving.connection import KnownHeads, WorkerHttp
 from timonel.serving.metrics import Family, read_slots
-from timonel.serving.routes.plain import Head, PlainHead
+from timonel.serving.routes.plain import Head, PlainHead, Then
 from timonel.testing.builders import open_registry
 from timonel.testing.serving import ROW, ServingWorld, declared_manifest, linear_manifest
 
@@ -53,7 +54,9 @@ class Client:
     def __init__(self, app: ServingApplication) -> None:
         self.n_plain = 0
         self.n_heads = 0
+        self.state = ServerState()
         self._app = app
+        self.synced = app.plain is not None and app.plain.synced
 
     async def open(self, port: int) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port)
@@ -67,6 +70,16 @@ class Client:
         said = self._app.plain.answer(head, body)
         self.n_plain += said is not None
         return said
+
+    def answer_then(self, head: PlainHead, body: bytes, then: Then) -> bool:
+        assert self._app.plain is not None
+        taken = self._app.plain.answer_then(head, body, then)
+        self.n_plain += taken
+        return taken
+
+    def left(self) -> None:
+        assert self._app.plain is not None
+        self._app.plain.left()
 
     async def send(self, *pieces: bytes) -> None:
         for piece in pieces:
@@ -96,7 +109,7 @@ async def connected(config: WorkerConfig, keep_alive_s: int = 60) -> AsyncIterat
         app, ws="none", lifespan="off", log_config=None, timeout_keep_alive=keep_alive_s
     )
     served.load()
-    state = ServerState()
+    state = client.state
     state.default_headers = [(b"date", b"Thu, 26 Nov 2026 12:00:00 GMT")]
 
     known = KnownHeads()
@@ -303,11 +316,74 @@ async def test_nothing_is_answered_once_the_end_has_begun(config: WorkerConfig) 
     assert app.plain.answer(head, BODY) is None
 
 
-@pytest.mark.parametrize("setting", ["durability", "cors_origins", "root_path"])
+async def test_synced_answers_keep_their_order(base: ServingWorld, tmp_path: Path) -> None:
+    own = base.config(spool=tmp_path / "spool", slot=tmp_path / "metrics", durability="synced")
+    many = json.dumps({"inputs": [ROW, ROW]}).encode()
+    bodies = {"a": BODY, "b": BODY, "c": BODY, "d": many, "e": BODY, "f": BODY}
+    pieces = [request(body, x_request_id=name) for name, body in bodies.items()]
+    async with connected(own) as client:
+        for piece in pieces:  # from here on their heads are known
+            await client.send(piece)
+            assert (await client.read())[0] == 200
+        assert client.n_plain == 0
+        for piece in pieces:
+            client._writer.write(piece)
+            await asyncio.sleep(0.0005)  # some come while others wait
+        answers = [await client.read() for _ in pieces]
+        assert client.n_plain > 0
+        for piece in pieces * 3:
+            client._writer.write(piece)
+        answers += [await client.read() for _ in pieces * 3]
+    assert [answer[1]["x-request-id"] for answer in answers] == list(bodies) * 4
+    ids = [frame.id for frame in logged(own) if isinstance(frame, PredictionFrame)]
+    assert len(ids) == len(set(ids)) == 5 * 7
+
+
+async def test_a_disk_that_fails_is_said_by_the_route(
+    base: ServingWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = base.config(spool=tmp_path / "spool", slot=tmp_path / "metrics", durability="synced")
+
+    def fails(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    async with connected(own) as client:
+        await client.send(request())
+        assert (await client.read())[0] == 200
+        with monkeypatch.context() as patched:
+            patched.setattr(spool, "_datasync", fails)
+            await client.send(request())
+            status, _, said = await client.read()
+        assert (status, json.loads(said)["code"]) == (503, "spool_full")
+        await client.send(request())
+        assert (await client.read())[0] == 200
+        assert client.n_plain == 2
+
+
+async def test_what_waits_for_the_disk_is_answered_before_the_end(
+    base: ServingWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = base.config(spool=tmp_path / "spool", slot=tmp_path / "metrics", durability="synced")
+    async with connected(own) as client:
+        await client.send(request())
+        assert (await client.read())[0] == 200
+        (connection,) = client.state.connections
+
+        def ends(fd: int) -> None:
+            connection.shutdown()  # as uvicorn does when it is told to end
+
+        monkeypatch.setattr(spool, "_datasync", ends)
+        await client.send(request())
+        assert (await client.read())[0] == 200
+        assert client.n_plain == 1
+        assert await client.at_end()
+
+
+@pytest.mark.parametrize("setting", ["cors_origins", "root_path"])
 async def test_settings_that_need_the_route(
     base: ServingWorld, tmp_path: Path, setting: str
 ) -> None:
-    values = {"durability": "synced", "cors_origins": ("https://a.example",), "root_path": "/ml"}
+    values = {"cors_origins": ("https://a.example",), "root_path": "/ml"}
     own = base.config(
         spool=tmp_path / "spool", slot=tmp_path / "metrics", **{setting: values[setting]}
     )

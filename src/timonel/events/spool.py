@@ -7,10 +7,12 @@ disk. Only the standard library and msgspec: this is on the hot path of predict 
 
 import asyncio
 import fcntl
+import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -28,17 +30,22 @@ from timonel.events.segments import (
     segment_name,
 )
 
+_log = logging.getLogger("timonel.serving")
 _N_HEADS = 4096  # lengths whose guard is looked up: nearly all frames have fewer bytes
 _heads = tuple(map(guarded, range(_N_HEADS)))
 _pack, _write = FRAME.pack, os.write
 _datasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
 
+Then = Callable[[SpoolFull | None], None]
+"""What follows when the disk has a frame; or the error, if it said that it could not."""
+
+
 class _Group(NamedTuple):
-    """Answers that wait for one sync, and the loop that waits for them."""
+    """Who waits for one sync, and the loop that waits for them."""
 
     loop: asyncio.AbstractEventLoop
-    futures: list["asyncio.Future[None]"]
+    waiting: list[Then]
 
 
 class SpoolWriter:
@@ -67,7 +74,7 @@ class SpoolWriter:
         self._dirty = False
         self._new_entry = False
         self._retired: list[int] = []
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[Then] = []
         self._busy = False  # a group is with the syncing thread
         self._handed: _Group | None = None
         self._sync_lock = threading.Lock()
@@ -169,14 +176,21 @@ class SpoolWriter:
         SpoolFull
             If it was not taken or the disk could not be synced.
         """
+        future = asyncio.get_running_loop().create_future()
+        self.append_then(frame, partial(_settle, future))
+        await future
+
+    def append_then(self, frame: Frame, then: Then) -> None:
+        """Write one frame, and go on in the loop when the disk has it, with all that wait then.
+
+        Raises as ``append`` does; ``then`` is not called in that case.
+        """
         self.append(frame)
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        self._waiting.append(future)
+        self._waiting.append(then)
         if len(self._waiting) == 1 and not self._busy:
             # after all requests that are ready in this turn of the loop have appended theirs
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._flush, loop)
-        await future
 
     def sync(self) -> None:
         """Wait until the disk has all that was appended before.
@@ -348,7 +362,7 @@ class SpoolWriter:
             return
         group = _Group(loop, self._waiting)
         self._waiting = []
-        if len(group.futures) > 1 or self._retired or self._new_entry:
+        if len(group.waiting) > 1 or self._retired or self._new_entry:
             self._busy = True
             self._handed = group
             self._wake.set()
@@ -369,10 +383,17 @@ class SpoolWriter:
         self._flush(group.loop)
 
     def _settle(self, group: _Group, error: OSError | None) -> None:
-        for future in group.futures:
-            if future.done():
-                continue  # its request was given up
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(self._full(error))
+        for then in group.waiting:
+            try:
+                then(None if error is None else self._full(error))
+            except Exception:  # noqa: BLE001 - the others wait for the same sync
+                _log.exception("what follows a sync failed")
+
+
+def _settle(future: "asyncio.Future[None]", error: SpoolFull | None) -> None:
+    if future.done():
+        return  # its request was given up
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

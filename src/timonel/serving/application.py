@@ -168,7 +168,9 @@ class ServingApplication:
         self._outcomes = Outcomes(journal, max_rows=config.max_rows)
         self._records = Records(journal, max_rows=config.max_rows)
         if self._cors is None and not config.root_path and config.role != "control":
-            self.plain = PlainPredictions(self._served, self._gate, self._predictions, self._slot)
+            self.plain = PlainPredictions(
+                self._served, self._gate, self._predictions, self._slot, synced=self._waits
+            )
         self._open_protocols(self._predictions)
         self._reloader.start()
         await asyncio.to_thread(self._reloader.wait_first, FIRST_S)

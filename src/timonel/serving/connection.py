@@ -6,16 +6,20 @@ they come: what memory a client can take before it is known is bounded.
 A request that came whole and asks for one prediction is answered where its last byte is read.
 ASGI's task, scope and messages cost more than the answer itself; whatever is not plain goes their
 way, from its beginning. Clients send the same head again and again: one that was parsed and
-answered is known by its bytes, and not parsed again.
+answered is known by its bytes, and not parsed again. Where answers wait for the disk, only those
+that are known are given here: they came alone, so nothing can overtake them.
 """
 
+import select
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from timonel.serving.routes.plain import Head, PlainHead
+from timonel.serving.routes.plain import Head, PlainHead, Then
 from timonel.wire.errors import HeadTooLarge
 from timonel.wire.problem import MEDIA_TYPE, problem
 
@@ -25,10 +29,14 @@ _OK = b"HTTP/1.1 200 OK\r\n"
 _END = b"\r\n\r\n"
 _KNOWN_BYTES = 2048  # longer heads are parsed each time
 _MOST_KNOWN = 1024
+_HUNG_UP = getattr(select, "POLLRDHUP", 0)  # elsewhere POLLHUP says it, which is always asked
 
 
 class Answering(Protocol):
     """Answers plain predictions; see ``routes.plain.PlainPredictions``."""
+
+    synced: bool
+    """``answer_then`` is to be asked, and not ``answer``."""
 
     def head(self, sent: Head) -> PlainHead | None:
         """Read a head; None for what ASGI has to answer, whatever the body."""
@@ -36,6 +44,14 @@ class Answering(Protocol):
 
     def answer(self, head: PlainHead, body: bytes) -> bytes | None:
         """Give headers and body of a 200; None, with nothing done, for what ASGI has to answer."""
+        ...
+
+    def answer_then(self, head: PlainHead, body: bytes, then: Then) -> bool:
+        """Answer later; False, with nothing done, for what ASGI has to answer."""
+        ...
+
+    def left(self) -> None:
+        """Count an answer that nobody was there to take."""
         ...
 
 
@@ -75,6 +91,7 @@ class WorkerHttp(HttpToolsProtocol):
     ) -> None:
         super().__init__(**options)
         self._plain = plain
+        self._synced = plain is not None and plain.synced
         self._known = KnownHeads() if known is None else known
         self._peer: str | None = None
         self._in_head = False
@@ -84,6 +101,10 @@ class WorkerHttp(HttpToolsProtocol):
         self._head: PlainHead | None = None  # of a request that ASGI has not seen yet
         self._held: list[bytes] = []  # its body
         self._used = False  # answered at once since the time to be idle began
+        self._waits = False  # an answer waits for the disk
+        self._later = b""  # what came meanwhile
+        self._ending = False
+        self._gone: Any = None  # asked whether the client has left
         self._own: Any = None  # headers of the server, and how an answer begins that has them
         self._begun = b""
 
@@ -91,11 +112,21 @@ class WorkerHttp(HttpToolsProtocol):
         """Note who is there."""
         super().connection_made(transport)
         self._peer = self.client[0] if self.client else None
+        if self._synced:
+            self._gone = select.poll()
+            self._gone.register(transport.get_extra_info("socket").fileno(), _HUNG_UP)
 
     def data_received(self, data: bytes) -> None:
         """Answer a request that is known; else parse the piece, and count an unfinished head."""
+        if self._waits:
+            self._later += data
+            self.flow.pause_reading()
+            return
         if self._between and self._at_once(data):
             return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self._piece = data
         super().data_received(data)
         if self._head is not None:
@@ -138,7 +169,9 @@ class WorkerHttp(HttpToolsProtocol):
         head = self._head
         if head is not None:
             body = b"".join(self._held)
-            if self._answered(head, body):
+            if self._synced:  # not here: what follows in this piece would overtake the answer
+                self._remember(head, len(body))
+            elif self._answered(head, body):
                 self._remember(head, len(body))
                 self._head, self._held = None, []
                 self.on_response_complete()
@@ -148,10 +181,16 @@ class WorkerHttp(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         """Close, unless there was an answer since the time began."""
-        if self._used:
+        if self._used or self._waits:
             self._await_next()
         else:
             super().timeout_keep_alive_handler()
+
+    def shutdown(self) -> None:
+        """Close, once what was begun is answered."""
+        self._ending = True
+        if not self._waits:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless it was refused already."""
@@ -164,7 +203,8 @@ class WorkerHttp(HttpToolsProtocol):
         known = self._known.get((self._peer, sent))
         if known is None or len(body) != known[1] or not self._is_free():
             return False
-        if not self._answered(known[0], body):
+        head = known[0]
+        if not (self._begins(head, data, body) if self._synced else self._answered(head, body)):
             return False
         self._used = True
         if self.timeout_keep_alive_task is None:
@@ -192,16 +232,44 @@ class WorkerHttp(HttpToolsProtocol):
             and self._is_free()
         )
 
+    def _begins(self, head: PlainHead, data: bytes, body: bytes) -> bool:
+        """Begin to answer what is answered when the disk has it."""
+        assert self._plain is not None  # noqa: S101 - without it there is no head
+        self._waits = self._plain.answer_then(head, body, partial(self._ends, data))
+        return self._waits
+
+    def _ends(self, data: bytes, said: Callable[[], bytes] | None) -> None:
+        """Answer, unless nobody is there; what came meanwhile is read now."""
+        assert self._plain is not None  # noqa: S101 - it is what began
+        self._waits = False
+        if self.transport.is_closing() or self._gone.poll(0):
+            self._plain.left()
+            self.transport.close()
+            return
+        if said is None:
+            self._parse(data)  # the route says what is wrong
+        else:
+            self._write(said())
+        later, self._later = self._later, b""
+        if self._ending:
+            self.shutdown()
+        elif later:
+            self.flow.resume_reading()
+            self.data_received(later)
+
     def _answered(self, head: PlainHead, body: bytes) -> bool:
         assert self._plain is not None  # noqa: S101 - without it there is no head
         said = self._plain.answer(head, body)
         if said is None:
             return False
+        self._write(said)
+        return True
+
+    def _write(self, said: bytes) -> None:
         own = self.server_state.default_headers
         if own is not self._own:  # a new one each second
             self._own, self._begun = own, b"".join([_OK, *map(b"%s: %s\r\n".__mod__, own)])
         self.transport.write(self._begun + said)
-        return True
 
     def _remember(self, head: PlainHead, n_body: int) -> None:
         """Know the head again, where this piece is that one request, and its head says its size."""

@@ -2,10 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from timonel.errors import TimonelError, TooLarge, Unavailable
+from timonel.events.errors import SpoolFull
 from timonel.events.frames import UNKNOWN_FIELDS, Frame, PredictionFrame, RefusalFrame, ShadowFrame
 from timonel.events.spool import SpoolWriter
 from timonel.serving.metrics import Family, MetricsSlot
@@ -66,6 +67,34 @@ class Journal:
             return self._skip(frame.model, error)
         self._troubled = False
         return True
+
+    def written_then(self, frame: PredictionFrame, then: Callable[[bool | None], None]) -> None:
+        """Write one prediction, and go on when the disk has it.
+
+        Parameters
+        ----------
+        frame : PredictionFrame
+        then : callable
+            Told True; False where it is not on the disk, and the answer has to say so; None where
+            it is not and must be.
+
+        Raises
+        ------
+        SpoolFull, FrameTooLarge
+            If it was not written; ``then`` is not called in that case.
+        """
+
+        def settled(error: SpoolFull | None) -> None:
+            if error is None:
+                self._troubled = False
+                then(True)
+                return
+            try:
+                then(self._skip(frame.model, error))
+            except SpoolFull:
+                then(None)
+
+        self._spool.append_then(frame, settled)
 
     async def many(self, frames: Sequence[Frame]) -> None:
         """Write several events, synced together where asked; raises ``SpoolFull``.

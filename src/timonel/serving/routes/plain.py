@@ -7,6 +7,7 @@ says is found out once, for all requests that begin with the same bytes.
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -15,15 +16,20 @@ from timonel import tracing
 from timonel.access.gate import Asked, Gate
 from timonel.errors import TimonelError
 from timonel.serving.metrics import Family, MetricsSlot
-from timonel.serving.routes.exchange import REQUEST_ID, head_of
+from timonel.serving.routes.asked import Plain
+from timonel.serving.routes.exchange import CLIENT_LEFT, REQUEST_ID, head_of
 from timonel.serving.routes.predict import Predictions
 from timonel.serving.versions.snapshot import Snapshot
 from timonel.wire.ids import request_id_of
-from timonel.wire.replies import encode_reply
+from timonel.wire.replies import PredictionReply, encode_reply
 
 _BEFORE, _AFTER = b"/v1/models/", b"/predict"
 _JSON = b"application/json"
+_LEFT = "a plain request was left to the route"
 _log = logging.getLogger("timonel.serving")
+
+Then = Callable[[Callable[[], bytes] | None], None]
+"""Told what gives headers and body of an answer, counted; None: there is none."""
 
 
 class Head(NamedTuple):
@@ -74,6 +80,8 @@ class PlainPredictions:
     gate : Gate
     predictions : Predictions
     slot : MetricsSlot
+    synced : bool
+        Answers wait for the disk: ``answer_then`` has to be asked for them.
     """
 
     def __init__(
@@ -82,7 +90,10 @@ class PlainPredictions:
         gate: Gate,
         predictions: Predictions,
         slot: MetricsSlot,
+        *,
+        synced: bool,
     ) -> None:
+        self.synced = synced
         self._snapshot = snapshot
         self._gate = gate
         self._predictions = predictions
@@ -111,6 +122,41 @@ class PlainPredictions:
 
     def answer(self, head: PlainHead, body: bytes) -> bytes | None:
         """Give headers and body of the answer, logged; None where the route itself has to."""
+        try:
+            ready = self._ready(head, body)
+            return None if ready is None else self._said(head, self._predictions.given(ready))
+        except TimonelError:
+            return None  # the route says what is wrong, in the client's language
+        except Exception:  # noqa: BLE001 - the route answers, and tells of it if it fails too
+            _log.exception(_LEFT)
+            return None
+
+    def answer_then(self, head: PlainHead, body: bytes, then: Then) -> bool:
+        """Give the answer once the disk has it; False where the route itself has to answer.
+
+        Then ``then`` is not called. It is told None where the disk could not have it and must.
+        """
+
+        def settled(reply: PredictionReply | None) -> None:
+            then(None if reply is None else partial(self._said, head, reply))
+
+        try:
+            ready = self._ready(head, body)
+            if ready is not None:
+                self._predictions.given_then(ready, settled)
+        except TimonelError:
+            return False
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception(_LEFT)
+            return False
+        return ready is not None
+
+    def left(self) -> None:
+        """Count an answer that nobody was there to take."""
+        self._slot.count(Family.REQUESTS, "predict", str(CLIENT_LEFT))
+
+    def _ready(self, head: PlainHead, body: bytes) -> Plain | None:
+        """Read what can be answered, for whom it may be; raises as the gate does."""
         started_ns = time.monotonic_ns()
         snapshot = self._snapshot()
         if snapshot is None or tracing.active is not None:
@@ -118,19 +164,13 @@ class PlainPredictions:
         model = snapshot.models.get(head.model)
         if model is None:
             return None
-        try:
-            ready = self._predictions.plain(snapshot, model, body, started_ns)
-            if ready is None:
-                return None
-            if not head.local:
-                self._gate.admit(head.asked)
-            reply = self._predictions.given(ready)
-        except TimonelError:
-            return None  # the route says what is wrong, in the client's language
-        except Exception:  # noqa: BLE001 - the route answers, and tells of it if it fails too
-            _log.exception("a plain request was left to the route")
-            return None
+        ready = self._predictions.plain(snapshot, model, body, started_ns)
+        if ready is not None and not head.local:
+            self._gate.admit(head.asked)
+        return ready
+
+    def _said(self, head: PlainHead, reply: PredictionReply) -> bytes:
         self._slot.count(Family.REQUESTS, "predict", "200")
-        written = encode_reply(reply)
+        body = encode_reply(reply)
         request_id = request_id_of(head.request_id)
-        return head_of(written, request_id, logged=reply.logged is not False) + written
+        return head_of(body, request_id, logged=reply.logged is not False) + body

@@ -217,7 +217,7 @@ class Predictions:
         Nothing is counted or written: ``answer`` may still be given the same body.
         """
         shown = model.shown
-        if shown is None or self._journal.synced or len(body) > CAREFUL_BYTES:
+        if shown is None or len(body) > CAREFUL_BYTES:
             return None
         if not (shown.inline or model.experiments):
             return None  # it would be read for nothing
@@ -236,12 +236,28 @@ class Predictions:
 
     def given(self, plain: Plain) -> PredictionReply:
         """Answer what ``plain`` has read, logged; raises as ``answer`` does, and notes nothing."""
-        asked, choice, values = plain.asked, plain.choice, plain.row.values
-        given = (ruled if choice.by_rules else by_model)(choice.version, values)
-        frame = asked.frame(plain.row, choice, given, plain.identifier, asked.took_us())
+        frame = _frame_of(plain)
         logged = self._journal.written(frame)
         self._journal.answered(frame)
         return reply_of(frame, logged=logged)
+
+    def given_then(self, plain: Plain, then: Callable[[PredictionReply | None], None]) -> None:
+        """Answer as ``given`` does, once the disk has it; None: it could not, and it must.
+
+        Raises as ``given`` does; ``then`` is not called in that case.
+        """
+        frame = _frame_of(plain)
+
+        def settled(logged: bool | None) -> None:
+            self.in_flight -= 1
+            if logged is None:
+                then(None)
+                return
+            self._journal.answered(frame)
+            then(reply_of(frame, logged=logged))
+
+        self._journal.written_then(frame, settled)
+        self.in_flight += 1
 
     async def _single(self, asked: Asked) -> PredictionReply:
         row = asked.request.rows[0]
@@ -430,6 +446,13 @@ class Predictions:
         else:
             breaker.succeeded()
         return given
+
+
+def _frame_of(plain: Plain) -> PredictionFrame:
+    """Ask who was chosen, and give what is logged of it; raises ``NotServable``."""
+    asked, choice = plain.asked, plain.choice
+    given = (ruled if choice.by_rules else by_model)(choice.version, plain.row.values)
+    return asked.frame(plain.row, choice, given, plain.identifier, asked.took_us())
 
 
 async def _instead(version: ServedVersion, table: list[Values], reason: Reason) -> list[Given]:
