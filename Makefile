@@ -43,6 +43,7 @@ simulate: .venv/installed ## false alarms and power of drift and experiments, so
 	$(BIN)/python -m benchmarks.ramp_simulation --out benchmarks/results/ramps.md $(ARGS)
 	$(BIN)/python -m benchmarks.choosing_simulation --out benchmarks/results/choosing.md $(ARGS)
 	$(BIN)/python -m benchmarks.forecast_simulation --out benchmarks/results/forecasts.md $(ARGS)
+	$(BIN)/python -m benchmarks.stock_simulation --out benchmarks/results/stock.md $(ARGS)
 
 format: .venv/dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

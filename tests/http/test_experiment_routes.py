@@ -1,11 +1,12 @@
 """Experiments over HTTP: from a draft to an end, and what is refused."""
 
 import asyncio
+from xml.etree import ElementTree as Xml
 
 import httpx
 from tests.http import world
 
-from timonel.experiments.planning.documents import plan_document
+from timonel.experiments.planning.documents import plan_document, power_chart
 from timonel.jobs.runner import JobRunner
 from timonel.project.model import Policy
 
@@ -86,6 +87,13 @@ async def test_a_plan_and_an_a_a_by_the_log(app: world.LocalApp, client: httpx.A
     by_command = app.planning.plan(model, effects=(0.02,), baseline=0.8, per_day=1000, delay_days=2)
     assert plan == plan_document(by_command)
     assert plan["sizes"][0]["n"] > 10_000
+    drawing = {"accept": "image/svg+xml", "accept-language": "es"}
+    drawn = await client.post(f"{here}/plan", json=known | {"unit": "request"}, headers=drawing)
+    assert drawn.headers["content-type"].startswith("image/svg+xml")
+    assert Xml.fromstring(drawn.text).tag.endswith("svg")
+    assert drawn.text == power_chart(by_command, "es")
+    undrawn = await client.post(f"{here}/plan", headers={"accept": "image/svg+xml"})
+    assert (undrawn.status_code, undrawn.json()["code"]) == (422, "power_unknown")
     for body, status, code in (
         ({"control": "9.9.9"}, 404, "unknown_version"),
         ({"baseline": 1.5}, 422, "invalid_plan"),

@@ -18,6 +18,10 @@ HOLDOUT = "holdout"
 UNPLACED = "unplaced"  # answered by the hash, since the turn could not be asked for in time
 DAY_S = 86_400
 COMPLETE = 0.95  # of some units: so many outcomes make them whole
+OF_ANSWERS = ("correct", "absolute_error", "squared_error")
+STOCKOUT, COST = "stockout", "cost"
+STOCKED = (STOCKOUT, COST)  # of a period whose stock is what was forecast
+PAIRED_LOSSES = (*OF_ANSWERS[1:], *STOCKED)
 LISTED_PHASE = 1  # the units of a list keep the phase of the start
 
 
@@ -141,6 +145,21 @@ class Cap(msgspec.Struct, frozen=True):
         return ceil(round(1.0 / (1.0 - self.quantile), 6))
 
 
+class Costs(msgspec.Struct, frozen=True):
+    """What a piece costs, where the stock of a period is what was forecast for it.
+
+    Parameters
+    ----------
+    holding : float
+        One that is left over.
+    shortage : float
+        One that is short.
+    """
+
+    holding: float
+    shortage: float
+
+
 class UnitList(msgspec.Struct, frozen=True, kw_only=True):
     """Units that were all assigned before the start: enough to assign them again from their file.
 
@@ -209,6 +228,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     period_s : int
         In mode shadow: answers of one stretch of time share its weather, so pairs are clustered by
         it as well as by unit; whole days. 0: nothing but the unit is shared.
+    costs : Costs or None
+        Of pairs of forecasts that are compared in ``cost``.
     window_s : int
         How long after the hour of a unit's first list its clicks count, in mode interleave.
     hypothesis : str
@@ -251,6 +272,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     cap: Cap | None = None
     horizon_days: int = 0
     period_s: int = 0
+    costs: Costs | None = None
 
     def encode(self) -> str:
         """Give the canonical JSON text: the same design, the same text."""
@@ -287,6 +309,11 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         """Every metric that units are compared in where someone else acts, the goal first."""
         guarded = [one.event for one in self.guardrails if one.higher_is_better is not None]
         return tuple(dict.fromkeys((self.metric, *self.secondary, *guarded)))
+
+    @property
+    def paired(self) -> tuple[str, ...]:
+        """Every loss that two answers to the same requests are compared in, the goal first."""
+        return (self.metric, *self.secondary) if self.mode is Mode.SHADOW else ()
 
     @property
     def recorded(self) -> tuple[str, ...]:

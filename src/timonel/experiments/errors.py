@@ -60,6 +60,22 @@ class InvalidPlan(InvalidInput):
     }
 
 
+class PowerUnknown(InvalidInput):
+    """A chart of the power, where a number is unknown that it follows from."""
+
+    code = "power_unknown"
+    texts = {
+        "en": Text(
+            "Cannot draw the power of an experiment on {model}: {why}.",
+            "Give the number that is unknown; the plan without its chart says which.",
+        ),
+        "es": Text(
+            "No se puede dibujar la potencia de un experimento de {model}: {why}.",
+            "Indique el número desconocido; el plan sin gráfico dice cuál es.",
+        ),
+    }
+
+
 class ExperimentExists(Conflict):
     """A second experiment of one name."""
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from timonel.clock import Clock
 from timonel.errors import Phrase
 from timonel.events.outcomes import complete_until
-from timonel.experiments.checking import check_design, check_shares, may_share_units
+from timonel.experiments.checking.design import check_design, check_shares, may_share_units
 from timonel.experiments.counting.sums import EXPOSED
 from timonel.experiments.design import Answers, Design, Guardrail, Mode, State, Strategy
 from timonel.experiments.errors import (

@@ -143,6 +143,14 @@ _UNSAID: dict[Unsaid, tuple[str, str]] = {
         "the control has too few values to fix its cap",
         "el control tiene muy pocos valores para fijar su tope",
     ),
+    Unsaid.NO_PAIR: (
+        "of no pair the truths have had their time",
+        "de ningún par llegaron ya todos los resultados",
+    ),
+    Unsaid.FEW_PERIODS: (
+        "fewer than 20 periods whose truths are all known, or fewer than 20 units",
+        "menos de 20 períodos con todos sus resultados, o menos de 20 unidades",
+    ),
 }
 
 

@@ -9,10 +9,14 @@ from msgspec.structs import replace
 
 from timonel.errors import Phrase
 from timonel.experiments.design import (
+    COST,
+    STOCKED,
+    STOCKOUT,
     Answers,
     Arm,
     Cap,
     Condition,
+    Costs,
     Design,
     Guardrail,
     Mode,
@@ -59,6 +63,8 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Outcomes of a list are known so many days after its start, and none is before.
     period_h : float or None
         Hours that answers share their weather for, in mode shadow; None: none.
+    holding, shortage : float or None
+        In pairs of forecasts: the cost of a piece that is left over, and of one that is short.
     block_h : float or None
         Hours of a block, with TIME_BASED (1).
     step_hours, step_units : float or int or None
@@ -106,6 +112,8 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     template: str = ""
     horizon_days: int | None = None
     period_h: float | None = None
+    holding: float | None = None
+    shortage: float | None = None
 
 
 def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> Design:
@@ -127,7 +135,8 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
     clicks = "clicks" if mode is Mode.INTERLEAVE else ""
     metric = wish.metric or clicks or usual_goal(task)
     told = wish.lower_is_better
-    lower = not more_is_better(metric) if told is None else told
+    of_stock = mode is Mode.SHADOW and metric in STOCKED
+    lower = (of_stock or not more_is_better(metric)) if told is None else told
     by_half = wish.share == 0.5 and mode is Mode.SPLIT
     strategy = Strategy.RANDOM_50_50 if by_half else Strategy.WEIGHT_BASED
     if wish.strategy is not None:
@@ -170,6 +179,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
         template=wish.template,
         horizon_days=wish.horizon_days or 0,
         period_s=round((wish.period_h or 0.0) * 3600),
+        costs=_costs(wish),
     )
 
 
@@ -187,8 +197,12 @@ def filled(wish: Wish) -> Wish:
     if template is None:
         raise _unusable(wish, "template", wish.template[:64], ", ".join(TEMPLATES))
     if wish.mode == Mode.SHADOW and template.paired:
+        metric = wish.metric or (COST if _costs(wish) else None)
+        rest = [one for one in ((COST,) if _costs(wish) else ()) if one != metric]
         return replace(
             wish,
+            metric=metric,
+            also=wish.also or [*rest, *((STOCKOUT,) if metric != STOCKOUT else ())],
             unit=wish.unit or "unit",
             period_h=template.paired / 3600 if wish.period_h is None else wish.period_h,
         )
@@ -221,6 +235,17 @@ def _refuse_idle(wish: Wish, mode: Mode, strategy: Strategy) -> None:
         if found is not None and idle:
             needs = Phrase("none but with {kind}", "nada, salvo con {kind}", kind=str(expected))
             raise _unusable(wish, field, f"{found:g}", needs)
+
+
+def _costs(wish: Wish) -> Costs | None:
+    """Give the costs of a piece; half of them is refused."""
+    if wish.holding is None and wish.shortage is None:
+        return None
+    for field, value in (("holding", wish.holding), ("shortage", wish.shortage)):
+        if value is None:
+            expected = Phrase("a cost of one piece, too", "también un costo de una pieza")
+            raise _unusable(wish, field, "-", expected)
+    return Costs(wish.holding or 0.0, wish.shortage or 0.0)
 
 
 def _unusable(wish: Wish, field: str, found: str, expected: str) -> InvalidDesign:

@@ -1,14 +1,17 @@
 """Help speaks the reader's language: every sentence has its Spanish one, and no more."""
 
+import pkgutil
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
 from typer import rich_utils
 from typer.main import get_command
 
-from timonel.cli import main
+from timonel.cli import main, phrases
 from timonel.cli.phrases.help import HELP_ES, PANELS_ES
+from timonel.cli.texts import TEXTS
 
 
 def sentences(command: Any) -> Iterator[str]:
@@ -21,6 +24,18 @@ def sentences(command: Any) -> Iterator[str]:
 
 def test_every_sentence_of_the_help_has_a_spanish_one() -> None:
     assert set(sentences(get_command(main.app))) == set(HELP_ES)
+
+
+def test_no_catalogue_takes_the_place_of_another_ones_sentence() -> None:
+    catalogues = [
+        found
+        for one in pkgutil.iter_modules(phrases.__path__)
+        for name, found in vars(import_module(f"{phrases.__name__}.{one.name}")).items()
+        if name.endswith("_TEXTS")
+    ]
+    assert len(catalogues) > 5
+    for found in catalogues:
+        assert {key: TEXTS[key] for key in found} == found
 
 
 @pytest.mark.parametrize("words", [[], ["alerts", "channel", "add"], ["register"]])

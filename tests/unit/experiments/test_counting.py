@@ -15,7 +15,7 @@ from timonel.events.accumulators import LoggedPrediction, TruthChange, default_a
 from timonel.events.drain import Drainer
 from timonel.events.frames import PredictionFrame, ShadowAnswer
 from timonel.events.plans import Plan
-from timonel.experiments.checking import may_share_units
+from timonel.experiments.checking.design import may_share_units
 from timonel.experiments.choosing import arm_finder
 from timonel.experiments.counting.cells import ExperimentCells, read_cells
 from timonel.experiments.design import (

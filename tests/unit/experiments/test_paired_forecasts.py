@@ -16,11 +16,12 @@ from timonel.events.accumulators import default_accumulators
 from timonel.events.drain import Drainer
 from timonel.events.frames import OutcomeFrame, PredictionFrame, ShadowAnswer
 from timonel.experiments.counting.cells import ExperimentCells
+from timonel.experiments.counting.losses import with_stock
 from timonel.experiments.counting.sums import PairSums
 from timonel.experiments.design import Design, Mode
 from timonel.experiments.errors import InvalidDesign
 from timonel.experiments.judging.evidence import Evidence
-from timonel.experiments.judging.look import Look, Rule, Verdict
+from timonel.experiments.judging.look import Look, Rule, Unsaid, Verdict
 from timonel.experiments.judging.pairs import clustered, paired_difference
 from timonel.experiments.reporting.markdown import markdown
 from timonel.experiments.service import Experiments
@@ -34,6 +35,7 @@ from timonel.testing.events import Bench, Events
 
 DAY_S = 86_400.0
 SKUS, DAYS = 24, 26
+COSTS = {"holding": 1.0, "shortage": 4.0}
 PAIRED = {"model": "demand", "task": "regression", "depends_on_action": False}
 
 
@@ -117,6 +119,35 @@ def test_a_template_with_two_versions_is_paired_and_needs_no_list() -> None:
     assert not design.needs_list
 
 
+def test_costs_make_the_goal_and_stockouts_stand_beside_it() -> None:
+    design = paired(**COSTS)
+    assert design.paired == ("cost", "stockout")
+    assert not design.higher_is_better
+    assert paired(**COSTS, metric="absolute_error").paired[1:] == ("cost", "stockout")
+    assert paired().paired == ("absolute_error", "stockout")
+
+
+@pytest.mark.parametrize(
+    ("forecast", "demand", "stockout", "cost"),
+    [
+        (10.0, 7.0, 0.0, 3.0),  # three are left
+        (10.0, 12.5, 1.0, 10.0),
+        (10.0, 10.0, 0.0, 0.0),
+        (-3.0, 2.0, 1.0, 8.0),  # nothing is stocked, never less
+        (-3.0, 0.0, 0.0, 0.0),
+        (-3.0, -1.0, 0.0, 1.0),  # one was brought back
+    ],
+)
+def test_what_it_costs_to_have_stocked_a_forecast(
+    forecast: float, demand: float, stockout: float, cost: float
+) -> None:
+    scores = {"error": forecast - demand}
+    found = with_stock(paired(**COSTS), scores, demand)
+    assert found == scores | {"stockout": stockout, "cost": cost}
+    assert with_stock(paired(also=["squared_error"]), scores, demand) == scores
+    assert with_stock(paired(**COSTS), {}, "none") == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -125,6 +156,19 @@ def test_a_template_with_two_versions_is_paired_and_needs_no_list() -> None:
         ({"unit": "request"}, "unit is request"),
         ({"template": "", "mode": "split"}, "mode is split, expected shadow"),
         ({"template": "churn-alert"}, "mode is shadow, expected outside"),
+        ({"metric": "cost"}, "costs is -, expected what a piece costs"),
+        ({"holding": 1.0}, "shortage is -"),
+        ({"holding": 1.0, "shortage": 0.0}, "shortage is 0, expected more than 0"),
+        ({"holding": 1.0, "shortage": float("inf")}, "shortage is inf"),
+        (
+            {**COSTS, "metric": "stockout", "also": ["squared_error"]},
+            "costs is 1, 4, expected none",
+        ),
+        ({"also": ["revenue"]}, "also is revenue, expected absolute_error, squared_error"),
+        ({"also": ["absolute_error"]}, "expected each metric once"),
+        ({"template": "", "metric": "stockout", "unit": "unit", "period_h": None}, "period is -"),
+        ({"template": "", "also": ["stockout"], "period_h": None}, "expected mode outside, or a p"),
+        ({**COSTS, "template": "", "mode": "split", "period_h": None}, "costs is 1, 4"),
     ],
 )
 def test_a_period_that_could_not_be_honoured_is_refused(
@@ -160,10 +204,11 @@ class Office:
             self.engine, PROJECT, self.bench.clock, registry, lambda signal: None
         )
         self.events = Events(3, "demand")
-        self.differences = np.zeros((SKUS, 0))
+        self.sold = np.zeros((SKUS, 0))
+        self.forecasts = np.zeros((2, SKUS, 0))
 
-    def begin(self) -> None:
-        self.experiments.create(paired(treatment=self.newest), who="ana")
+    def begin(self, **changes: Any) -> None:
+        self.experiments.create(paired(treatment=self.newest, **changes), who="ana")
         self.experiments.start("demand", who="ana")
         # a period begins at midnight UTC
         self.bench.clock.advance(DAY_S - self.bench.clock.now_us() / 1e6 % DAY_S)
@@ -200,8 +245,18 @@ class Office:
             truths.append(self.events.outcome(float(truth), prediction=frame.id, at=later))
         rng.shuffle(truths)
         self.bench.write(*frames, *truths)
-        both = np.abs(error[1]) - np.abs(error[0])
-        self.differences = np.column_stack([self.differences, both])
+        self.sold = np.column_stack([self.sold, sold])
+        self.forecasts = np.concatenate([self.forecasts, (sold + error)[:, :, None]], axis=2)
+
+    def losses(self, metric: str, n_days: int) -> NDArray[np.float64]:
+        """Give what both lost, by the forecasts themselves; (2, SKUS, n_days)."""
+        apart = np.round(self.forecasts - self.sold, 2)[:, :, :n_days]
+        found: NDArray[np.float64] = {
+            "absolute_error": np.abs(apart),
+            "stockout": (apart < 0).astype(np.float64),
+            "cost": np.where(apart < 0, -4.0 * apart, apart),
+        }[metric]
+        return found
 
     def look(self) -> Look:
         drainer = Drainer(
@@ -229,12 +284,14 @@ def office(sqlite_database: str, tmp_path: Path) -> Iterator[Office]:
 def test_a_better_forecast_is_found_by_days_and_every_sum_is_counted_again(
     office: Office,
 ) -> None:
-    office.begin()
+    office.begin(**COSTS)
     rng = np.random.default_rng(5)
     for _ in range(10):
         office.day(rng, 0.4)
     few = office.look()
     assert (few.verdict, few.rule) == (Verdict.CONTINUE, Rule.TOO_FEW_PERIODS)
+    assert [one.reason for one in few.compared] == [Unsaid.FEW_PERIODS] * 2
+    assert [one.p_value for one in few.goals] == [1.0]
     for _ in range(DAYS - 10):
         office.day(rng, 0.4)
     look = office.look()
@@ -242,11 +299,24 @@ def test_a_better_forecast_is_found_by_days_and_every_sum_is_counted_again(
     assert goal is not None
     n_days = int(goal.information)
     assert 20 <= n_days < DAYS  # the last days are not mature yet
-    seen = office.differences[:, :n_days]
-    assert goal.effect == pytest.approx(float(seen.mean()), abs=1e-9)
+    assert goal.metric == "cost"
+    for one in look.compared:
+        heard, unheard = office.losses(one.metric, n_days).mean(axis=(1, 2))
+        assert one.reason is None
+        assert (one.control, one.treatment, one.effect) == pytest.approx(
+            (heard, unheard, unheard - heard), abs=1e-9
+        )
+        assert one.n_control == SKUS * n_days
+        assert one.p_value is not None
+        assert one.adjusted_p is not None
+        assert one.p_value <= one.adjusted_p <= 1.0
+    assert [one.metric for one in look.compared] == ["cost", "stockout"]
+    assert look.compared[0].effect == goal.effect
     assert (look.verdict, look.rule) == (Verdict.PROMOTE, Rule.LOSS_SMALLER)
     replayed = office.experiments.replay("demand")
     assert replayed.all_same, (replayed.differences, replayed.log)
     page = markdown(office.experiments.report("demand"), lang="es", zone="America/Santiago")
     assert f"Períodos completos: {n_days}." in page
     assert f"el tratamiento tuvo mejor suma en {look.pairs['control']}" in page
+    assert "| costos de una pieza | 1.0000 si sobra, 4.0000 si falta;" in page
+    assert "| `stockout` | secundaria | treatment |" in page

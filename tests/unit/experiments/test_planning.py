@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.unit.experiments.test_counting import HOUR_S, World
 
-from timonel.experiments.errors import InvalidPlan
+from timonel.experiments.errors import InvalidPlan, PowerUnknown
 from timonel.experiments.planning.documents import plan_document, power_chart
 from timonel.experiments.planning.measuring import Measured
 from timonel.experiments.planning.plan import Asked, Basis, make_plan
@@ -105,6 +105,16 @@ def test_a_chart_shows_each_effect() -> None:
     assert drawn.startswith("<svg")
     assert "+0.01" in drawn
     assert "80%" in drawn
+
+
+def test_what_cannot_be_drawn_is_refused_with_its_reason() -> None:
+    for given, why in (
+        ({}, "0 labelled units"),
+        (GIVEN | {"per_day": None, "days": 9.0}, "the rate is unknown"),
+        (GIVEN | {"days": 0.5}, "nobody comes and is labelled within 0.5 days"),
+    ):
+        with pytest.raises(PowerUnknown, match=why):
+            power_chart(make_plan(asked(**given, effects=(0.01,)), Measured()))
 
 
 @pytest.fixture

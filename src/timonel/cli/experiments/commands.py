@@ -81,7 +81,10 @@ def create(
         ),
     ] = None,
     also: Annotated[
-        list[str] | None, typer.Option(help="A further metric, mode outside. May be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="A further metric, in mode outside or of pairs of forecasts. May be repeated."
+        ),
     ] = None,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="Of a metric of yours, in mode outside.")
@@ -137,6 +140,13 @@ def create(
         typer.Option(
             help="Hours that answers share their weather for, in mode shadow: 24, 168.", min=24
         ),
+    ] = None,
+    holding: Annotated[
+        float | None,
+        typer.Option(help="Cost of a piece left over, in pairs of forecasts: gives metric cost."),
+    ] = None,
+    shortage: Annotated[
+        float | None, typer.Option(help="Cost of a piece that is short, beside --holding.")
     ] = None,
     units: Annotated[
         Path | None,
@@ -211,6 +221,8 @@ def create(
             template=template or "",
             horizon_days=horizon,
             period_h=period_hours,
+            holding=holding,
+            shortage=shortage,
         )
         chosen = app.registry.declaration(model).model
         file = unit_file(units, key_column, block, seed, covariate)

@@ -73,7 +73,7 @@ def plan(
             per_day=per_day,
             delay_days=delay_days,
         )
-        if chart is not None and found.power:
+        if chart is not None:
             chart.write_text(power_chart(found, language()), "utf-8")
         if as_json:
             out_json(plan_document(found, language()))

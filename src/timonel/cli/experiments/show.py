@@ -135,7 +135,7 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
 def _print_others(look: "Look", design: "Design") -> None:
     """Print the metrics beside the goal, and the goal in parts, where there are any."""
     if len(look.compared) > len(look.goals):
-        print_metrics(look)
+        print_metrics(look, "pairs" if design.mode == "shadow" else "units")
     if look.by_part:
         print_parts(look, design)
 
@@ -153,7 +153,7 @@ def _print_labels(design: "Design", look: "Look") -> None:
         say("experiment_paired", paired=paired_of(look.asked_later))
 
 
-def print_metrics(look: "Look") -> None:
+def print_metrics(look: "Look", counted: str) -> None:
     """Print a line a metric and treatment, with the p-value adjusted over all of them."""
     rows = [
         [
@@ -168,7 +168,8 @@ def print_metrics(look: "Look") -> None:
         ]
         for one in look.compared
     ]
-    table(text("metrics_headings").split("|"), rows)
+    headings = text("compared_headings", n=text(f"compared_{counted}"))
+    table(headings.split("|"), rows)
 
 
 def print_parts(look: "Look", design: "Design") -> None:

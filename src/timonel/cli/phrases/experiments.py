@@ -140,10 +140,12 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  effect    {effect} on {metric} ({side}); e = {e}, smallest p = {p}",
         "es": "  efecto    {effect} en {metric} ({side}); e = {e}, menor p = {p}",
     },
-    "metrics_headings": {
-        "en": "metric|arm|units|control|treatment|effect|smallest p|adjusted (Holm)",
-        "es": "métrica|variante|unidades|control|tratamiento|efecto|menor p|ajustado (Holm)",
+    "compared_headings": {
+        "en": "metric|arm|{n}|control|treatment|effect|smallest p|adjusted (Holm)",
+        "es": "métrica|variante|{n}|control|tratamiento|efecto|menor p|ajustado (Holm)",
     },
+    "compared_units": {"en": "units", "es": "unidades"},
+    "compared_pairs": {"en": "pairs", "es": "pares"},
     "parts_headings": {
         "en": "part|{column}|units|control|treatment|effect|adjusted (Holm)",
         "es": "parte|{column}|unidades|control|tratamiento|efecto|ajustado (Holm)",

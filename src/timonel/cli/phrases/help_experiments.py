@@ -50,6 +50,12 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Hours that answers share their weather for, in mode shadow: 24, 168.": (
         "Horas en que las respuestas comparten circunstancias, en modo shadow: 24, 168."
     ),
+    "Cost of a piece left over, in pairs of forecasts: gives metric cost.": (
+        "Costo de una pieza que sobra, en pares de pronósticos: da la métrica cost."
+    ),
+    "Cost of a piece that is short, beside --holding.": (
+        "Costo de una pieza que falta, junto a --holding."
+    ),
     "How long clicks on a list count, in mode interleave; default 30.": (
         "Cuánto tiempo cuentan los clics en una lista, en modo interleave; si falta, 30."
     ),
@@ -73,8 +79,8 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     ),
     "With --unit.": "Con --unit.",
     "One unit, in the place of a file.": "Una unidad, en lugar de un archivo.",
-    "A further metric, mode outside. May be repeated.": (
-        "Otra métrica, en modo outside. Se puede repetir."
+    "A further metric, in mode outside or of pairs of forecasts. May be repeated.": (
+        "Otra métrica, en modo outside o de pares de pronósticos. Se puede repetir."
     ),
     "Of a metric of yours, in mode outside.": "De una métrica suya, en modo outside.",
     "Its model; the only one by default.": "Su modelo; si falta, el único.",

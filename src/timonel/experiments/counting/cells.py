@@ -14,6 +14,7 @@ from timonel.events.accumulators import LoggedPrediction, ShadowResult, TruthCha
 from timonel.events.frames import PredictionFrame
 from timonel.experiments.choosing import block_of
 from timonel.experiments.counting.designs import Designs, Known
+from timonel.experiments.counting.losses import with_stock
 from timonel.experiments.counting.sums import (
     AGE,
     AGES,
@@ -27,6 +28,7 @@ from timonel.experiments.counting.sums import (
     EACH,
     EXPOSED,
     FIRST,
+    HEARD,
     HIT,
     HOUR_US,
     LATENCY,
@@ -38,6 +40,7 @@ from timonel.experiments.counting.sums import (
     CellKey,
     PairSums,
     age_of,
+    beside,
     day_of,
     sign_of,
     slots,
@@ -47,7 +50,7 @@ from timonel.experiments.design import UNPLACED, Design, Mode, split_variant
 from timonel.stats.moments import quantise
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables_experiments import experiment_cells, experiment_totals, experiments
-from timonel.wire.answer import Reason
+from timonel.wire.answer import Label, Reason
 
 _ASSIGNED = Reason.ASSIGNED.value
 _N_KEY = 9
@@ -181,7 +184,7 @@ class ExperimentCells:
         if place is None:
             return
         exposed, arrived, span = slots(prediction.at, change.at)
-        scores = change.plan.score(prediction.prediction, change.value)
+        scores = _scores(place, change, prediction.prediction)
         for metric, value in scores.items():
             q = quantise(value)
             if place.by_unit:
@@ -227,10 +230,13 @@ class ExperimentCells:
         shadow = prediction.shadow
         if shadow is None or place.known.design.mode is not Mode.SHADOW:
             return
-        scores = change.plan.score(prediction.prediction, change.value)
-        other = change.plan.score(shadow.prediction, change.value)
+        scores = _scores(place, change, prediction.prediction)
+        other = _scores(place, change, shadow.prediction)
         metric = place.known.design.metric
         if metric not in scores or metric not in other:
+            return
+        if place.known.design.period_s:
+            self._count_periods(count, place, change, (scores, other))
             return
         difference = quantise(other[metric]) - quantise(scores[metric])
         if place.by_unit:
@@ -238,9 +244,33 @@ class ExperimentCells:
         else:
             count.open(place, DIFFERENCE, PairSums.of(difference, change.sign))
             count.open(place, PAIR + sign_of(difference), PairSums.of(quantise(1.0), change.sign))
-        if place.known.design.period_s:
-            count.period(place, prediction.at).add(PERIOD, change.sign, change.sign * difference)
-            count.open(place, EACH, PairSums.of(difference, change.sign))
+
+    def _count_periods(
+        self,
+        count: "_Counting",
+        place: "_Place",
+        change: TruthChange,
+        both: tuple[Mapping[str, float], Mapping[str, float]],
+    ) -> None:
+        """Count every loss of a pair by unit, by stretch of time and one by one."""
+        design, sign = place.known.design, change.sign
+        for metric in design.paired:
+            heard = quantise(both[0][metric])
+            difference = quantise(both[1][metric]) - heard
+            of_unit, of_period, alone = (
+                beside(name, design.metric, metric) for name in (DIFFERENCE, PERIOD, EACH)
+            )
+            count.unit(place).add(of_unit, sign, sign * difference)
+            period = count.period(place, change.prediction.at)
+            period.add(of_period, sign, sign * difference)
+            count.open(place, alone, PairSums.of(difference, sign))
+            if design.secondary:  # shown beside each other: means of the same pairs
+                count.open(place, f"{HEARD}:{metric}", PairSums.of(heard, sign))
+
+
+def _scores(place: "_Place", change: TruthChange, prediction: Label) -> Mapping[str, float]:
+    scores = change.plan.score(prediction, change.value)
+    return with_stock(place.known.design, scores, change.value)
 
 
 class _Place(NamedTuple):

@@ -20,6 +20,7 @@ BAD, AGE, HIT = "bad:", "age:", "hit:"
 APART = "\x1f"  # between the truth and what came of it, in names of metrics
 PAIR, DIFFERENCE = "pair:", "difference"
 PERIOD, EACH = "period", "each"  # the same differences by stretch of time, and one by one
+HEARD = "heard"  # of pairs: the loss of the answer that was heard
 PERIODS = -1  # in the place of a phase: a stretch of time goes on over all of them
 SHADOW, ASKED, DROPPED = "shadow:", "asked", "dropped"  # and what came of asking
 CORRECTED = "corrected"  # values of a unit that took the place of an earlier one
@@ -102,6 +103,11 @@ class PairSums(msgspec.Struct, frozen=True):
             float(Fraction(n * self.x2 - self.x * self.x, n * x_per_unit * x_per_unit)),
             float(Fraction(n * self.qx - self.q * self.x, n * per_unit * x_per_unit)),
         )
+
+
+def beside(name: str, goal: str, metric: str) -> str:
+    """Name the cells of pairs for a metric: the goal's have no more than their name."""
+    return name if metric == goal else f"{name}:{metric}"
 
 
 def slots(exposed_at: int, arrived_at: int) -> tuple[int, int, int]:

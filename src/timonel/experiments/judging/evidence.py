@@ -68,6 +68,23 @@ class Counted:
         return self.values.get(metric, PairSums())
 
 
+class Paired(msgspec.Struct):
+    """Pairs of answers in one loss: the differences, and the loss of the answer that was heard.
+
+    Parameters
+    ----------
+    difference, periods, each : PairSums
+        Treatment less control by unit, by stretch of time, and one by one.
+    heard : PairSums
+        One by one.
+    """
+
+    difference: PairSums = PairSums()
+    periods: PairSums = PairSums()
+    each: PairSums = PairSums()
+    heard: PairSums = PairSums()
+
+
 @dataclass(slots=True)
 class Evidence:
     """Everything that a look judges.
@@ -99,6 +116,9 @@ class Evidence:
         Of shadow answers: treatment less control.
     periods, each : PairSums
         The same differences by stretch of time, and one by one, where pairs are clustered by it.
+    paired : dict of str to Paired
+        Of every loss, the goal first, where there are several; by exposures whose labels have had
+        their time.
     elapsed_us : int
         Since the start.
     batches : dict of int to dict of str to tuple of int
@@ -132,6 +152,7 @@ class Evidence:
     parts: dict[str, dict[str, Contribution]] = field(default_factory=dict)
     periods: PairSums = field(default_factory=PairSums)
     each: PairSums = field(default_factory=PairSums)
+    paired: dict[str, Paired] = field(default_factory=dict)
 
 
 def contribution(control: PairSums, treatment: PairSums) -> Contribution:

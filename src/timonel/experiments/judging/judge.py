@@ -31,7 +31,7 @@ from timonel.experiments.judging.look import (
     smallest_p,
 )
 from timonel.experiments.judging.metrics import metric_guardrails, metric_reports, part_reports
-from timonel.experiments.judging.pairs import enough_periods, paired_difference
+from timonel.experiments.judging.pairs import enough_clusters, paired_difference
 from timonel.experiments.judging.preferences import judge_preferences
 from timonel.experiments.judging.reports import arm_reports, labels, shadow_report
 from timonel.stats.compare import chance_to_win
@@ -265,7 +265,7 @@ class _Found:
 
     def _by_blocks_too_few(self) -> bool:
         if self.design.period_s:
-            return not enough_periods(self.evidence, LEAST_BLOCKS)
+            return not enough_clusters(self.evidence.periods, self.evidence.difference)
         if self.design.unit != "block":
             return False
         return sum(arm.units for arm in self.evidence.arms.values()) < LEAST_BLOCKS
@@ -360,6 +360,9 @@ def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | No
         e = asymptotic_cs(signed, se, n, alpha=alpha, n_star=star, side="greater").e_value
     elif _exact(design):
         e = paired_e_value(evidence.pairs.get("treatment", 0), evidence.pairs.get("control", 0))
+    p_value = min(1.0, 1.0 / max(e, 1e-300))
+    if design.period_s and not enough_clusters(evidence.periods, evidence.difference):
+        p_value = 1.0  # it is kept for all later looks, and no p yet
     mature = evidence.mature.get(arm, Contribution()).information.effect
     exposed = _exposed(design, evidence, arm)
     return GoalReport(
@@ -369,7 +372,7 @@ def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | No
         lower=finite(found.lower),
         upper=finite(found.upper),
         e_value=min(e, 1e300),
-        p_value=smallest_p(design.metric, arm, min(1.0, 1.0 / max(e, 1e-300)), before),
+        p_value=smallest_p(design.metric, arm, p_value, before),
         harm_e=min(harm.e_value, 1e300) if exposed >= LEAST_HARMED else 1.0,
         information=n,
         mature_effect=mature,

@@ -1,4 +1,4 @@
-"""Every metric of units that others act on, compared; and all p-values adjusted together.
+"""Every metric of units that others act on, or loss of pairs; all p-values adjusted together.
 
 The goal decides, at its own alpha. What else is shown may be believed where its adjusted p is at
 most alpha: over all metrics and arms, that errs in at most alpha of experiments, at all looks.
@@ -22,6 +22,7 @@ from timonel.experiments.judging.look import (
     finite,
     n_star,
 )
+from timonel.experiments.judging.losses import loss_reports
 from timonel.experiments.judging.reports import arm_moments
 from timonel.stats.moments import PER_UNIT, Moments
 from timonel.stats.multiple import holm
@@ -44,7 +45,7 @@ def metric_reports(
     does not depend on whether another has come. The p-values hold at every look, and so does
     Holm's procedure on them.
     """
-    reports = [
+    reports = loss_reports(design, evidence, before) or [
         _report(design, evidence, metric, arm, goals, before)
         for metric in evidence.metrics
         for arm in design.names[1:]

@@ -12,6 +12,8 @@ from timonel.experiments.design import Design
 from timonel.experiments.judging.evidence import Evidence
 from timonel.stats.moments import PER_UNIT
 
+LEAST_CLUSTERS = 20
+
 
 def paired_difference(design: Design, evidence: Evidence) -> tuple[float, float, float] | None:
     """Give the mean difference a pair, its standard error, and what it is known by.
@@ -32,12 +34,19 @@ def paired_difference(design: Design, evidence: Evidence) -> tuple[float, float,
     if not design.period_s:
         found = clustered(evidence.difference)
         return None if found is None else (*found, float(evidence.difference.n))
-    known = [clustered(one) for one in (evidence.periods, evidence.difference, evidence.each)]
+    return clustered_twice(evidence.periods, evidence.difference, evidence.each)
+
+
+def clustered_twice(
+    periods: PairSums, units: PairSums, each: PairSums
+) -> tuple[float, float, float] | None:
+    """Give mean, standard error and number of periods; see ``paired_difference``."""
+    known = [clustered(one) for one in (periods, units, each)]
     if any(one is None for one in known):
         return None
     (mean, period), (_, unit), (_, pair) = (one for one in known if one is not None)
     variance = max(period**2, unit**2, period**2 + unit**2 - pair**2)
-    return mean, sqrt(variance), float(evidence.periods.n)
+    return mean, sqrt(variance), float(periods.n)
 
 
 def clustered(sums: PairSums) -> tuple[float, float] | None:
@@ -71,6 +80,6 @@ def clustered(sums: PairSums) -> tuple[float, float] | None:
     return float(mean / PER_UNIT), sqrt(variance / PER_UNIT**2)
 
 
-def enough_periods(evidence: Evidence, least: int) -> bool:
+def enough_clusters(periods: PairSums, units: PairSums) -> bool:
     """Tell whether there are enough clusters of both kinds to know how they spread."""
-    return evidence.periods.n >= least and evidence.difference.n >= least
+    return min(periods.n, units.n) >= LEAST_CLUSTERS

@@ -20,6 +20,7 @@ from timonel.experiments.counting.sums import (
     EACH,
     EXPOSED,
     FIRST,
+    HEARD,
     HOUR_US,
     LEAK,
     OPEN,
@@ -27,6 +28,7 @@ from timonel.experiments.counting.sums import (
     PERIOD,
     CellKey,
     PairSums,
+    beside,
     day_of,
 )
 from timonel.experiments.design import (
@@ -42,6 +44,7 @@ from timonel.experiments.judging.evidence import (
     Contribution,
     Counted,
     Evidence,
+    Paired,
     adjusted_contributions,
     contribution,
     join_phases,
@@ -190,24 +193,26 @@ def _keep_mature_pairs(
     evidence.pairs, evidence.difference = {}, PairSums()
     if evidence.mature_after_h is None:
         return
-    after, period_h = evidence.mature_after_h, design.period_s * 1_000_000 // HOUR_US
+    after = evidence.mature_after_h
+    sums: dict[str, PairSums] = defaultdict(PairSums)
     for cell in cells:
         if cell.arrival != OPEN:
             continue
-        if cell.metric in (PERIOD, EACH):
-            begins = cell.exposure - cell.exposure % period_h
-            if begins + period_h + after > until:
-                continue
-            if cell.metric == PERIOD:
-                evidence.periods += cell.sums
-            else:
-                evidence.each += cell.sums
-        elif cell.exposure + DAY + after <= until:
-            if cell.metric.startswith(PAIR):
-                side = cell.metric[len(PAIR) :]
-                evidence.pairs[side] = evidence.pairs.get(side, 0) + cell.sums.n
-            elif cell.metric == DIFFERENCE:
-                evidence.difference += cell.sums
+        of_periods = cell.metric.partition(":")[0] in (PERIOD, EACH, HEARD)
+        long = design.period_s * 1_000_000 // HOUR_US if of_periods else DAY
+        if cell.exposure - cell.exposure % long + long + after > until:
+            continue
+        sums[cell.metric] += cell.sums
+        if cell.metric.startswith(PAIR):
+            side = cell.metric[len(PAIR) :]
+            evidence.pairs[side] = evidence.pairs.get(side, 0) + cell.sums.n
+    evidence.difference, evidence.periods = sums[DIFFERENCE], sums[PERIOD]
+    evidence.each = sums[EACH]
+    for metric in design.paired if design.secondary else ():
+        by_unit, by_period, each = (
+            sums[beside(name, design.metric, metric)] for name in (DIFFERENCE, PERIOD, EACH)
+        )
+        evidence.paired[metric] = Paired(by_unit, by_period, each, sums[f"{HEARD}:{metric}"])
 
 
 def _tally(counts: dict[int, dict[str, int]], phase: int, arm: str, n: int) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from timonel.clock import Clock
-from timonel.experiments.checking import check_design
+from timonel.experiments.checking.design import check_design
 from timonel.experiments.design import Design, Mode, State, UnitList
 from timonel.experiments.errors import ExperimentBusy, ListIsThere, NoList, NotDraft, NotOutside
 from timonel.experiments.outside.members import Member, members_after, whole, write_members

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from timonel.charts.bars import Bar, horizontal_bars
 from timonel.errors import Phrase, in_language
+from timonel.experiments.errors import PowerUnknown
 
 if TYPE_CHECKING:
     from timonel.experiments.planning.plan import ExperimentPlan, Figure
@@ -47,7 +48,15 @@ def plan_document(plan: "ExperimentPlan", lang: str = "en") -> dict[str, Any]:
 
 
 def power_chart(plan: "ExperimentPlan", lang: str = "en") -> str:
-    """Draw the chance of finding each effect, as SVG."""
+    """Draw the chance of finding each effect, as SVG.
+
+    Raises
+    ------
+    PowerUnknown
+        If the log and what was given leave a number unknown that the power follows from.
+    """
+    if not plan.power:
+        raise PowerUnknown(model=plan.asked.model, why=_why_unknown(plan))
     title = Phrase("Power over effects", "Potencia según el efecto")
     description = Phrase(
         "chance of finding an improvement of {metric} with {n} units in all",
@@ -61,6 +70,19 @@ def power_chart(plan: "ExperimentPlan", lang: str = "en") -> str:
         title=in_language(title, lang),
         description=in_language(description, lang),
         most=1.0,
+    )
+
+
+def _why_unknown(plan: "ExperimentPlan") -> Phrase:
+    if plan.baseline.value is None:
+        return plan.baseline.note
+    reasons = [size.reason for size in plan.sizes if size.reason is not None]
+    if reasons:
+        return reasons[0]
+    return Phrase(
+        "nobody comes and is labelled within {days:g} days",
+        "nadie llega y tiene su resultado en {days:g} días",
+        days=plan.asked.days or 0.0,
     )
 
 

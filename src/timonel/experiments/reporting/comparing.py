@@ -120,7 +120,8 @@ def _metrics(page: Page, report: Report) -> None:
     if look is None or len(look.compared) <= len(look.goals):
         return
     page.heading("metrics")
-    headings = ("metric", "role", "arm", "n_units", "control", "treatment")
+    n = "n_pairs" if report.experiment.design.paired else "n_units"
+    headings = ("metric", "role", "arm", n, "control", "treatment")
     own = ("effect", "interval_own", "smallest_p", "adjusted_p")
     page.table(
         [page.say(key) for key in (*headings, *own)],

@@ -114,7 +114,11 @@ def _asked(page: Page, design: Design) -> list[tuple[str, str]]:
     if design.horizon_days:
         rows.append(("horizon", page.say("horizon_is", days=design.horizon_days)))
     if design.secondary:
-        rows.append(("also", ", ".join(f"`{metric}`" for metric in design.secondary)))
+        also = "also_compared" if design.paired else "also"
+        rows.append((also, ", ".join(f"`{metric}`" for metric in design.secondary)))
+    if design.costs is not None:
+        holding, shortage = number(design.costs.holding), number(design.costs.shortage)
+        rows.append(("costs", page.say("costs_are", holding=holding, shortage=shortage)))
     if design.margin:
         rows.append(("margin", number(design.margin)))
     if design.planned_n:

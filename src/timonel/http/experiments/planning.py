@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, Field
 
 from timonel.dashboard.language import choose_language
-from timonel.experiments.planning.documents import plan_document
+from timonel.experiments.planning.documents import plan_document, power_chart
 from timonel.experiments.replaying.documents import aa_document
 from timonel.http.access.callers import who_of
 from timonel.http.model_routes import require_declared
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from timonel.experiments.replaying.jobs import AaStanding
 
 Document = dict[str, Any]
+SVG = "image/svg+xml"
 Unit = Annotated[Literal["unit", "request"], Field(description="What counts once.")]
 Least = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
@@ -58,14 +59,22 @@ def create_planning_routes(app: "App") -> APIRouter:
     """Make the routes of plans and of A/As."""
     router = APIRouter(prefix="/v1", tags=["experiments"])
 
-    @router.post("/models/{model}/experiments/plan", summary="Say how many units, how many days")
+    @router.post(
+        "/models/{model}/experiments/plan",
+        summary="Say how many units, how many days; with Accept: image/svg+xml, draw the power",
+        response_model=Document,
+        responses={200: {"content": {SVG: {"schema": {"type": "string"}}}}},
+    )
     def plan(
         model: ModelName, request: Request, body: Annotated[WishedPlan | None, Body()] = None
-    ) -> Document:
+    ) -> Document | Response:
         wish = (body or WishedPlan()).model_dump()
         by_unit, effects = wish.pop("unit") == "unit", tuple(wish.pop("effects"))
         found = app.planning.plan(model, by_unit=by_unit, effects=effects, **wish)
-        return plan_document(found, _language(request, app))
+        lang = _language(request, app)
+        if SVG in request.headers.get("accept", ""):
+            return Response(power_chart(found, lang), media_type=SVG)
+        return plan_document(found, lang)
 
     @router.post(
         "/models/{model}/experiments/aa",

@@ -93,6 +93,13 @@ class NewExperiment(BaseModel, extra="forbid"):
         float | None,
         Field(ge=24, le=8760, description="Hours that answers share their weather for; shadow."),
     ] = None
+    holding: Annotated[
+        float | None,
+        Field(gt=0, le=1e9, description="Cost of a piece left over, in pairs of forecasts."),
+    ] = None
+    shortage: Annotated[
+        float | None, Field(gt=0, le=1e9, description="Cost of a piece that is short.")
+    ] = None
     hypothesis: Annotated[str, Field(max_length=1000, description="What is expected, and why.")] = (
         ""
     )
