@@ -6,7 +6,6 @@ can be subtracted (corrections), and a recount gives the same bits in any order 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import fsum
 
 import numpy as np
@@ -205,9 +204,10 @@ class ExactSums:
         return cls(sign, sign * q, sign * q * q)
 
     def moments(self, per_unit: int = PER_UNIT) -> Moments | None:
-        """Derive mean and centred squares by rational arithmetic; None where nothing is left."""
-        if self.n <= 0:
+        """Derive mean and centred squares, each rounded once; None where nothing is left."""
+        n = self.n
+        if n <= 0:
             return None
-        mean = Fraction(self.q, self.n * per_unit)
-        m2 = Fraction(self.n * self.q2 - self.q * self.q, self.n * per_unit * per_unit)
-        return Moments(self.n, float(mean), float(m2))
+        # a quotient of whole numbers of any length is the nearest float, as that of a Fraction is
+        m2 = (n * self.q2 - self.q * self.q) / (n * per_unit * per_unit)
+        return Moments(n, self.q / (n * per_unit), m2)

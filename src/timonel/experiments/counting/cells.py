@@ -5,8 +5,8 @@ unit may come again, its values are first added up in the unit's row, and the ce
 pair less the old one: each unit counts once, however often it came (ADR 0023).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
@@ -57,27 +57,37 @@ _N_KEY = 9
 _OUTCOME = {1.0: APART + "right", 0.0: APART + "wrong"}
 
 
+_c = experiment_cells.c
+CELL_COLUMNS = (
+    _c.arrival_slot,
+    _c.arrival_span,
+    _c.exposure_slot,
+    _c.phase,
+    _c.arm,
+    _c.metric,
+    _c.n,
+    _c.sum_q,
+    _c.sum_q2,
+    _c.sum_x,
+    _c.sum_x2,
+    _c.sum_qx,
+)
+"""Where a sum is kept, and the sum; not by which drainer."""
+
+
 def read_cells(
     connection: Connection, project: str, name: str, *chosen: ColumnElement[bool]
 ) -> dict[CellKey, PairSums]:
     """Read an experiment's cells, those of several drainers merged; all, or those chosen."""
     c = experiment_cells.c
-    query = select(
-        c.arrival_slot,
-        c.arrival_span,
-        c.exposure_slot,
-        c.phase,
-        c.arm,
-        c.metric,
-        c.n,
-        c.sum_q,
-        c.sum_q2,
-        c.sum_x,
-        c.sum_x2,
-        c.sum_qx,
-    ).where(c.project == project, c.experiment == name, *chosen)
+    query = select(*CELL_COLUMNS).where(c.project == project, c.experiment == name, *chosen)
+    return merged_cells(name, connection.execute(query).all())
+
+
+def merged_cells(name: str, rows: Iterable[Sequence[Any]]) -> dict[CellKey, PairSums]:
+    """Give the cells of rows of ``CELL_COLUMNS``, those of several drainers merged."""
     merged: dict[CellKey, PairSums] = {}
-    for *place, n, q, q2, x, x2, qx in connection.execute(query):
+    for *place, n, q, q2, x, x2, qx in rows:
         key, sums = CellKey(name, *place), PairSums(n, int(q), int(q2), int(x), int(x2), int(qx))
         before = merged.get(key)
         merged[key] = sums if before is None else before + sums

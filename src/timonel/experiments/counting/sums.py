@@ -1,6 +1,5 @@
 """Exact sums of pairs (q, x), and the places in time that they are kept under."""
 
-from fractions import Fraction
 from typing import NamedTuple
 
 import msgspec
@@ -91,17 +90,17 @@ class PairSums(msgspec.Struct, frozen=True):
         return ExactSums(self.n, self.q, self.q2)
 
     def moments(self, per_unit: int = PER_UNIT, x_per_unit: int = 1) -> BivariateMoments | None:
-        """Derive means and centred sums by rational arithmetic; None where nothing is left."""
+        """Derive means and centred sums, each rounded once; None where nothing is left."""
         n = self.n
         if n <= 0:
             return None
         return BivariateMoments(
             n,
-            float(Fraction(self.q, n * per_unit)),
-            float(Fraction(self.x, n * x_per_unit)),
-            float(Fraction(n * self.q2 - self.q * self.q, n * per_unit * per_unit)),
-            float(Fraction(n * self.x2 - self.x * self.x, n * x_per_unit * x_per_unit)),
-            float(Fraction(n * self.qx - self.q * self.x, n * per_unit * x_per_unit)),
+            self.q / (n * per_unit),
+            self.x / (n * x_per_unit),
+            (n * self.q2 - self.q * self.q) / (n * per_unit * per_unit),
+            (n * self.x2 - self.x * self.x) / (n * x_per_unit * x_per_unit),
+            (n * self.qx - self.q * self.x) / (n * per_unit * x_per_unit),
         )
 
 

@@ -12,8 +12,6 @@ from sqlalchemy import Connection
 
 from timonel.experiments.counting.derived import cell_of, part_cells
 from timonel.experiments.counting.sums import (
-    AGE,
-    APART,
     BAD,
     DAY,
     DIFFERENCE,
@@ -48,14 +46,13 @@ from timonel.experiments.judging.evidence import (
     adjusted_contributions,
     contribution,
     join_phases,
-    maturity,
     ratio_contributions,
 )
+from timonel.experiments.judging.maturity import maturity_of
 from timonel.experiments.judging.preferences import read_preferences
 from timonel.experiments.judging.reports import per_unit_of
-from timonel.experiments.judging.stored import Maturity, StoredSums, Sums, Totals
+from timonel.experiments.judging.stored import StoredSums, Sums, Totals
 from timonel.stats.moments import PER_UNIT
-from timonel.stats.sequential import asymptotic_cs
 
 
 class _Cell(NamedTuple):
@@ -120,7 +117,7 @@ def evidence_of(
     if closing:
         _add(totals, design, closing)
     if late:
-        totals.maturity = _maturity(_flat(sums.ages()), design, until)
+        totals.maturity = maturity_of(sums, design, until, totals.maturity)
     if closing or late:
         sums.keep(totals, until)
     now = Totals(dict(totals.goal), dict(totals.sums))
@@ -345,66 +342,3 @@ def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]
             whole[place] = compared.get(place, {})
     evidence.mature |= dict.fromkeys(design.names[1:], Contribution())
     evidence.mature |= compare_strata(design, design.metric, whole)
-
-
-def _maturity(cells: Sequence[_Cell], design: Design, until: int) -> Maturity:
-    """Say how long labels take, what mature exposures say, and whether delays differ by arm."""
-    by_class: dict[str, dict[int, dict[int, int]]] = {}
-    for cell in cells:
-        if cell.metric.startswith(AGE):
-            truth = cell.metric.partition(APART)[0]
-            ages = by_class.setdefault(truth, {}).setdefault(cell.exposure, {})
-            ages[cell.span] = ages.get(cell.span, 0) + cell.sums.n
-    known = [maturity(ages, until) for ages in by_class.values()]
-    after = None
-    if known and None not in known:
-        after = max(age for age in known if age is not None)
-    found = Maturity(hour=until, after_h=after, delay_e=_delays(design, cells))
-    if after is not None:
-        old = [c for c in cells if until - c.exposure - DAY >= after]
-        found.immature = sum(
-            c.sums.n for c in cells if c.metric.startswith(AGE) and until - c.exposure - DAY < after
-        )
-        found.effect = _mature_effects(design, [c for c in old if c.span <= after])
-    return found
-
-
-def _mature_effects(design: Design, cells: Iterable[_Cell]) -> dict[str, Contribution]:
-    days: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
-    for cell in cells:
-        if cell.metric == design.metric:
-            arms = days[cell.phase, cell.exposure]
-            arms[cell.arm] = arms.get(cell.arm, PairSums()) + cell.sums
-    effects: dict[str, Contribution] = {}
-    for arms in days.values():
-        control = arms.get(design.names[CONTROL])
-        for arm in design.names[1:]:
-            if control is not None and arm in arms:
-                before = effects.get(arm, Contribution())
-                effects[arm] = before + contribution(control, arms[arm])
-    return effects
-
-
-def _delays(design: Design, cells: Iterable[_Cell]) -> float:
-    """Weigh the evidence that labels of one class take longer in one arm than in the control.
-
-    Right and wrong answers apart: where wrong ones are labelled sooner in both arms alike, the
-    better arm's labels come later, and nothing is the matter.
-    """
-    strata: dict[tuple[str, int, int], dict[str, PairSums]] = defaultdict(dict)
-    for cell in cells:
-        if cell.metric.startswith(AGE):
-            n, age = cell.sums.n, cell.span
-            one = PairSums(n, n * age * PER_UNIT, n * (age * PER_UNIT) ** 2)
-            arms = strata[cell.metric, cell.phase, cell.exposure]
-            arms[cell.arm] = arms.get(cell.arm, PairSums()) + one
-    most = 1.0
-    for arm in design.names[1:]:
-        total = Contribution()
-        for arms in strata.values():
-            if design.names[CONTROL] in arms and arm in arms:
-                total += contribution(arms[design.names[CONTROL]], arms[arm])
-        found = total.information
-        if found.effect is not None and found.se is not None:
-            most = max(most, asymptotic_cs(found.effect, found.se, found.n).e_value)
-    return min(most, 1e300)

@@ -1,13 +1,13 @@
 """Where a look's sums are kept: cells, shares by phase, and what closed cells came to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, cast
 
 import msgspec
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
-from timonel.experiments.counting.cells import read_cells
+from timonel.experiments.counting.cells import CELL_COLUMNS, merged_cells
 from timonel.experiments.counting.sums import AGES, OPEN, CellKey, PairSums, day_of
 from timonel.experiments.judging.evidence import Contribution
 from timonel.store.keyed import write_keyed
@@ -25,6 +25,7 @@ class Maturity(msgspec.Struct):
 
     hour: int = -1
     after_h: int | None = None
+    newest: int = -1  # day of exposure that is mature
     effect: dict[str, Contribution] = {}
     immature: int = 0
     delay_e: float = 1.0
@@ -36,6 +37,19 @@ class Totals(msgspec.Struct):
     goal: dict[str, Contribution] = {}
     sums: dict[str, tuple[int, int, int]] = {}
     maturity: Maturity = msgspec.field(default_factory=Maturity)
+
+
+Age = tuple[int, int, int, str, str, int]
+"""Labels of one age: age, exposure slot, phase, arm, truth with what came of it, and how many."""
+
+
+class AgedGoal(NamedTuple):
+    """Sums of the goal over labels of one age."""
+
+    phase: int
+    exposure: int
+    arm: str
+    sums: PairSums
 
 
 class Sums(Protocol):
@@ -50,13 +64,40 @@ class Sums(Protocol):
     def cells(self, closed_until: int) -> Cells:
         """Give the cells that are not closed; some that are may be among them."""
 
-    def ages(self) -> Cells:
-        """Give the cells of labels' ages."""
+    def ages(self, goal: str) -> Sequence[Age]:
+        """Give the counts of labels' ages; those of one place may be in several parts."""
+
+    def aged_goals(self, goal: str, *, newest: int, oldest: int) -> Sequence[AgedGoal]:
+        """Give the goal by labels up to an age, of exposures up to a day; likewise in parts."""
 
     def keep(self, totals: Totals, until: int) -> None:
         """Keep what closed cells came to, for the next look."""
 
 
+_c = experiment_cells.c
+_of_ages = (
+    _c.project == bindparam("project"),
+    _c.experiment == bindparam("name"),
+    _c.arrival_slot == AGES,
+)
+_NOT_CLOSED = select(*CELL_COLUMNS).where(
+    _c.project == bindparam("project"),
+    _c.experiment == bindparam("name"),
+    # whole days stay open longer than the hours in them
+    _c.arrival_slot >= bindparam("day"),
+    _c.arrival_slot <= OPEN,
+    or_(_c.arrival_span != 1, _c.arrival_slot >= bindparam("until")),
+)
+# beside labels' counts there is nothing among the ages but the goal
+_AGES = select(_c.arrival_span, _c.exposure_slot, _c.phase, _c.arm, _c.metric, _c.n).where(
+    *_of_ages, _c.metric != bindparam("goal")
+)
+_GOALS = select(_c.phase, _c.exposure_slot, _c.arm, _c.n, _c.sum_q, _c.sum_q2).where(
+    *_of_ages,
+    _c.metric == bindparam("goal"),
+    _c.arrival_span <= bindparam("oldest"),
+    _c.exposure_slot <= bindparam("newest"),
+)
 _totals = msgspec.json.Decoder(Totals)
 
 
@@ -94,21 +135,23 @@ class StoredSums:
 
     def cells(self, closed_until: int) -> Cells:
         """Read the open cells."""
-        c = experiment_cells.c
-        # whole days stay open longer than the hours in them
-        return read_cells(
-            self.connection,
-            self.project,
-            self.name,
-            c.arrival_slot >= day_of(closed_until),
-            c.arrival_slot <= OPEN,
-            or_(c.arrival_span != 1, c.arrival_slot >= closed_until),
-        )
+        mine = {"project": self.project, "name": self.name}
+        since = {"day": day_of(closed_until), "until": closed_until}
+        return merged_cells(self.name, self.connection.execute(_NOT_CLOSED, mine | since).all())
 
-    def ages(self) -> Cells:
-        """Read the cells of labels' ages."""
-        mine = experiment_cells.c.arrival_slot == AGES
-        return read_cells(self.connection, self.project, self.name, mine)
+    def ages(self, goal: str) -> Sequence[Age]:
+        """Read the counts of labels' ages: as few columns as are asked for, since rows are many."""
+        mine = {"project": self.project, "name": self.name, "goal": goal}
+        return cast("Sequence[Age]", self.connection.execute(_AGES, mine).all())
+
+    def aged_goals(self, goal: str, *, newest: int, oldest: int) -> list[AgedGoal]:
+        """Read the goal by the age of its labels."""
+        mine = {"project": self.project, "name": self.name, "goal": goal}
+        rows = self.connection.execute(_GOALS, mine | {"newest": newest, "oldest": oldest}).all()
+        return [
+            AgedGoal(phase, exposure, arm, PairSums(n, int(q), int(q2)))
+            for phase, exposure, arm, n, q, q2 in rows
+        ]
 
     def keep(self, totals: Totals, until: int) -> None:
         """Write what closed cells came to."""

@@ -14,7 +14,7 @@ from timonel.events.frames import PredictionFrame
 from timonel.experiments.counting.cells import ExperimentCells
 from timonel.experiments.counting.sums import AGES, EXPOSED, OPEN, CellKey, PairSums, day_of
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRow, change_unit
-from timonel.experiments.judging.stored import Cells, Totals
+from timonel.experiments.judging.stored import Age, AgedGoal, Cells, Totals
 
 Logged = tuple[list[PredictionFrame], list[TruthChange]]
 Counted = Mapping[str, dict[CellKey, PairSums]]
@@ -128,9 +128,21 @@ class MemorySums:
         }
         return self._arriving | self._open
 
-    def ages(self) -> Cells:
-        """Give the cells of labels' ages."""
-        return self._ages
+    def ages(self, goal: str) -> list[Age]:
+        """Give the counts of labels' ages."""
+        return [
+            (key.arrival_span, key.exposure_slot, key.phase, key.arm, key.metric, sums.n)
+            for key, sums in self._ages.items()
+            if key.metric != goal
+        ]
+
+    def aged_goals(self, goal: str, *, newest: int, oldest: int) -> list[AgedGoal]:
+        """Give the goal by the age of its labels."""
+        return [
+            AgedGoal(key.phase, key.exposure_slot, key.arm, sums)
+            for key, sums in self._ages.items()
+            if key.metric == goal and key.exposure_slot <= newest and key.arrival_span <= oldest
+        ]
 
     def keep(self, totals: Totals, until: int) -> None:
         """Keep what closed cells came to."""
