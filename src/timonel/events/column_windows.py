@@ -8,6 +8,7 @@ without their inputs are in no window: they are not rows of missing values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
 from typing import Any, Literal
@@ -19,9 +20,9 @@ from sqlalchemy import Connection, select
 from timonel.events.frames import NO_INPUTS, PredictionFrame
 from timonel.stats.multivariate.row_outliers import RowOutliers, outliers_add
 from timonel.stats.profiles.cells import Cells, WordCells
-from timonel.stats.profiles.profile import Profile, counts_add
+from timonel.stats.profiles.profile import Profile
 from timonel.stats.profiles.reference import PREDICTION, SCORE
-from timonel.stats.profiles.rows import RowCounter
+from timonel.stats.profiles.rows import RowCounter, Totals
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables import aliases, model_versions
 from timonel.store.tables_loop import column_windows, profiles
@@ -44,6 +45,31 @@ class _Profiled(msgspec.Struct):
 
 
 _manifest_of = msgspec.json.Decoder(_Profiled).decode
+
+
+@dataclass(slots=True)
+class Sums:
+    """What was counted of the predictions of a window, and of those looked at for outliers."""
+
+    totals: Totals
+    outliers: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, profile: Profile, n: int, text: str) -> "Sums":
+        """Read a stored row."""
+        counts = msgspec.json.decode(text)
+        return cls(Totals.of(profile, {"n": n, **counts}), counts.get("outliers"))
+
+    def add(self, other: "Sums") -> None:
+        """Add the sums of other predictions."""
+        self.totals.add(other.totals)
+        looked = [one.outliers for one in (self, other) if one.outliers is not None]
+        self.outliers = reduce(outliers_add, looked) if looked else None
+
+    def counts(self) -> dict[str, Any]:
+        """Give them zero-suppressed, as ``counts_text`` writes them."""
+        counts = self.totals.counts()
+        return counts if self.outliers is None else {**counts, "outliers": self.outliers}
 
 
 class ProfiledRows:
@@ -86,10 +112,10 @@ class ProfiledRows:
         self._counter = RowCounter(profile)
         self._outliers = outliers
 
-    def count(self, frames: Sequence[PredictionFrame]) -> dict[str, Any]:
+    def count(self, frames: Sequence[PredictionFrame]) -> "Sums":
         """Count predictions; a value that no cell can take counts as missing, and none raises."""
         if not frames:
-            return self._counter.take()
+            return Sums(self._counter.take_totals(), None)
         inputs: Sequence[Sequence[Any]] | None = self._quick_columns(frames)
         if inputs is None:
             inputs = list(zip(*map(self._row, frames), strict=True))
@@ -100,13 +126,13 @@ class ProfiledRows:
             given = zip(columns, self._kinds, strict=True)
             return self._count([[_fitting(v, kind) for v in values] for values, kind in given])
 
-    def _count(self, columns: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    def _count(self, columns: Sequence[Sequence[Any]]) -> "Sums":
         self._counter.clear()
         self._counter.extend_columns(columns)
-        counts = self._counter.take()
-        if self._outliers is not None:
-            counts["outliers"] = self._outliers.look(list(zip(*columns, strict=True)))
-        return counts
+        totals = self._counter.take_totals()
+        if self._outliers is None:
+            return Sums(totals, None)
+        return Sums(totals, self._outliers.look(list(zip(*columns, strict=True))))
 
     def _quick_columns(self, frames: Sequence[PredictionFrame]) -> list[list[Any]] | None:
         """Read inputs as they should be; None where a value is of another kind."""
@@ -202,6 +228,7 @@ class ColumnWindows:
         self._frames: list[PredictionFrame] = []
         self._by_version: dict[tuple[str, str], ProfiledRows | None] = {}
         self._by_id: dict[str, Profile | None] = {}
+        self._written: dict[Key, tuple[int, str, Sums]] = {}
 
     def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
         """Take predictions; they are counted when their profile can be read."""
@@ -214,19 +241,35 @@ class ColumnWindows:
         """Nor does what nobody heard."""
 
     def write(self, connection: Connection, drainer_id: str) -> None:
-        """Count what was taken and add it to the rows of this drainer."""
+        """Count what was taken and add it to the rows of this drainer.
+
+        What was written last is still known, and is believed as far as the row says the same: to
+        read a row of fifty columns and add to it costs as much as to count some hundred rows.
+        """
         if not self._frames:
             return
+        # whatever fails from here on, what is known is read again
+        known, self._written = self._written, {}
         counted = self._counted(self._grouped(connection), drainer_id)
-        for *key, n, counts, updated_at in read_keyed(connection, column_windows, _N_KEY, counted):
-            found, latest = counted[tuple(key)]
-            merged = _both(found, {"n": n, **msgspec.json.decode(counts)})
-            counted[tuple(key)] = (merged, max(latest, updated_at))
-        rows = [
-            (*key, counts["n"], counts_text(counts), latest)
-            for key, (counts, latest) in counted.items()
-        ]
+        stored = {
+            tuple(key): (n, text, updated_at)
+            for *key, n, text, updated_at in read_keyed(connection, column_windows, _N_KEY, counted)
+        }
+        rows, written = [], {}
+        for key, (profile, sums, latest) in counted.items():
+            if key in stored:
+                n, text, updated_at = stored[key]
+                n_known, text_known, total = known.get(key, (0, "", sums))
+                if (n_known, text_known) != (n, text):
+                    total = Sums.of(profile, n, text)
+                total.add(sums)
+                sums, latest = total, max(latest, updated_at)
+            counts = sums.counts()
+            text = counts_text(counts)
+            written[key] = (counts["n"], text, sums)
+            rows.append((*key, counts["n"], text, latest))
         write_keyed(connection, column_windows, _N_KEY, rows)
+        self._written = written
 
     def clear(self) -> None:
         """Forget what was taken."""
@@ -235,33 +278,38 @@ class ColumnWindows:
     def _grouped(
         self, connection: Connection
     ) -> dict[tuple[str, str, str, int], tuple[ProfiledRows, list[PredictionFrame]]]:
+        places = [(f.model, f.version, f.variant, f.at // HOUR_US) for f in self._frames]
+        distinct = dict.fromkeys(places)
         champions: dict[str, str] = {}
-        if any(not _registered(frame.version) for frame in self._frames):
+        if not all(_registered(version) for _, version, _, _ in distinct):
             champions = _champions(connection, self._project)
         groups: dict[tuple[str, str, str, int], tuple[ProfiledRows, list[PredictionFrame]]] = {}
-        for frame in self._frames:
-            key = (frame.model, frame.version, frame.variant, frame.at // HOUR_US)
-            group = groups.get(key)
-            if group is None:
-                version = frame.version
-                if not _registered(version):
-                    version = champions.get(frame.model, "")
-                rows = self._rows_of(connection, frame.model, version)
-                if rows is None:
-                    continue
-                group = groups[key] = (rows, [])
-            group[1].append(frame)
+        for place in distinct:
+            model, version = place[:2]
+            if not _registered(version):
+                version = champions.get(model, "")
+            rows = self._rows_of(connection, model, version)
+            if rows is not None:
+                groups[place] = (rows, [])
+        if len(distinct) == len(groups) == 1:
+            [(_, frames)] = groups.values()
+            frames += self._frames
+            return groups
+        for place, frame in zip(places, self._frames, strict=True):
+            if place in groups:
+                groups[place][1].append(frame)
         return groups
 
     def _counted(
         self,
         groups: Mapping[tuple[str, str, str, int], tuple[ProfiledRows, list[PredictionFrame]]],
         drainer_id: str,
-    ) -> dict[Key, tuple[dict[str, Any], int]]:
+    ) -> dict[Key, tuple[Profile, Sums, int]]:
         return {
             (self._project, model, rows.profile_id, version, variant, hour, drainer_id): (
+                rows.profile,
                 rows.count(frames),
-                max(frame.at for frame in frames),
+                max([frame.at for frame in frames]),
             )
             for (model, version, variant, hour), (rows, frames) in groups.items()
         }
@@ -303,12 +351,6 @@ class ColumnWindows:
 def counts_text(counts: Mapping[str, Any]) -> str:
     """Write the counts of a window as its row keeps them: canonical JSON, without ``n``."""
     return _encode({name: part for name, part in counts.items() if name != "n"}).decode()
-
-
-def _both(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-    sum_ = counts_add(a, b)
-    looked = [counts["outliers"] for counts in (a, b) if "outliers" in counts]
-    return {**sum_, "outliers": reduce(outliers_add, looked)} if looked else sum_
 
 
 def _registered(version: str) -> bool:

@@ -170,13 +170,9 @@ def _refusal(frame: Frame) -> str | None:
 
 
 def _refused_prediction(frame: PredictionFrame) -> str | None:
-    numbers = (
-        ("generation", frame.generation),
-        ("latency_us", frame.latency_us),
-        ("data_age_ms", frame.data_age_ms or 0),
-    )
-    for name, number in numbers:
-        if not -_INT64 <= number < _INT64:
+    for name in ("generation", "latency_us", "data_age_ms"):
+        number = getattr(frame, name)
+        if number is not None and not -_INT64 <= number < _INT64:
             return f"{name} {number}, expected 64 bits"
     if b"\0" in frame.features or not _utf8(frame.features):
         return "features are no JSON text"

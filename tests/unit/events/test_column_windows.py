@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
-from timonel.events.column_windows import ProfiledRows, counts_text
+from timonel.events.column_windows import ColumnWindows, ProfiledRows, counts_text
 from timonel.events.frames import NO_INPUTS, PredictionFrame
 from timonel.registry.registry import Registry
 from timonel.stats.profiles.profile import Profile, counts_add
@@ -90,7 +90,7 @@ def recount(profile: Profile, rows: list[PredictionFrame]) -> dict[int, dict[str
     for frame in rows:
         by_hour.setdefault(frame.at // HOUR_US, []).append(frame)
     counter = ProfiledRows("p", profile)
-    return {hour: counter.count(some) for hour, some in by_hour.items()}
+    return {hour: counter.count(some).counts() for hour, some in by_hour.items()}
 
 
 def same(one: dict[int, dict[str, Any]], other: dict[int, dict[str, Any]]) -> None:
@@ -111,6 +111,32 @@ def test_any_split_over_drainers_equals_a_recount(profiled: tuple[Bench, Profile
     bench.write(*rows[:300], slot="slot-2")  # the same again: counted once
     bench.drainer("slot-2", name="d2").drain_once()
     same(total(bench), recount(profile, rows))
+
+
+def test_what_is_known_of_a_row_is_believed_only_as_far_as_the_row_says_the_same(
+    profiled: tuple[Bench, Profile],
+) -> None:
+    bench, profile = profiled
+    rows, windows = frames(600), ColumnWindows(PROJECT)
+
+    def write(some: list[PredictionFrame], *, committed: bool = True) -> None:
+        with bench.engine.connect() as connection:
+            windows.add_predictions(some)
+            windows.write(connection, "d")
+            windows.clear()
+            (connection.commit if committed else connection.rollback)()
+
+    write(rows[:200])
+    write(rows[200:300], committed=False)
+    write(rows[200:300])
+    same(total(bench), recount(profile, rows[:300]))
+    with bench.engine.begin() as connection:  # the row says less than what was written last
+        before = connection.execute(select(column_windows)).one()
+    write(rows[300:400])
+    with bench.engine.begin() as connection:
+        connection.execute(update(column_windows).values(n=before.n, counts=before.counts))
+    write(rows[400:600])
+    same(total(bench), recount(profile, [*rows[:300], *rows[400:600]]))
 
 
 def test_rows_that_nobody_can_read_count_as_missing(profiled: tuple[Bench, Profile]) -> None:
@@ -150,9 +176,9 @@ def test_a_word_that_nobody_knows_changes_how_a_batch_is_read_and_not_what_is_co
     strange = msgspec.json.encode({**row, "plan": "never heard of"})
     rows[7] = msgspec.structs.replace(rows[7], features=strange)
     counter = ProfiledRows("p", profile)
-    alone = [counter.count([frame]) for frame in rows]
-    assert counter.count(rows) == reduce(counts_add, alone)
-    unseen = profile.with_counts(counter.count(rows)).columns["plan"].counts[-2]
+    alone = [counter.count([frame]).counts() for frame in rows]
+    assert counter.count(rows).counts() == reduce(counts_add, alone)
+    unseen = profile.with_counts(counter.count(rows).counts()).columns["plan"].counts[-2]
     assert unseen == 1
 
 
@@ -160,7 +186,7 @@ def test_words_that_no_json_can_hold_do_not_stop_the_count() -> None:
     words = ["a", "\udc80"] * 50
     profile = Profile.fit({"word": words, PREDICTION: words})
     frame = Events(4).prediction(features=b'{"word":"a"}', prediction="a")
-    counted = ProfiledRows("p", profile).count([frame])
+    counted = ProfiledRows("p", profile).count([frame]).counts()
     assert profile.with_counts(counted).columns["word"].counts.tolist() == [1, 0, 0, 0]
 
 

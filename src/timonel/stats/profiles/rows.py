@@ -1,17 +1,56 @@
 """Counting by the batch: the drain's way into a profile's cells."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from timonel.stats.profiles.cells import Cells, Column, Tally
+from timonel.stats.profiles.cells import Cells, Column, Ends, Tally
 from timonel.stats.profiles.packing import FloatArray
 from timonel.stats.profiles.profile import CountsJson, Profile, counts_json
 from timonel.stats.profiles.stacked import Stack, stackable
 
 _BATCH = 2_048
 _UNREADABLE = (TypeError, ValueError, OverflowError)
+
+
+class Totals:
+    """The counts of a window as they grow: adding to them writes and reads no document."""
+
+    __slots__ = ("_tallies", "n")
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._tallies: dict[str, Tally] = {}
+
+    @classmethod
+    def of(cls, profile: Profile, counts: Mapping[str, Any]) -> "Totals":
+        """Read what ``counts`` gave; raises as ``Profile.with_counts`` does."""
+        filled = profile.with_counts(counts)
+        totals = cls()
+        totals.n = filled.n
+        totals._tallies = {c.name: Tally(c.counts, c.ends) for c in filled.columns.values()}
+        return totals
+
+    def keep(self, name: str, tally: Tally) -> None:
+        """Add what was counted of a column."""
+        before = self._tallies.get(name)
+        if before is not None:
+            ends = tally.ends
+            if before.ends is not None:
+                ends = before.ends + (ends or Ends())
+            tally = Tally(before.counts + tally.counts, ends)
+        self._tallies[name] = tally
+
+    def add(self, other: "Totals") -> None:
+        """Add the counts of other rows in the same cells, which stay as they are."""
+        self.n += other.n
+        for name, tally in other._tallies.items():
+            self.keep(name, tally)
+
+    def counts(self) -> CountsJson:
+        """Give them zero-suppressed."""
+        return counts_json(self.n, self._tallies)
 
 
 class RowCounter:
@@ -26,7 +65,7 @@ class RowCounter:
         Its cells are counted on; its own counts do not matter.
     """
 
-    __slots__ = ("_n", "_names", "_numbers", "_others", "_rows", "_stack", "_tallies")
+    __slots__ = ("_names", "_numbers", "_others", "_rows", "_stack", "_totals")
 
     def __init__(self, profile: Profile) -> None:
         self._names = profile.names
@@ -36,11 +75,10 @@ class RowCounter:
         self._stack = Stack(tuple(numbers.values()))
         self._others = [(at, each) for at, each in enumerate(cells) if at not in numbers]
         self._rows: list[Sequence[Any]] = []
-        self._tallies: dict[str, Tally] = {}
-        self._n = 0
+        self._totals = Totals()
 
     def __len__(self) -> int:
-        return self._n + len(self._rows)
+        return self._totals.n + len(self._rows)
 
     def add(self, values: Sequence[float | str | bool | None]) -> None:
         """Take one row, in the order of ``Profile.names``; kept until the batch is counted.
@@ -87,14 +125,18 @@ class RowCounter:
 
     def take(self) -> CountsJson:
         """Give the counts of all rows since the last ``take``, zero-suppressed, and forget them."""
+        return self.take_totals().counts()
+
+    def take_totals(self) -> Totals:
+        """Give them as ``take`` does, to be added to others."""
         self._count()
-        taken = counts_json(self._n, self._tallies)
+        taken = self._totals
         self.clear()
         return taken
 
     def clear(self) -> None:
         """Forget what was added."""
-        self._rows, self._tallies, self._n = [], {}, 0
+        self._rows, self._totals = [], Totals()
 
     def _count(self) -> None:
         if not self._rows:
@@ -103,7 +145,7 @@ class RowCounter:
         self._count_columns(list(zip(*rows, strict=True)), len(rows))
 
     def _count_columns(self, columns: Sequence[Sequence[Any]], n_rows: int) -> None:
-        self._n += n_rows
+        self._totals.n += n_rows
         if self._numbers:
             table = np.empty((len(self._numbers), n_rows))
             for numbers, at in zip(table, self._numbers, strict=True):
@@ -114,12 +156,7 @@ class RowCounter:
             self._keep(at, _tally(cells, columns[at]))
 
     def _keep(self, at: int, tally: Tally) -> None:
-        name = self._names[at]
-        before = self._tallies.get(name)
-        if before is not None:
-            ends = before.ends + tally.ends if before.ends and tally.ends else tally.ends
-            tally = Tally(before.counts + tally.counts, ends)
-        self._tallies[name] = tally
+        self._totals.keep(self._names[at], tally)
 
 
 def numbers_of(values: Sequence[Any]) -> FloatArray:
