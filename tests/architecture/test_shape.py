@@ -57,6 +57,7 @@ def test_no_folder_holds_more_than_14_modules() -> None:
     counts = {
         folder: sum(1 for file in folder.glob("*.py") if file.name != "__init__.py")
         for folder in {path.parent for path in MODULES}
+        if folder.parent.name != "migrations"  # a history: it only grows
     }
     assert {str(f): n for f, n in counts.items() if n > 14} == {}
 
