@@ -48,9 +48,9 @@ def fields(template: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_module_is_over_500_lines(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= 500
+def test_no_module_is_over_500_lines() -> None:
+    counts = {path: len(path.read_text("utf-8").splitlines()) for path in MODULES}
+    assert {str(path.relative_to(ROOT)): n for path, n in counts.items() if n > 500} == {}
 
 
 def test_no_folder_holds_more_than_14_modules() -> None:
@@ -65,7 +65,7 @@ def test_no_folder_holds_more_than_14_modules() -> None:
 def test_functions_are_at_most_60_lines() -> None:
     long = []
     for path in MODULES:
-        if "migrations" in path.parts:  # generated, and never edited again
+        if "migrations" in path.parts:  # generated
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
