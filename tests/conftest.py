@@ -36,6 +36,7 @@ multiprocessing.get_context("forkserver").set_forkserver_preload(
         "timonel.testing.processes",
         "timonel.testing.killed",
         "timonel.testing.killed_jobs",
+        "timonel.testing.alerts",
         "tests.unit.retraining.killed",
     ]
 )

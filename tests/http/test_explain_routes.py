@@ -1,6 +1,7 @@
 """Explanations over HTTP: the same rows as predict takes, contributions that add up, and rules."""
 
 from collections.abc import AsyncIterator
+from functools import cache
 from math import exp
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from timonel.schema.features import Category, Number
 from timonel.schema.schema import Schema
 from timonel.store.tables import predictions
 from timonel.training.publish import declaration_manifest, publish
-from timonel.training.train import train
+from timonel.training.train import TrainedVersion, train
 from timonel.wire.rules import RulesSource
 
 RULES = RulesSource(
@@ -61,9 +62,22 @@ def declared(recipe: recipes.Recipe) -> Model:
     )
 
 
-def put_into_production(app: world.LocalApp, recipe: recipes.Recipe) -> str:
-    trained = train(declared(recipe), project=app.name, timezone="UTC", rules=RULES)
-    version = publish(trained, app.registry, app.artifacts, who="ana")
+RECIPES = {
+    "linear": recipes.logistic(),
+    "trees": recipes.xgboost(n_estimators=10),
+    "sampled": recipes.calibrated(recipes.random_forest(n_estimators=5), method="isotonic"),
+    "another": recipes.random_forest(n_estimators=5),
+}
+
+
+@cache
+def trained(recipe: str) -> TrainedVersion:
+    """Train once for all tests."""
+    return train(declared(RECIPES[recipe]), project=world.PROJECT, timezone="UTC", rules=RULES)
+
+
+def put_into_production(app: world.LocalApp, recipe: str) -> str:
+    version = publish(trained(recipe), app.registry, app.artifacts, who="ana")
     app.registry.promote("wait", version.version, who="ana", reason="it serves")
     return version.version
 
@@ -85,18 +99,11 @@ async def explain(client: httpx.AsyncClient, inputs: Any) -> Any:
     return reply.json()
 
 
-@pytest.mark.parametrize(
-    ("recipe", "method"),
-    [
-        (recipes.logistic(), "linear"),
-        (recipes.xgboost(n_estimators=10), "trees"),
-        (recipes.calibrated(recipes.random_forest(n_estimators=5), method="isotonic"), "sampled"),
-    ],
-)
+@pytest.mark.parametrize("method", ["linear", "trees", "sampled"])
 async def test_an_answer_is_explained_feature_by_feature(
-    app: world.LocalApp, asked: httpx.AsyncClient, recipe: recipes.Recipe, method: str
+    app: world.LocalApp, asked: httpx.AsyncClient, method: str
 ) -> None:
-    version = put_into_production(app, recipe)
+    version = put_into_production(app, method)
     found = await explain(asked, ROW)
     assert (found["version"], found["source"], found["prediction"]) == (version, "model", "late")
     why = found["explanation"]
@@ -118,7 +125,7 @@ async def test_an_answer_is_explained_feature_by_feature(
 async def test_a_version_says_how_much_each_feature_matters(
     app: world.LocalApp, asked: httpx.AsyncClient
 ) -> None:
-    version = put_into_production(app, recipes.logistic())
+    version = put_into_production(app, "linear")
     reply = await asked.get(f"/v1/models/wait/versions/{version}")
     found = reply.json()["metrics"]["importance"]
     assert (found["loss"], found["reason"]) == ("squared_distance", None)
@@ -133,7 +140,7 @@ async def test_a_version_says_how_much_each_feature_matters(
 async def test_rows_that_predict_refuses_are_refused_alike(
     app: world.LocalApp, asked: httpx.AsyncClient
 ) -> None:
-    put_into_production(app, recipes.logistic())
+    put_into_production(app, "linear")
     reply = await asked.post("/v1/models/wait/explain", json={"inputs": {"wait": 99, "zon": "x"}})
     assert reply.status_code == 422
     assert reply.json()["code"] == "invalid_row"
@@ -180,9 +187,9 @@ def log(app: world.LocalApp, number: int, **changes: Any) -> UUID:
 async def test_a_logged_prediction_is_explained_by_the_version_that_gave_it(
     app: world.LocalApp, asked: httpx.AsyncClient
 ) -> None:
-    first = put_into_production(app, recipes.logistic())
+    first = put_into_production(app, "linear")
     said = await explain(asked, ROW)
-    put_into_production(app, recipes.random_forest(n_estimators=5))
+    put_into_production(app, "another")
     of_model = {"version": first, "source": "model", "reason": "assigned"}
     given = log(app, 1, score=said["score"], **of_model)
     ruled = log(app, 2)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-from collections.abc import Callable
-from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 from typing import Any
@@ -57,31 +55,26 @@ def kill_everywhere(url: str, results: "Queue[Any]") -> None:
 
 
 def _deaths(url: str) -> list[dict[str, Any]]:
+    engine = make_engine(url)
+    queue = JobQueue(engine, PROJECT, AffineClock())
     found: list[dict[str, Any]] = []
     killed = True
     while killed:
-        job_id = _with_queue(url, lambda queue: queue.submit("count", requested_by="ana").job_id)
+        job_id = queue.submit("count", requested_by="ana").job_id
+        engine.dispose()  # no connection goes into the child; compiled statements do
         child = os.fork()
         if child == 0:
-            _work_and_die(url, len(found) + 1)
+            _work_and_die(queue, len(found) + 1)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         killed = os.WIFSIGNALED(status)
-        found.append(_with_queue(url, partial(_resume, job_id=job_id)))
+        found.append(_resume(queue, job_id))
+    engine.dispose()
     return found
 
 
-def _with_queue(url: str, work: Callable[[JobQueue], Any]) -> Any:
-    engine = make_engine(url)
-    try:
-        return work(JobQueue(engine, PROJECT, AffineClock()))
-    finally:
-        engine.dispose()
-
-
-def _work_and_die(url: str, after: int) -> None:
-    engine = make_engine(url)
-    queue = JobQueue(engine, PROJECT, AffineClock())
+def _work_and_die(queue: JobQueue, after: int) -> None:
+    engine = queue.engine
     queue.list(limit=1)  # connects, so that what follows is counted from the claim
     n = 0
     committed = False

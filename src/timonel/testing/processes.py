@@ -65,23 +65,27 @@ def killed_promotions(url: str, project: str, model: str, results: "Queue[Any]")
 
 
 def _states(url: str, project: str, model: str) -> list[tuple[str, int]]:
-    first = _generation(url, project)
+    engine = make_engine(url)
+    registry = Registry(engine, project, AffineClock())
+    first = read_generation(engine, project)
     states: list[tuple[str, int]] = []
     killed = True
     while killed:
+        engine.dispose()  # no connection goes into the child; compiled statements do
         child = os.fork()
         if child == 0:
-            _promote_and_die(url, project, model, after=len(states) + 1)
+            _promote_and_die(registry, model, after=len(states) + 1)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         killed = os.WIFSIGNALED(status)
-        states.append((_champion(url, project, model), _generation(url, project) - first))
+        champion = registry.champion(model)
+        risen = read_generation(engine, project) - first
+        states.append((champion.version if champion else "", risen))
+    engine.dispose()
     return states
 
 
-def _promote_and_die(url: str, project: str, model: str, after: int) -> None:
-    engine = make_engine(url)
-    registry = Registry(engine, project, AffineClock())
+def _promote_and_die(registry: Registry, model: str, after: int) -> None:
     registry.get(model, "1.0.1")  # connects, so that what follows is counted from the promotion
     n = 0
 
@@ -93,17 +97,3 @@ def _promote_and_die(url: str, project: str, model: str, after: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     registry.promote(model, "1.0.1", who="ana", reason="killed")
-
-
-def _champion(url: str, project: str, model: str) -> str:
-    engine = make_engine(url)
-    champion = Registry(engine, project, AffineClock()).champion(model)
-    engine.dispose()
-    return champion.version if champion else ""
-
-
-def _generation(url: str, project: str) -> int:
-    engine = make_engine(url)
-    generation = read_generation(engine, project)
-    engine.dispose()
-    return generation

@@ -1,4 +1,7 @@
-"""Functions that executors and isolated steps run in tests (importable by name)."""
+"""Functions that executors and isolated steps run in tests (importable by name).
+
+Each process that runs one imports this module: what only some of them need, they import themselves.
+"""
 
 import os
 import signal
@@ -6,17 +9,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from sqlalchemy import text
+from typing import TYPE_CHECKING, Any
 
 from timonel.jobs.errors import JobEnded
-from timonel.jobs.steps import StepContext
+
+if TYPE_CHECKING:
+    from timonel.jobs.steps import StepContext
 
 
 def draw(payload: dict[str, Any]) -> list[float]:
     """Draw numbers from a seed."""
+    import numpy as np
+
     values: list[float] = np.random.default_rng(payload["seed"]).normal(size=5).tolist()
     return values
 
@@ -62,37 +66,39 @@ def hang(payload: dict[str, Any]) -> None:
     time.sleep(600)
 
 
-def hang_in_step(context: StepContext) -> None:
+def hang_in_step(context: "StepContext") -> None:
     """Hang as a step."""
     hang(context.payload)
 
 
-def hang_at_first_in_step(context: StepContext) -> None:
+def hang_at_first_in_step(context: "StepContext") -> None:
     """Hang at the first attempt; count at the second."""
     if not Path(context.payload["file"]).exists():
         hang(context.payload)
     count_in_step(context)
 
 
-def die_in_step(context: StepContext) -> None:
+def die_in_step(context: "StepContext") -> None:
     """Die as a step."""
     kill_itself(context.payload)
 
 
-def raise_in_step(context: StepContext) -> None:
+def raise_in_step(context: "StepContext") -> None:
     """Raise what the payload asks for, as a step."""
     if context.payload.get("known"):
         raise_known("0")
     raise_unknown("this")
 
 
-def add_in_step(context: StepContext) -> dict[str, Any]:
+def add_in_step(context: "StepContext") -> dict[str, Any]:
     """Compute from the steps before, as a step without an effect."""
     return {"sum": sum(output["n"] for output in context.outputs.values())}
 
 
-def count_in_step(context: StepContext) -> None:
+def count_in_step(context: "StepContext") -> None:
     """Count up a row of the table ``effects``, as a step whose effect happens once."""
+    from sqlalchemy import text
+
     with context.transaction() as connection:
         place = {"job": context.job.job_id, "step": context.step}
         changed = connection.execute(

@@ -1,6 +1,5 @@
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import msgspec
@@ -13,11 +12,10 @@ from timonel.alerts.book import AlertBook
 from timonel.alerts.channels import Channels
 from timonel.alerts.errors import AlertChanged, AlertPending, UnknownAlert
 from timonel.alerts.rows import Choice
-from timonel.clock import AffineClock
 from timonel.signals import Kind, Severity
-from timonel.store.engine import make_engine, reading
+from timonel.store.engine import reading
 from timonel.store.tables_loop import alert_outbox, alerts
-from timonel.testing.alerts import MINUTE, PROJECT, START, make_signal
+from timonel.testing.alerts import MINUTE, START, make_signal, take_at_barrier
 
 ALL = Choice(list(State))
 
@@ -263,24 +261,13 @@ def test_statistics_say_what_they_cannot_say(book: AlertBook) -> None:
     assert book.statistics(START + 5 * MINUTE).n_fired == 1
 
 
-def _take_at_barrier(url: str, barrier: Barrier, results: Any) -> None:
-    engine = make_engine(url)
-    book = AlertBook(engine, PROJECT, AffineClock())
-    barrier.wait()
-    numbers = [take(book, minute).alert_id for minute in range(5)]
-    numbers += [take(book, minute, column="age").alert_id for minute in range(5)]
-    results.put(numbers)
-    engine.dispose()
-
-
 def test_processes_that_see_the_same_make_one_alert(
     book: AlertBook, channels: Channels, engine: Engine, database: str
 ) -> None:
     context = multiprocessing.get_context("forkserver")
     barrier, results = context.Barrier(2), context.Queue()
     workers = [
-        context.Process(target=_take_at_barrier, args=(database, barrier, results))
-        for _ in range(2)
+        context.Process(target=take_at_barrier, args=(database, barrier, results)) for _ in range(2)
     ]
     for worker in workers:
         worker.start()
@@ -288,6 +275,7 @@ def test_processes_that_see_the_same_make_one_alert(
     for worker in workers:
         worker.join(30)
     assert found[0] == found[1]
+    assert len(found[0]) == 10
     assert len(book.list(ALL)) == 2
     assert events(engine) == ["firing", "firing"]
     assert {book.get(number).n_seen for number in (1, 2)} == {5}

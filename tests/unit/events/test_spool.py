@@ -21,19 +21,19 @@ from timonel.events.errors import SpoolFull
 from timonel.events.spool import SpoolWriter
 from timonel.testing.events import Events
 
-events, folder, limit = Events(), Path(sys.argv[1]), int(sys.argv[2])
-writer = SpoolWriter.open(folder)
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-taken = refused = 0
-for _ in range(200):
-    try:
-        writer.append(events.prediction(unit=str(taken)))
-        taken += 1
-    except SpoolFull:
-        refused += 1
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-writer.close()
-print(taken, refused)
+for limit in map(int, sys.argv[2:]):
+    events, writer = Events(), SpoolWriter.open(Path(sys.argv[1], str(limit)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    taken = refused = 0
+    for _ in range(200):
+        try:
+            writer.append(events.prediction(unit=str(taken)))
+            taken += 1
+        except SpoolFull:
+            refused += 1
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    writer.close()
+    print(limit, taken, refused)
 """
 
 
@@ -120,19 +120,20 @@ def test_the_bound_refuses_and_what_is_drained_makes_room(tmp_path: Path) -> Non
         writer.append(events.prediction())
 
 
-@pytest.mark.parametrize("past", range(1, 200, 37))
-def test_a_short_write_on_a_full_disk_is_taken_back(tmp_path: Path, past: int) -> None:
+def test_a_short_write_on_a_full_disk_is_taken_back(tmp_path: Path) -> None:
     """The kernel cuts the write at the file size limit, as it does on a full disk."""
-    limit = 3000 + past
+    limits = [str(3000 + past) for past in range(1, 200, 37)]
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path), str(limit)],
+        [sys.executable, "-c", LIMITED, str(tmp_path), *limits],
         capture_output=True,
         text=True,
         check=True,
     )
-    taken, refused = map(int, done.stdout.split())
-    assert refused == 1
-    assert units(tmp_path) == [str(number) for number in range(taken)]
+    found = [line.split() for line in done.stdout.splitlines()]
+    assert [limit for limit, _, _ in found] == limits
+    for limit, taken, refused in found:
+        assert refused == "1", limit
+        assert units(tmp_path / limit) == [str(number) for number in range(int(taken))], limit
 
 
 def test_a_frame_beyond_the_limit_is_refused_by_name(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ class World:
         self.experiments = Experiments(engine, PROJECT, self.bench.clock, self.registry, hear)
         self.events = Events(7)
         self.random = random.Random(11)
+        self._served: tuple[object, ...] | None = None
+        self._generation = 0
 
     def design(self, **changes: Any) -> Design:
         control, treatment = self.versions
@@ -86,7 +88,6 @@ class World:
 
     def answer(self, experiment: Experiment, unit: str | None = None) -> PredictionFrame:
         """Make the frame of one request, as a worker would have assigned it."""
-        generation = self.generation()
         identifier = self.events.id()
         arm = arm_finder(experiment.design, experiment.weights)(unit or identifier.hex())
         version = dict(zip(experiment.design.names, self.versions, strict=True))[arm]
@@ -96,12 +97,16 @@ class World:
             version=version,
             variant=variant_of(experiment.name, arm),
             unit=unit,
-            generation=generation,
+            generation=self.generation(experiment),
             prediction=1,
         )
 
-    def generation(self) -> int:
-        return read_generation(self.engine, PROJECT)
+    def generation(self, experiment: Experiment) -> int:
+        """What a worker serves: read again when time goes on, or the experiment is another."""
+        served = experiment, self.bench.clock.now_us()
+        if served != self._served:
+            self._served, self._generation = served, read_generation(self.engine, PROJECT)
+        return self._generation
 
     def truth(self, frame: PredictionFrame, right: dict[str, float]) -> Any:
         arm = frame.variant.partition(":")[2]

@@ -18,7 +18,12 @@ def mean(table: pl.DataFrame, column: str) -> float:
 
 @pytest.fixture(scope="module")
 def past() -> pl.DataFrame:
-    return history(8000, seed=5)
+    return history(6000, seed=5)
+
+
+@pytest.fixture(scope="module")
+def usual() -> pl.DataFrame:
+    return history(2500, seed=6)
 
 
 def test_the_same_seed_gives_the_same_rows() -> None:
@@ -98,9 +103,8 @@ def test_the_truth_comes_minutes_to_hours_later() -> None:
     assert 120 < high < 10 * 60
 
 
-def test_a_smaller_fleet_is_farther_away_and_busier() -> None:
-    usual = history(3000, seed=6)
-    smaller = history(3000, seed=6, drift=Drift(fleet_share=0.6))
+def test_a_smaller_fleet_is_farther_away_and_busier(usual: pl.DataFrame) -> None:
+    smaller = history(2500, seed=6, drift=Drift(fleet_share=0.6))
     for name in ("nearest_ambulance_distance_km", "ambulances_busy_percentage"):
         assert mean(smaller, name) > mean(usual, name) * 1.15
 
@@ -112,9 +116,8 @@ def test_miles_change_the_report_and_nothing_else() -> None:
     assert ratio.median() == pytest.approx(1.609344, rel=1e-3)
 
 
-def test_road_works_make_good_assignments_rarer() -> None:
-    usual = history(3000, seed=6)
-    works = history(3000, seed=6, drift=Drift(road_works=0.25))
+def test_road_works_make_good_assignments_rarer(usual: pl.DataFrame) -> None:
+    works = history(2500, seed=6, drift=Drift(road_works=0.25))
     assert mean(works, "was_optimal") < mean(usual, "was_optimal") - 0.15
 
 

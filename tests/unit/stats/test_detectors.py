@@ -114,13 +114,13 @@ class ExactWindow:
 
     def differs(self) -> bool:
         window = np.array(self.values)
-        n = len(window)
+        n, variance = len(window), np.var(window)
         for at in np.cumsum(self.sizes)[:-1]:
             if n <= 10 or at < 5 or n - at < 5:
                 continue
             m = 1 / (1 / at + 1 / (n - at))
             confidence = log(2 * log(n) / self.delta)
-            epsilon = sqrt(2 / m * np.var(window) * confidence) + 2 / (3 * m) * confidence
+            epsilon = sqrt(2 / m * variance * confidence) + 2 / (3 * m) * confidence
             if abs(window[:at].mean() - window[at:].mean()) > epsilon:
                 return True
         return False
@@ -132,7 +132,7 @@ class ExactWindow:
         errors(0.1, 600, 1) + errors(0.35, 400, 2) + errors(0.05, 500, 3),
         np.random.default_rng(4).beta(2, 5, 900).tolist()
         + np.random.default_rng(5).beta(5, 2, 500).tolist(),
-        errors(0.3, 1500, 6),
+        errors(0.3, 900, 6),
     ],
     ids=["errors", "scores", "nothing"],
 )

@@ -232,17 +232,17 @@ def mixed(rng: np.random.Generator, n: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("n", "m"), [(300, 1_000), (1_000, 200), (10_000, 1_000)])
 def test_false_alarms_are_rare(n: int, m: int) -> None:
-    """21 columns, 100 windows; benchmarks/drift_simulation.py has the long run."""
+    """21 columns, 50 windows; benchmarks/drift_simulation.py has the long run."""
     rng = np.random.default_rng(11)
     warned = naive = 0
     for _ in range(10):
         reference = Profile.fit(mixed(rng, n))
-        for _ in range(10):
+        for _ in range(5):
             report = compare(reference, mixed(rng, m))
             warned += report.drifted
             naive += any(t.p_value < 0.05 for c in report.columns.values() for t in c.tests)
-    assert warned <= 10
-    assert naive >= 40
+    assert warned <= 6
+    assert naive >= 20
 
 
 def test_power() -> None:

@@ -32,14 +32,14 @@ def accuracy(score: Floats, label: Floats) -> float:
 
 def test_rows_that_do_not_wander_hardly_ever_seem_to() -> None:
     rng = np.random.default_rng(0)
-    found = [wander_of(*wandering(rng, 1_000, 0.0), 0.5, range(1_000)) for _ in range(24)]
-    assert sum("accuracy" in one for one in found) <= 4  # one or two are expected
+    found = [wander_of(*wandering(rng, 1_000, 0.0), 0.5, range(1_000)) for _ in range(12)]
+    assert sum("accuracy" in one for one in found) <= 3  # one or none is expected
 
 
 def test_a_band_that_knows_how_the_reference_wandered_holds_later_windows() -> None:
     rng = np.random.default_rng(1)
     inside, alone, n = 0, 0, 0
-    for _ in range(5):
+    for _ in range(3):
         score, label = wandering(rng, 5_000, 0.15)
         cells = Profile.fit({"@score": score}).columns["@score"].cells
         kept = LabelledScores.of(cells, score, label, threshold=0.5, order=range(len(score)))
