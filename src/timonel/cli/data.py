@@ -329,7 +329,7 @@ def outcome_import(
     """Tell what was true, from a file; importing it twice changes nothing."""
     with explained(as_json):
         from timonel.app import open_app
-        from timonel.events.importing.files import Columns
+        from timonel.events.importing.reading import Columns
 
         app = open_app(folder)
         app.require_prepared()

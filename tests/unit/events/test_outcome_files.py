@@ -1,17 +1,20 @@
 import csv
+import json
 import os
 import time
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from tests.databases import on_sqlite_alone
 
 from timonel.events.accumulators import default_accumulators
 from timonel.events.errors import UndatedTruths, UnusableMapping
-from timonel.events.importing.files import Columns, ImportReport, import_outcomes, neutral
+from timonel.events.importing.files import ImportReport, import_outcomes, neutral
+from timonel.events.importing.reading import Columns, identities
 from timonel.events.importing.texts import Fate
 from timonel.registry.manifest import OutcomePlan
 from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan
@@ -229,3 +232,26 @@ def test_a_file_that_came_before_any_prediction_is_asked_about(
 def test_a_moment_of_all_rows_is_one_date(bench: Bench, columns: Columns, said: str) -> None:
     with pytest.raises(UnusableMapping, match=said):
         load(bench, [{"rut": "1-9", "left": 1}], columns)
+
+
+@pytest.mark.parametrize("as_of", [None, " 2026-12-31 "])
+def test_ids_are_those_of_every_release(as_of: str | None) -> None:
+    rows: list[dict[str, Any]] = [
+        {"rut": "1-9", "left": 1, "when": START},
+        {"rut": 'ñ"\\\n\U0001f6a2', "left": None, "when": START.date()},
+        {"rut": 7.0, "left": float("nan"), "when": True},
+    ]
+    columns = Columns(key="rut", value="left", as_of=as_of)
+    namespace, seen, expected = UUID("6f0f7c3e-6d1b-5a36-9a43-3c3f1f6f2b1d"), Counter[str](), []
+    for row in [*rows, rows[0]]:
+        content = json.dumps(row, sort_keys=True, default=str)
+        name = [
+            PROJECT,
+            "churn",
+            content,
+            seen[content],
+            *([] if as_of is None else ["2026-12-31"]),
+        ]
+        seen[content] += 1
+        expected.append(uuid5(namespace, json.dumps(name)).bytes)
+    assert identities([*rows, rows[0]], columns, PROJECT, "churn") == expected

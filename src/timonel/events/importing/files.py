@@ -4,17 +4,15 @@ The id of an outcome follows from its row's content, so importing a file twice c
 """
 
 import csv
-import json
-import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from uuid import UUID, uuid4, uuid5
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, select
@@ -25,39 +23,21 @@ from timonel.events.accumulators import Accumulator
 from timonel.events.drain import Drainer
 from timonel.events.errors import UndatedTruths, UnusableMapping
 from timonel.events.frames import OutcomeFrame
+from timonel.events.importing.reading import Bad, Columns, Reader, identities, moment_of
 from timonel.events.importing.repeats import predicted_since
 from timonel.events.importing.texts import REASONS, WORDS, Fate, counted
 from timonel.events.joining import IDENTICAL, INVALID, JOINED
 from timonel.events.outcomes import complete_until
-from timonel.events.plans import Plan, Plans, Problem
+from timonel.events.plans import Plans, Problem
 from timonel.events.spool import SpoolWriter
 from timonel.store.engine import reading
 from timonel.store.tables import outcomes, prediction_keys
-from timonel.wire.answer import Label
-from timonel.wire.ids import parse_uuid
+from timonel.store.url import SQLITE
 
-_NAMESPACE = UUID("6f0f7c3e-6d1b-5a36-9a43-3c3f1f6f2b1d")
 _PAGE = 500
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_KEY_LIMIT = 256
 FOLDERS = "import-"  # each import spools into one of its own
 _ABANDONED = timedelta(days=1)  # no import takes as long
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """Which columns of the file say what; one of ``key`` and ``prediction_id`` is needed.
-
-    ``time`` is when the truth held: it belongs to the last prediction of the key until then (a
-    date: until the end of that day). ``as_of`` is that of all rows. Without either, until the
-    import.
-    """
-
-    value: str
-    key: str | None = None
-    prediction_id: str | None = None
-    time: str | None = None
-    as_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +80,27 @@ class ImportReport:
         return "\n".join(lines)
 
 
+class _Kept(NamedTuple):
+    """What the database says of an outcome."""
+
+    state: str
+    revision: int | None
+    problem: str | None
+
+
 @dataclass(frozen=True, slots=True)
-class _Bad:
-    """Why a row cannot be sent: the name of a text and what was found."""
-
-    text: str
-    found: str
-    expected: str = ""
-
-
-@dataclass(slots=True)
 class _Sent:
+    """A row with the id of its outcome; ``frame`` None: settled before, so that it is not read."""
+
     row: int
-    id: UUID | None
-    key: str | None
-    problem: _Bad | None
-    known: bool = False
+    id: bytes
+    frame: OutcomeFrame | Bad | None
+    known: bool
+
+    @property
+    def key(self) -> str | None:
+        """The key that it names."""
+        return self.frame.key if isinstance(self.frame, OutcomeFrame) else None
 
 
 def import_outcomes(
@@ -161,32 +146,47 @@ def import_outcomes(
         plans.refresh(connection)
         # later predictions may still be on their way to the database
         until = min(clock.now_us(), complete_until(connection, project))
-    reader = _Reader(columns, project, model, plans.of(model), ZoneInfo(timezone), until)
-    frames: list[OutcomeFrame | _Bad] = []
-    arrived = 0
-    for row in rows:
-        # strictly later than the row before it, which it may revise
-        arrived = max(arrived + 1, clock.now_us())
-        frames.append(reader.frame(row, arrived))
-    if columns.key is not None and columns.time is columns.as_of is None:
-        _refuse_repeats(engine, project, plans, [f for f in frames if not isinstance(f, _Bad)])
+        ids = identities(rows, columns, project, model)
+        states = _states(connection, project, ids)
+    reader = Reader(columns, model, plans.of(model), ZoneInfo(timezone), until)
+    undated = columns.key is not None and columns.time is columns.as_of is None
+    # what is in the database and joined stays so; of rows without a time even that is asked about
+    settled = set() if undated else {id_ for id_, kept in states.items() if kept.state in _JOINED}
+    frames = _frames(reader, rows, ids, settled, clock)
+    if undated:
+        _refuse_repeats(engine, project, plans, [f for f in frames if isinstance(f, OutcomeFrame)])
     sent = [
-        _Sent(number, None, None, frame)
-        if isinstance(frame, _Bad)
-        else _Sent(number, UUID(bytes=frame.id), frame.key, None)
-        for number, frame in enumerate(frames, start=1)
+        _Sent(number, id_, frame, known=id_ in states)
+        for number, (id_, frame) in enumerate(zip(ids, frames, strict=True), start=1)
     ]
-    _mark_known(engine, project, sent)
-    new = [
-        frame
-        for one, frame in zip(sent, frames, strict=True)
-        if not (isinstance(frame, _Bad) or one.known)
-    ]
+    new = [one.frame for one in sent if isinstance(one.frame, OutcomeFrame) and not one.known]
     if new:  # a spool leaves a row behind, and many a night brings nothing
         _enter(engine, project, new, spool, clock, accumulators)
     with reading(engine) as connection:
-        fates = _fates(connection, project, model, sent, lang)
+        again = [id_ for id_ in ids if id_ not in settled]
+        states |= _states(connection, project, again)
+        fates = _fates(connection, project, model, sent, states, lang)
     return _report(rows, fates, rejected, separator)
+
+
+def _frames(
+    reader: Reader,
+    rows: Sequence[Mapping[str, Any]],
+    ids: Sequence[bytes],
+    settled: Set[bytes],
+    clock: Clock,
+) -> list[OutcomeFrame | Bad | None]:
+    """Read the rows that are not settled; None for the others."""
+    frames: list[OutcomeFrame | Bad | None] = []
+    arrived = 0
+    for row, id_ in zip(rows, ids, strict=True):
+        if id_ in settled:
+            frames.append(None)
+            continue
+        # strictly later than the row before it, which it may revise
+        arrived = max(arrived + 1, clock.now_us())
+        frames.append(reader.frame(row, id_, arrived))
+    return frames
 
 
 def _refuse_repeats(
@@ -252,7 +252,7 @@ def _check(rows: Sequence[Mapping[str, Any]], columns: Columns, model: str) -> N
     if columns.time is not None and columns.as_of is not None:
         both, one = Phrase("--time and --as-of", "--time y --as-of"), Phrase("one", "una")
         raise UnusableMapping(model=model, found=both, expected=one)
-    if columns.as_of is not None and isinstance(_moment(columns.as_of, UTC, 0), _Bad):
+    if columns.as_of is not None and isinstance(moment_of(columns.as_of, UTC, 0), Bad):
         when = Phrase("a date such as 2026-12-31", "una fecha como 2026-12-31")
         raise UnusableMapping(model=model, found=columns.as_of, expected=when)
     named = [columns.value, columns.key, columns.prediction_id, columns.time]
@@ -267,147 +267,54 @@ def _check(rows: Sequence[Mapping[str, Any]], columns: Columns, model: str) -> N
         )
 
 
-class _Reader:
-    """Makes outcome frames of rows; the same row in the same file gives the same id."""
-
-    def __init__(
-        self,
-        columns: Columns,
-        project: str,
-        model: str,
-        plan: Plan,
-        zone: ZoneInfo,
-        until: int,
-    ) -> None:
-        self._columns = columns
-        self._project = project
-        self._model = model
-        self._plan = plan
-        self._zone = zone
-        self._until = until
-        self._seen = Counter[str]()
-
-    def frame(self, row: Mapping[str, Any], arrived: int) -> OutcomeFrame | _Bad:
-        """Read a row, or say why it cannot be sent."""
-        content = json.dumps(row, sort_keys=True, default=str)
-        identity = [self._project, self._model, content, self._seen[content]]
-        as_of = self._columns.as_of
-        if as_of is not None:
-            identity.append(as_of.strip())
-        name = json.dumps(identity)
-        self._seen[content] += 1
-        value = self._plan.read(_label(row[self._columns.value]))
-        if isinstance(value, Problem):
-            return _Bad(value.code, value.found, value.expected)
-        observed_at: int | _Bad = self._until
-        if self._columns.time is not None:
-            observed_at = _moment(row[self._columns.time], self._zone, self._until)
-        elif as_of is not None:
-            observed_at = _moment(as_of, self._zone, self._until)
-        if isinstance(observed_at, _Bad):
-            return observed_at
-        named = self._named(row)
-        if isinstance(named, _Bad):
-            return named
-        return OutcomeFrame(
-            id=uuid5(_NAMESPACE, name).bytes,
-            at=arrived,
-            model=self._model,
-            prediction=named if isinstance(named, bytes) else None,
-            key=named if isinstance(named, str) else None,
-            observed_at=observed_at,
-            value=value,
-            origin="file",
-        )
-
-    def _named(self, row: Mapping[str, Any]) -> bytes | str | _Bad:
-        """Read which prediction a row names: an id, or a key."""
-        if self._columns.key is None:
-            text = _text(row[self._columns.prediction_id or ""])
-            return parse_uuid(text) or _Bad("not_an_id", repr(text))
-        key = _text(row[self._columns.key])
-        if not key or len(key) > _KEY_LIMIT or "\0" in key:
-            return _Bad("bad_key", repr(key)[:100])
-        return key if self._plan.outcome.key is not None else _Bad("no_key", key)
-
-
-def _label(cell: Any) -> Label | None:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return None
-    if isinstance(cell, str):
-        return cell.strip() or None
-    return cell if isinstance(cell, bool | int | float) else str(cell)
-
-
-def _text(cell: Any) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return ""
-    # spreadsheets turn integer keys into floats
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell).strip()
-
-
-def _moment(cell: Any, zone: tzinfo, until: int) -> int | _Bad:
-    if isinstance(cell, str):
-        try:
-            text = cell.strip()
-            cell = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
-        except ValueError:
-            return _Bad("bad_time", repr(text))
-    if isinstance(cell, date) and not isinstance(cell, datetime):
-        # of today, only what has passed
-        return min(until, _microseconds(datetime.combine(cell, time.max, zone)))
-    if not isinstance(cell, datetime):
-        return _Bad("bad_time", repr(cell))
-    return _microseconds(cell if cell.tzinfo is not None else cell.replace(tzinfo=zone))
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _mark_known(engine: Engine, project: str, sent: Iterable[_Sent]) -> None:
-    with reading(engine) as connection:
-        known = _states(connection, project, sent)
-    for one in sent:
-        one.known = one.id in known
-
-
-def _states(
-    connection: Connection, project: str, sent: Iterable[_Sent]
-) -> dict[UUID, tuple[str, int | None, str | None]]:
-    o = outcomes.c
-    ids = [one.id for one in sent if one.id is not None]
-    states: dict[UUID, tuple[str, int | None, str | None]] = {}
+def _states(connection: Connection, project: str, ids: Sequence[bytes]) -> dict[bytes, _Kept]:
+    states: dict[bytes, _Kept] = {}
     for start in range(0, len(ids), _PAGE):
+        page = ids[start : start + _PAGE]
+        if connection.dialect.name == SQLITE:
+            # as it stores ids: by UUIDs, made of thousands both ways, it takes four times as long
+            marks = ", ".join("?" * len(page))
+            found = connection.exec_driver_sql(
+                "SELECT outcome_id, state, revision, problem FROM outcomes "  # noqa: S608
+                f"WHERE project = ? AND outcome_id IN ({marks})",
+                (project, *[id_.hex() for id_ in page]),
+            )
+            states |= {bytes.fromhex(row[0]): _Kept(*row[1:]) for row in found.all()}
+            continue
+        o = outcomes.c
         query = select(o.outcome_id, o.state, o.revision, o.problem).where(
-            o.project == project, o.outcome_id.in_(ids[start : start + _PAGE])
+            o.project == project, o.outcome_id.in_([UUID(bytes=id_) for id_ in page])
         )
-        states |= {row[0]: (row[1], row[2], row[3]) for row in connection.execute(query)}
+        states |= {row[0].bytes: _Kept(*row[1:]) for row in connection.execute(query).all()}
     return states
 
 
 def _fates(
-    connection: Connection, project: str, model: str, sent: list[_Sent], lang: str
+    connection: Connection,
+    project: str,
+    model: str,
+    sent: list[_Sent],
+    states: Mapping[bytes, _Kept],
+    lang: str,
 ) -> list[RowFate]:
     words = REASONS["es" if lang == "es" else "en"]
-    states = _states(connection, project, sent)
     parked = [
         one.key
         for one in sent
-        if one.id is not None and one.key is not None and states[one.id][0] not in _SETTLED
+        if isinstance(one.frame, OutcomeFrame)
+        and one.key is not None
+        and states[one.id].state not in _SETTLED
     ]
     keys = _predicted_keys(connection, project, model, parked)
     fates = []
     for one in sent:
-        if one.problem is not None or one.id is None:
-            fates.append(_bad(one.row, one.problem or _Bad("no_value", ""), words))
+        if isinstance(one.frame, Bad):
+            fates.append(_bad(one.row, one.frame, words))
             continue
         state, revision, problem = states[one.id]
         if problem is not None:
             p = Problem.decode(problem)
-            fates.append(_bad(one.row, _Bad(p.code, p.found, p.expected), words))
+            fates.append(_bad(one.row, Bad(p.code, p.found, p.expected), words))
         elif state == IDENTICAL or (one.known and state == JOINED):
             fates.append(RowFate(one.row, Fate.IDENTICAL, ""))
         elif state == JOINED:
@@ -421,10 +328,11 @@ def _fates(
     return fates
 
 
-_SETTLED = (JOINED, IDENTICAL, INVALID)
+_JOINED = (JOINED, IDENTICAL)
+_SETTLED = (*_JOINED, INVALID)
 
 
-def _bad(row: int, bad: _Bad, words: Mapping[str, str]) -> RowFate:
+def _bad(row: int, bad: Bad, words: Mapping[str, str]) -> RowFate:
     reason = words[bad.text].format(found=bad.found, expected=bad.expected)
     return RowFate(row, Fate.INVALID, reason)
 

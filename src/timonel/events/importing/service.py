@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 from timonel.clock import Clock
 from timonel.events.accumulators import Accumulator
 from timonel.events.errors import NoOutcomeSource
-from timonel.events.importing.files import Columns, ImportReport, import_outcomes
+from timonel.events.importing.files import ImportReport, import_outcomes
+from timonel.events.importing.reading import Columns
 from timonel.project.incoming import Incoming, Manner, read_truths
 from timonel.project.model import Model
 from timonel.project.scaffold import source_for
