@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from timonel import metrics
     from timonel.errors import TimonelError
-    from timonel.logs import get_logger
+    from timonel.logging import get_logger
     from timonel.notebook import open_project as open
     from timonel.project import recipes
     from timonel.project.model import Batching, Model, Policy, Watch
@@ -38,7 +38,7 @@ _HOMES = {
     "TimonelError": "timonel.errors",
     "Watch": "timonel.project.model",
     "asgi": "timonel.serving.embedding.mount",
-    "get_logger": "timonel.logs",
+    "get_logger": "timonel.logging",
 }
 
 _MODULES = {"metrics": "timonel.metrics", "recipes": "timonel.project.recipes"}

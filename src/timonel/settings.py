@@ -97,11 +97,30 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="Log lines for people, or one JSON object a line on standard error."
     )
+    log_to: Literal["stderr", "stdout", "files"] = Field(
+        "stderr",
+        description="Where log lines go. On `stdout` and in `files` they are JSON, and sentences "
+        "for people go to standard error.",
+    )
+    log_folder: Path = Field(
+        Path("logs"), description="Folder of `log_to = files`, under the project."
+    )
+    log_max_bytes: int = Field(
+        10_000_000, ge=1_000, description="Size at which a log file makes room for the next."
+    )
+    log_backup_count: int = Field(
+        14, ge=0, description="Older files kept of each logger, of whichever day."
+    )
 
     @property
     def root_path(self) -> str:
         """The path under which a proxy shows this server; "" at its root."""
         return urlsplit(self.public_url or "").path.rstrip("/")
+
+    @property
+    def log_lines(self) -> Literal["text", "json"]:
+        """The form of log lines, wherever they go."""
+        return self.log_format if self.log_to == "stderr" else "json"
 
     @field_validator("cors_origins", mode="before")
     @classmethod

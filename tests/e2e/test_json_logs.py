@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 WAIT_S = 60
 PROJECT = """
@@ -26,26 +29,43 @@ churn = timonel.Model(
 """
 
 
-def test_every_line_of_a_server_is_an_object_and_none_holds_a_secret(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "to", ["stderr", *(pytest.param(to, marks=pytest.mark.slow) for to in ("stdout", "files"))]
+)
+def test_every_line_of_a_server_is_an_object_and_none_holds_a_secret(
+    tmp_path: Path, to: str
+) -> None:
     (tmp_path / "timonel.toml").write_text('[project]\nname = "harbour"\n')
     (tmp_path / "model.py").write_text(PROJECT)
     (tmp_path / "rows.csv").write_text("age,left\n30,0\n40,1\n")  # too few: training fails
     server = subprocess.Popen(
         [sys.executable, "-m", "timonel.cli.main", "up", "-C", str(tmp_path), "--port", "0"],
-        env=os.environ | {"TIMONEL_LOG_FORMAT": "json"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        env=os.environ | {"TIMONEL_LOG_FORMAT": "json", "TIMONEL_LOG_TO": to},
+        stdout=subprocess.PIPE if to == "stdout" else subprocess.DEVNULL,
+        stderr=subprocess.PIPE if to == "stderr" else subprocess.DEVNULL,
         text=True,
     )
     lines: list[str] = []
     seen = threading.Condition()
 
     def read() -> None:
-        assert server.stderr is not None
-        for line in server.stderr:
+        for line in followed(tmp_path) if to == "files" else server.stderr or server.stdout or ():
             with seen:
                 lines.append(line)
                 seen.notify_all()
+
+    def followed(folder: Path) -> Iterator[str]:
+        """Give what is appended to any log file, until the server has ended."""
+        at: dict[Path, int] = {}
+        ended = False
+        while not ended:
+            ended = server.poll() is not None
+            for file in (folder / "logs").glob("*.log"):
+                text = file.read_text()
+                whole = text[at.get(file, 0) : text.rfind("\n") + 1]
+                at[file] = at.get(file, 0) + len(whole)
+                yield from whole.splitlines()
+            time.sleep(0.05)
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
@@ -91,3 +111,6 @@ def test_every_line_of_a_server_is_an_object_and_none_holds_a_secret(tmp_path: P
     assert (ours["message"], ours["model"]) == ("stale: ***", "churn")
     said = {(one["logger"], one["message"]) for one in objects}
     assert ("timonel.process", "words of a library") in said
+    if to == "files":
+        names = {file.name.partition("_")[0] for file in (tmp_path / "logs").glob("*.log")}
+        assert names == {"app", "prices", "training"}

@@ -18,15 +18,30 @@ from uvicorn.server import ServerState
 from timonel.events import spool
 from timonel.events.frames import Frame, PredictionFrame, RefusalFrame, decode
 from timonel.events.segments import list_segments, read_frames
+from timonel.logging import JsonLines
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig
 from timonel.serving.connection import KnownHeads, WorkerHttp
 from timonel.serving.metrics import Family, read_slots
 from timonel.serving.routes.plain import Head, PlainHead, Then
 from timonel.testing.builders import open_registry
-from timonel.testing.serving import ROW, ServingWorld, declared_manifest, linear_manifest
+from timonel.testing.serving import (
+    ROW,
+    ServingWorld,
+    declared_manifest,
+    linear_manifest,
+    make_rules,
+)
 
 PREDICT = "/v1/models/churn/predict"
+RULES = """
+from timonel import Answer
+from timonel.logging import get_logger
+
+def stay(row):
+    get_logger("app").warning("asked")
+    return Answer(0, 0.2)
+"""
 BODY = json.dumps({"inputs": ROW}).encode()
 
 
@@ -38,6 +53,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingWorld]:
         world = ServingWorld(folder, url, registry)
         registry.declare(declared_manifest("churn"))
         registry.declare(declared_manifest("broken"))
+        registry.declare(declared_manifest("ruled", rules=make_rules(RULES)))
         world.promote()
         world.promote(linear_manifest("broken", visits=1e308, calls=-1e308))
         yield world
@@ -169,6 +185,23 @@ async def test_answers_are_those_of_the_route(config: WorkerConfig) -> None:
     assert isinstance(first, PredictionFrame)
     assert isinstance(second, PredictionFrame)
     assert first.features == second.features
+
+
+async def test_what_rules_log_carries_the_request(
+    config: WorkerConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.setFormatter(JsonLines("worker-0"))
+    path = "/v1/models/ruled/predict"
+    async with connected(config) as client:
+        await client.send(request(path=path, x_request_id="abc-1"))
+        assert (await client.read())[0] == 200
+        assert client.n_plain == 1
+        await client.send(request(path=path)[:-10], request()[-10:])
+        status, headers, _ = await client.read()
+    assert (status, client.n_plain) == (200, 1)
+    lines = [json.loads(line) for line in caplog.text.splitlines()]
+    said = [line["request_id"] for line in lines if line["logger"] == "timonel.project.app"]
+    assert said == ["abc-1", headers["x-request-id"]]
 
 
 async def test_each_is_counted_and_logged_once(config: WorkerConfig) -> None:

@@ -92,7 +92,14 @@ class AlertBook:
             if step.alert is None or step.alert is found:
                 return found
             told = _Told(signal.at, note=storable(superseded(signal), 2000))
-            return self._write(connection, found, step, told)
+            taken = self._write(connection, found, step, told)
+        if found is None or (found.alert_id, found.state) != (taken.alert_id, taken.state):
+            _log.info(
+                "alert %d is %s: %s %s",
+                *(taken.alert_id, taken.state, taken.severity, taken.fingerprint),
+                extra={"model": taken.model, "version": taken.version},
+            )
+        return taken
 
     def hear(self, signal: Signal) -> None:
         """Let a signal act, as the outbox port asks: a failure is logged, never raised."""

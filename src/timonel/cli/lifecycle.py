@@ -1,6 +1,7 @@
 """Commands on versions: train, versions, explain, promote, rollback."""
 
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from timonel.cli.options import HERE, Folder, Json, Who
 from timonel.cli.output import (
     explained,
     language,
+    log_to_files,
     out,
     out_json,
     parity_text,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from timonel.registry.registry import ModelVersion
 
 BY_HAND = "by hand"
+_log = logging.getLogger("timonel.training")
 Model = Annotated[str, typer.Argument(help="Name of a declared model.")]
 
 
@@ -51,6 +54,7 @@ def train(
         from timonel.app import host_name, open_app
 
         app = open_app(folder)
+        log_to_files(app, "train")
         app.prepare()
         app.declare()
         if not as_json:
@@ -64,6 +68,8 @@ def train(
                 seed=seed,
                 progress=lambda step, share: bar.update(task, description=step, completed=share),
             )
+        made = published.version
+        _log.info("trained %s", made, extra={"model": made.model, "version": made.version})
         if as_json:
             out_json(training_document(published))
         else:
@@ -283,6 +289,7 @@ def promote(
         from timonel.app import host_name, open_app
 
         app = open_app(folder)
+        log_to_files(app, "promote")
         app.require_prepared()
         if version is None and "@" not in model:
             raise typer.BadParameter(f"{model} VERSION / {model}@VERSION")
@@ -314,6 +321,7 @@ def rollback(
         from timonel.app import host_name, open_app
 
         app = open_app(folder)
+        log_to_files(app, "rollback")
         app.require_prepared()
         done = app.registry.roll_back(model, who=who or host_name(), reason=reason, to=to)
         if as_json:

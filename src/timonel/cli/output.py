@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -16,12 +16,16 @@ from rich.table import Table
 from typer import rich_utils
 from typer.main import get_command
 
+from timonel import logging as logs
 from timonel.cli.errors import InstallNeeded, SystemRefused, UnexpectedStop
 from timonel.cli.phrases.help import HELP_ES, PANELS_ES
 from timonel.cli.texts import TEXTS
 from timonel.errors import TimonelError, in_language
 from timonel.installs import installed, is_full_only
 from timonel.wire.problem import problem
+
+if TYPE_CHECKING:
+    from timonel.host import Host as ServingHost
 
 
 def language() -> str:
@@ -48,6 +52,50 @@ def decimal(value: float, form: str) -> str:
 def say(key: str, **values: Any) -> None:
     """Print a sentence of the catalogue."""
     out(text(key, **values))
+
+
+def log_as_asked(
+    host: "ServingHost", process: str, *, attached: bool = False
+) -> logs.Output | None:
+    """Log as JSON where that is set, before the project's code has anything to say.
+
+    Parameters
+    ----------
+    attached : bool
+        Whether this is a server's child, whose lines the server passes on.
+
+    Returns
+    -------
+    Output or None
+        Where lines go; None: to people.
+    """
+    settings = host.settings
+    if settings.log_lines == "text":
+        return None
+    output: logs.Output = logs.Stream(sys.stderr)
+    if settings.log_to == "files" and not attached:
+        output = _files(host)
+        say("logs_in", folder=host.folder / settings.log_folder)
+    elif settings.log_to == "stdout" and not attached:
+        output = logs.Stream(sys.stdout)
+        sys.stdout = sys.stderr  # what is for people would break the lines of machines
+    logs.configure("json", settings.log_level, process, output)
+    return output
+
+
+def log_to_files(host: "ServingHost", command: str) -> None:
+    """Let a command that ends by itself keep what it does in the log files, where there are any."""
+    if host.settings.log_to == "files":
+        logs.configure("json", host.settings.log_level, command, _files(host))
+
+
+def _files(host: "ServingHost") -> logs.Files:
+    settings = host.settings
+    return logs.Files(
+        host.folder / settings.log_folder,
+        max_bytes=settings.log_max_bytes,
+        backup_count=settings.log_backup_count,
+    )
 
 
 def out(line: str = "") -> None:

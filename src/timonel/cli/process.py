@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timonel import logs, tracing
+from timonel import logging as logs
+from timonel import tracing
 from timonel.cli.lifecycle import print_training
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import explained, language, out, out_json, print_error, say, text
+from timonel.cli.output import (
+    explained,
+    language,
+    log_as_asked,
+    out,
+    out_json,
+    print_error,
+    say,
+    text,
+)
 from timonel.cli.retrain import result_sentence
 from timonel.errors import TimonelError
 
@@ -23,6 +33,8 @@ if TYPE_CHECKING:
     from timonel.jobs.job import Job
 
 _log = logging.getLogger("timonel.processes")
+_TRAININGS = ("training", "trained", "training_failed")
+_RETRAIN = "retrain"  # the kind of job
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default 8000, 0: any free one.")]
@@ -46,13 +58,13 @@ def up(
         from timonel.app import open_app
 
         app = open_app(folder, host=host, port=port, workers=workers)
-        _log_as_asked(app, "supervisor")
+        output = log_as_asked(app, "supervisor")
         app.project.check()
         app.prepare()
         changed = app.declare()
         if changed:
             say("declared", models=", ".join(changed))
-        run_server(app, with_worker=True)
+        run_server(app, output, with_worker=True)
 
 
 def serve(
@@ -72,7 +84,7 @@ def serve(
 
         chosen = {"host": host, "port": port, "workers": workers, "role": role}
         server: ServingHost = open_host(folder, **chosen)
-        _log_as_asked(server, "supervisor")
+        output = log_as_asked(server, "supervisor")
         server.require_prepared()
         if server.settings.role != "predict":
             from timonel.app import open_app
@@ -80,26 +92,18 @@ def serve(
             app = open_app(folder, **chosen)
             app.declare()
             server = app
-        run_server(server, with_worker=False)
+        run_server(server, output, with_worker=False)
 
 
-def _log_as_asked(host: "ServingHost", process: str) -> None:
-    """Log as JSON where that is set, before the project's code has anything to say."""
-    if host.settings.log_format == "json":
-        logs.configure("json", host.settings.log_level, process)
-
-
-def run_server(app: "ServingHost", *, with_worker: bool) -> None:
+def run_server(app: "ServingHost", output: logs.Output | None, *, with_worker: bool) -> None:
     """Run the supervisor until a signal; print where it serves once it is ready."""
     from timonel.host import host_name
-
-    as_json = app.settings.log_format == "json"
 
     def on_notice(kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "ready":
             announce(app, facts["url"])
-        if as_json:
-            log_notice(kind, facts)
+        if output is not None:
+            log_notice(output, kind, facts)
         else:
             report_notice(kind, facts)
 
@@ -144,13 +148,12 @@ def report_notice(kind: str, facts: Mapping[str, Any], *, quiet: bool = False) -
     sys.stderr.flush()
 
 
-def log_notice(kind: str, facts: Mapping[str, Any]) -> None:
+def log_notice(output: logs.Output, kind: str, facts: Mapping[str, Any]) -> None:
     """Log what the supervisor tells, as JSON; what a child logs goes on as it is."""
     from timonel.serving.processes.notices import Notice, text_of
 
     if kind == Notice.LOG:
-        sys.stderr.write(logs.relayed(facts["process"], facts["line"]) + "\n")
-        sys.stderr.flush()
+        logs.pass_on(output, facts["process"], facts["line"])
         return
     usual = (Notice.LISTENING, Notice.READY, Notice.STOPPING, Notice.STOPPED)
     level = logging.INFO if kind in usual else logging.ERROR
@@ -173,7 +176,7 @@ def worker(
         if attached:
             end_with_parent()
         app = open_app(folder)
-        _log_as_asked(app, "worker")
+        output = log_as_asked(app, "worker", attached=attached)
         app.require_prepared()
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -181,7 +184,7 @@ def worker(
         say("worker_started", project=app.name)
         tracing.configure("worker", app.name)
         try:
-            if app.settings.log_format == "json":
+            if output is not None:
                 _log.info("the worker has started")
                 Worker(app, _log_work).run(stop)
             else:
@@ -209,9 +212,19 @@ def _log_work(kind: str, facts: dict[str, Any]) -> None:
     job, error = facts.get("job"), facts.get("error")
     known = {"model": job.model, "job": str(job.job_id)} if job is not None else {}
     known |= {"model": facts["model"]} if facts.get("model") else {}
+    if "published" in facts:
+        version = facts["published"].version
+        known |= {"model": version.model, "version": version.version}
     level = logging.INFO if error is None else logging.ERROR
     said = kind if error is None else f"{kind}: {error}"
-    _log.log(level, "%s", said, extra={"event": kind, **known})
+    _logger_of(kind, job).log(level, "%s", said, extra={"event": kind, **known})
+
+
+def _logger_of(kind: str, job: "Job | None") -> logging.Logger:
+    """Give the logger of what a worker did."""
+    if job is not None:
+        return logging.getLogger("timonel.retraining" if job.kind == _RETRAIN else "timonel.jobs")
+    return logging.getLogger("timonel.training") if kind in _TRAININGS else _log
 
 
 def _report_job(kind: str, job: "Job", facts: dict[str, Any]) -> None:

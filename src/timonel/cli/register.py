@@ -8,7 +8,16 @@ import typer
 
 from timonel.cli.lifecycle import number
 from timonel.cli.options import HERE, Folder, Json, Who
-from timonel.cli.output import explained, language, out, out_json, parity_text, say, text
+from timonel.cli.output import (
+    explained,
+    language,
+    log_to_files,
+    out,
+    out_json,
+    parity_text,
+    say,
+    text,
+)
 
 if TYPE_CHECKING:
     from timonel.registry.registry import ModelVersion
@@ -63,6 +72,7 @@ def register_model(
         from timonel.training.services.wrap import Wrap
 
         app = open_app(folder)
+        log_to_files(app, "register")
         app.prepare()
         names = None if classes is None else _names(classes)
         if artifact.startswith(("http://", "https://")):

@@ -37,6 +37,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "en": "Ctrl-C stops it; what was acknowledged is kept.",
         "es": "Ctrl-C lo detiene; lo que se confirmó queda guardado.",
     },
+    "logs_in": {
+        "en": "Log lines are in {folder}",
+        "es": "Los registros están en {folder}",
+    },
     "path_hint": {
         "en": 'To use `timonel` in this shell:  export PATH="{folder}:$PATH"',
         "es": 'Para usar `timonel` en esta consola:  export PATH="{folder}:$PATH"',

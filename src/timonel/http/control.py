@@ -7,7 +7,8 @@ from pathlib import Path
 
 import uvicorn
 
-from timonel import logs, tracing
+from timonel import logging as logs
+from timonel import tracing
 from timonel.app import open_app
 from timonel.http.access.guard import AsgiApp, Message, Receive, Scope, Send
 from timonel.http.api import create_api
@@ -25,7 +26,7 @@ def main(argument: str) -> None:
     config = decode(argument, ControlConfig)
     end_with_parent()
     app = open_app(config.folder, **config.settings)
-    logs.configure(app.settings.log_format, app.settings.log_level, "control")
+    logs.configure(app.settings.log_lines, app.settings.log_level, "control")
     tracing.configure("control", app.name)
     api: AsgiApp = create_api(app, behind_worker=True)
     if tracing.active is not None:

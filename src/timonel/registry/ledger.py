@@ -37,6 +37,7 @@ class Ledger:
         self.who = storable(who)[:128]
         self.reason = storable(reason)
         self.at = at
+        self.recorded: list[Transition] = []
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Insert a version row; raises ``IntegrityError`` where its number is taken."""
@@ -78,6 +79,7 @@ class Ledger:
             self._require(moved.rowcount, model)
         values = {column.name: getattr(row, column.name) for column in transitions.columns}
         self.connection.execute(insert(transitions), values)
+        self.recorded.append(row)
         return row
 
     def move(

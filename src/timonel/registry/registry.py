@@ -5,6 +5,7 @@ processes learn of it. Transitions of a project happen one after another (``rais
 locks), so of two promotions decided against the same champion only one wins.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -53,6 +54,7 @@ __all__ = ["Declaration", "ModelVersion", "Registry"]
 
 _ATTEMPTS = 5
 PRESENT = "*"  # no version is named so
+_log = logging.getLogger("timonel.registry")
 
 
 class Registry:
@@ -458,7 +460,14 @@ class Registry:
         with self._engine.begin() as connection:
             raise_generation(connection, self._project)
             at = self._clock.now_us()
-            yield Ledger(connection, self._project, who=who, reason=reason, at=at)
+            ledger = Ledger(connection, self._project, who=who, reason=reason, at=at)
+            yield ledger
+        for row in ledger.recorded:  # what is committed
+            _log.info(
+                "%s@%s: %s -> %s by %s: %s",
+                *(row.model, row.version, row.from_stage, row.to_stage, row.who, row.reason),
+                extra={"model": row.model, "version": row.version},
+            )
 
     def _expected(self, model: str, given: str | None) -> str | None:
         if given != PRESENT:

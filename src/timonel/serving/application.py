@@ -21,6 +21,7 @@ from timonel.errors import TimonelError
 from timonel.events.recorded.place import bind
 from timonel.events.spool import SpoolWriter
 from timonel.experiments.turns import TurnStore
+from timonel.logging import REQUEST
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.errors import UnknownModel
 from timonel.serving.config import WorkerConfig
@@ -217,6 +218,7 @@ class ServingApplication:
             return
         config = self._config
         exchange = Exchange(scope, receive, send, config.language, config.root_path)
+        REQUEST.set(exchange.request_id)  # of this request's task alone
         exchange.waits = self._waits
         if self._cors is not None:
             exchange.extra = self._cors.granted(exchange.headers)

@@ -18,7 +18,8 @@ from typing import Any, cast
 import uvicorn
 import uvloop
 
-from timonel import logs, tracing
+from timonel import logging as logs
+from timonel import tracing
 from timonel.serving import rule_limit
 from timonel.serving.application import ServingApplication, build
 from timonel.serving.config import WorkerConfig, decode

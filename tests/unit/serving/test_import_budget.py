@@ -36,7 +36,7 @@ OURS = {
     "errors",
     "events",
     "experiments",
-    "logs",
+    "logging",
     "registry",
     "runtime",
     "schema",

@@ -4,12 +4,12 @@ import json
 import subprocess
 import sys
 
-from timonel.logs import relayed, words_of
+from timonel.logging import relayed, words_of
 
 CHILD = """
 import logging, sys
 import timonel
-from timonel.logs import configure
+from timonel.logging import configure
 
 configure("json", "info", "worker-0")
 log = timonel.get_logger("prices")

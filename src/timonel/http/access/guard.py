@@ -19,6 +19,7 @@ from timonel.dashboard.language import choose_language
 from timonel.errors import Phrase, TimonelError
 from timonel.http.errors import MalformedUrl
 from timonel.http.problems import REQUEST_ID, problem_response
+from timonel.logging import REQUEST
 from timonel.serving.proxy import CALLER_HEADER, ROOT_HEADER
 from timonel.serving.routes.cors import Cors, Pairs
 from timonel.serving.routes.exchange import CALLER
@@ -97,6 +98,7 @@ class Guard:
         scope["root_path"] = mounted or scope.get("root_path") or self._root_path
         request_id = request_id_of(headers.get(b"x-request-id"))
         scope[REQUEST_ID] = request_id.decode()
+        REQUEST.set(request_id)
         granted = () if self._cors is None else self._cors.granted(headers)
         answer = _Answer(send, (*granted, (b"x-request-id", request_id)))
         preflight = self._cors and self._cors.preflight(scope["method"], headers)

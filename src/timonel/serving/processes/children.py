@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from timonel.logs import words_of
+from timonel.logging import words_of
 from timonel.serving.processes.liveness import Beat, Heartbeat
 from timonel.serving.processes.notices import Notice, OnNotice
 

@@ -85,7 +85,7 @@ def worker_orders(
         language=settings.language,
         cors_origins=settings.cors_origins,
         root_path=settings.root_path,
-        log_format=settings.log_format,
+        log_format=settings.log_lines,
         log_level=settings.log_level,
     )
 

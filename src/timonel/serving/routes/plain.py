@@ -7,6 +7,7 @@ says is found out once, for all requests that begin with the same bytes.
 import logging
 import time
 from collections.abc import Callable
+from contextvars import Token
 from functools import partial
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import msgspec
 from timonel import tracing
 from timonel.access.gate import Asked, Gate
 from timonel.errors import TimonelError
+from timonel.logging import REQUEST
 from timonel.serving.metrics import Family, MetricsSlot
 from timonel.serving.routes.asked import Plain
 from timonel.serving.routes.exchange import CLIENT_LEFT, REQUEST_ID, head_of
@@ -122,6 +124,7 @@ class PlainPredictions:
 
     def answer(self, head: PlainHead, body: bytes) -> bytes | None:
         """Give headers and body of the answer, logged; None where the route itself has to."""
+        token = _named(head)
         try:
             ready = self._ready(head, body)
             return None if ready is None else self._said(head, self._predictions.given(ready))
@@ -130,6 +133,9 @@ class PlainPredictions:
         except Exception:  # noqa: BLE001 - the route answers, and tells of it if it fails too
             _log.exception(_LEFT)
             return None
+        finally:
+            if token is not None:
+                REQUEST.reset(token)
 
     def answer_then(self, head: PlainHead, body: bytes, then: Then) -> bool:
         """Give the answer once the disk has it; False where the route itself has to answer.
@@ -140,6 +146,7 @@ class PlainPredictions:
         def settled(reply: PredictionReply | None) -> None:
             then(None if reply is None else partial(self._said, head, reply))
 
+        token = _named(head)
         try:
             ready = self._ready(head, body)
             if ready is not None:
@@ -149,6 +156,9 @@ class PlainPredictions:
         except Exception:  # noqa: BLE001 - as above
             _log.exception(_LEFT)
             return False
+        finally:
+            if token is not None:
+                REQUEST.reset(token)
         return ready is not None
 
     def left(self) -> None:
@@ -174,3 +184,8 @@ class PlainPredictions:
         body = encode_reply(reply)
         request_id = request_id_of(head.request_id)
         return head_of(body, request_id, logged=reply.logged is not False) + body
+
+
+def _named(head: PlainHead) -> Token[bytes] | None:
+    """Let what rules log carry the request's id, where the client gave it one."""
+    return None if head.request_id is None else REQUEST.set(request_id_of(head.request_id))
