@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import Connection, Engine, case, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import false
 
@@ -49,18 +60,22 @@ def touch(connection: Connection, project: str, drainer_id: str, watermark: int,
         connection.execute(first)
 
 
+# written once: SQLAlchemy takes longer to write a statement than to run it
+_LEAST = select(func.min(drainers.c.watermark)).where(
+    drainers.c.project == bindparam("project"), drainers.c.seen_at > database_now() - LIVE_US
+)
+_LEAST_BUT = _LEAST.where(drainers.c.drainer_id != bindparam("but"))
+
+
 def complete_until(connection: Connection, project: str, *, but: str | None = None) -> int:
     """Give the event time up to which all live drainers (``but`` one) have drained.
 
     A time beyond all others where none lives.
     """
-    d = drainers.c
-    least = select(func.min(d.watermark)).where(
-        d.project == project, d.seen_at > database_now() - LIVE_US
-    )
-    if but is not None:
-        least = least.where(d.drainer_id != but)
-    found = connection.scalar(least)
+    if but is None:
+        found = connection.scalar(_LEAST, {"project": project})
+    else:
+        found = connection.scalar(_LEAST_BUT, {"project": project, "but": but})
     return _FAR if found is None else int(found)
 
 

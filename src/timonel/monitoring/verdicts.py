@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal, select
 
 from timonel.monitoring.windows import HOUR_US, Judged
 from timonel.store.keyed import write_keyed
@@ -92,6 +93,43 @@ class JudgedWindow(NamedTuple):
         return _decode(self.text)
 
 
+# what a tick asks many times is written once: SQLAlchemy takes longer to write than to run it
+_v = verdicts.c
+_OF_MODEL = (
+    _v.project == bindparam("project"),
+    _v.model == bindparam("model"),
+    _v.window_start >= bindparam("since"),
+)
+_OF_MONITOR = (*_OF_MODEL, _v.monitor == bindparam("monitor"))
+_OPTIONS: dict[str, ColumnElement[bool]] = {
+    "versions": _v.version.in_(bindparam("versions", expanding=True)),
+    "subject": _v.subject == bindparam("subject"),
+    "before": _v.window_start < bindparam("before"),
+    "without": _v.state.not_in(bindparam("without", expanding=True)),
+}
+_JUDGED, _JUDGED_WITH_FACTS = (
+    select(_v.window_start, _v.window_end, _v.version, _v.state, _v.n, _v.judged_at, facts)
+    .where(*_OF_MONITOR, _OPTIONS["subject"], _OPTIONS["versions"])
+    .order_by(_v.window_start.desc(), _v.version)
+    for facts in (literal("{}"), _v.facts)
+)
+_EVER_ALERTED = (
+    select(_v.version, _v.monitor, _v.subject)
+    .where(*_OF_MODEL, _v.monitor.in_(bindparam("monitors", expanding=True)), _v.state == AN_ALERT)
+    .distinct()
+)
+
+
+@cache
+def _whole(asked: frozenset[str]) -> Select[Any]:
+    return (
+        select(*verdicts.c)
+        .where(*_OF_MONITOR, *(_OPTIONS[name] for name in sorted(asked)))
+        .order_by(_v.window_start.desc(), _v.version, _v.subject)
+        .limit(bindparam("limit"))
+    )
+
+
 def write_verdicts(connection: Connection, project: str, found: Iterable[Verdict]) -> None:
     """Store verdicts; one of the same window replaces the older one."""
     rows = [
@@ -134,21 +172,16 @@ def read_verdicts(
     With ``versions`` and ``subject`` both given, the primary key finds them. Those in a state of
     ``without`` are passed over.
     """
-    v = verdicts.c
-    query = select(*verdicts.c).where(
-        v.project == project, v.model == model, v.monitor == monitor, v.window_start >= since_us
-    )
-    if versions is not None:
-        query = query.where(v.version.in_(versions))
-    if subject is not None:
-        query = query.where(v.subject == subject)
-    if before_us is not None:
-        query = query.where(v.window_start < before_us)
-    if without:
-        query = query.where(v.state.not_in([str(state) for state in without]))
-    rows = connection.execute(
-        query.order_by(v.window_start.desc(), v.version, v.subject).limit(limit)
-    )
+    given: dict[str, Any] = {"project": project, "model": model, "monitor": monitor}
+    given |= {"since": since_us, "limit": limit}
+    options = {
+        "versions": versions,
+        "subject": subject,
+        "before": before_us,
+        "without": [str(state) for state in without] or None,
+    }
+    asked = {name: value for name, value in options.items() if value is not None}
+    rows = connection.execute(_whole(frozenset(asked)), given | asked)
     return [_verdict(row) for row in rows]
 
 
@@ -167,20 +200,9 @@ def read_judged(
 
     A month of hours costs a fifth of ``read_verdicts``. Without ``facts`` theirs are not read.
     """
-    v = verdicts.c
-    shown = (v.window_start, v.window_end, v.version, v.state, v.n, v.judged_at)
-    rows = connection.execute(
-        select(*shown, v.facts if facts else literal("{}"))
-        .where(
-            v.project == project,
-            v.model == model,
-            v.monitor == monitor,
-            v.subject == subject,
-            v.version.in_(versions),
-            v.window_start >= since_us,
-        )
-        .order_by(v.window_start.desc(), v.version)
-    )
+    given: dict[str, Any] = {"project": project, "model": model, "monitor": monitor}
+    given |= {"since": since_us, "versions": versions, "subject": subject}
+    rows = connection.execute(_JUDGED_WITH_FACTS if facts else _JUDGED, given).all()
     return [
         JudgedWindow(start, end, version, _STATES[state], n, judged_at, text)
         for start, end, version, state, n, judged_at, text in rows
@@ -191,18 +213,8 @@ def read_ever_alerted(
     connection: Connection, project: str, model: str, monitors: Sequence[str], since_us: int
 ) -> set[tuple[str, str, str]]:
     """Give (version, monitor, subject) of the alerts of windows since some moment."""
-    v = verdicts.c
-    rows = connection.execute(
-        select(v.version, v.monitor, v.subject)
-        .where(
-            v.project == project,
-            v.model == model,
-            v.window_start >= since_us,
-            v.monitor.in_(monitors),
-            v.state == AN_ALERT,
-        )
-        .distinct()
-    )
+    given = {"project": project, "model": model, "monitors": monitors, "since": since_us}
+    rows = connection.execute(_EVER_ALERTED, given)
     return {(str(version), str(monitor), str(subject)) for version, monitor, subject in rows}
 
 

@@ -101,8 +101,10 @@ class Adwin:
 
     def update(self, x: float) -> bool:
         """Take the next value; say whether the stream has changed."""
-        self._rows[0].insert(0, Moments(1, _finite(x), 0.0))
-        self._compress()
+        newest = self._rows[0]
+        newest.insert(0, Moments(1, _finite(x), 0.0))
+        if len(newest) > self.MOST_OF_A_SIZE:
+            self._compress()
         self._ticks += 1
         if self._ticks % self.clock:
             return False

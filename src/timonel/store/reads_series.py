@@ -3,16 +3,32 @@
 from collections import Counter
 from collections.abc import Mapping
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Float, case, cast, func, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Float,
+    Select,
+    bindparam,
+    case,
+    cast,
+    func,
+    select,
+    union_all,
+)
 
 from timonel.store.tables import minute_windows, performance_cells, predictions, truths
 from timonel.store.tables_loop import column_windows, refusal_windows
 
 OF_THE_ROW = ("invalid_row", "invalid_record", "invalid_tensor", "invalid_table")
 """Refusals that are the data's fault; others are the caller's or the server's."""
+# statements that a tick runs are written once: SQLAlchemy takes longer to write one than to run it
+_PROJECT: BindParameter[str] = bindparam("project")
+_MODEL: BindParameter[str] = bindparam("model")
+_SINCE: BindParameter[int] = bindparam("since")
+_UNTIL: BindParameter[int] = bindparam("until")
 _NEWEST = 20_000
 MOST_UNIT_ROWS = 20_000
 _PROBED = 20
@@ -93,49 +109,67 @@ class MinuteSums(NamedTuple):
     confidence_sum: float
 
 
+_w = column_windows.c
+_OF_MODEL = (_w.project == _PROJECT, _w.model == _MODEL, _w.hour >= _SINCE)
+_COUNTED_HOURS = select(_w.hour, func.sum(_w.n)).where(*_OF_MODEL).group_by(_w.hour)
+_VERSION_HOURS = _COUNTED_HOURS.where(
+    _w.profile_id == bindparam("profile"), _w.version == bindparam("version")
+)
+_COUNTED = (
+    select(_w.profile_id, _w.version, _w.n, _w.counts)
+    .where(*_OF_MODEL, _w.hour < _UNTIL)
+    .order_by(_w.profile_id, _w.version, _w.variant, _w.hour, _w.drainer_id)
+)
+
+
 def read_counted_hours(
     connection: Connection, project: str, model: str, since_h: int
 ) -> dict[int, int]:
     """Count the rows in column windows by epoch hour."""
-    w = column_windows.c
-    rows = connection.execute(
-        select(w.hour, func.sum(w.n))
-        .where(w.project == project, w.model == model, w.hour >= since_h)
-        .group_by(w.hour)
-    )
-    return {int(hour): int(n) for hour, n in rows}
+    given: dict[str, Any] = {"project": project, "model": model, "since": since_h}
+    return {int(hour): int(n) for hour, n in connection.execute(_COUNTED_HOURS, given).all()}
 
 
 def read_counted(
     connection: Connection, project: str, model: str, start_h: int, end_h: int
 ) -> list[Counted]:
     """Read the column counts of ``[start, end)``, in a stable order."""
-    w = column_windows.c
-    rows = connection.execute(
-        select(w.profile_id, w.version, w.n, w.counts)
-        .where(w.project == project, w.model == model, w.hour >= start_h, w.hour < end_h)
-        .order_by(w.profile_id, w.version, w.variant, w.hour, w.drainer_id)
-    )
-    return [Counted(*row) for row in rows]
+    given: dict[str, Any] = {"project": project, "model": model, "since": start_h, "until": end_h}
+    return [Counted(*row) for row in connection.execute(_COUNTED, given)]
 
 
 def read_version_hours(
     connection: Connection, project: str, model: str, version: str, profile_id: str, since_h: int
 ) -> dict[int, int]:
     """Count the answers of one version, in the cells of one profile, by epoch hour."""
-    w = column_windows.c
-    rows = connection.execute(
-        select(w.hour, func.sum(w.n))
-        .where(
-            w.project == project,
-            w.model == model,
-            w.profile_id == profile_id,
-            w.version == version,
-            w.hour >= since_h,
-        )
-        .group_by(w.hour)
-    )
-    return {int(hour): int(n) for hour, n in rows}
+    given: dict[str, Any] = {"project": project, "model": model, "since": since_h}
+    given |= {"version": version, "profile": profile_id}
+    return {int(hour): int(n) for hour, n in connection.execute(_VERSION_HOURS, given).all()}
+
+
+_c = performance_cells.c
+_LABELS = (
+    _c.project == _PROJECT,
+    _c.model == _MODEL,
+    _c.version == bindparam("version"),
+    _c.source == "model",
+    _c.metric == bindparam("metric"),
+)
+_LABEL_HOURS = [
+    select(hour, func.sum(_c.n), func.sum(cast(_c.sum_q, Float(53))))
+    .where(*_LABELS, hour >= _SINCE)
+    .group_by(hour)
+    for hour in (_c.exposure_hour, _c.arrival_hour)
+]
+_ARRIVED = (
+    select(_c.arrival_hour, _c.exposure_hour, _c.n, _c.sum_q, _c.sum_q2)
+    .where(*_LABELS, _c.arrival_hour >= _SINCE, _c.arrival_hour < _UNTIL)
+    .order_by(_c.arrival_hour, _c.exposure_hour)
+)
+_LABEL_SUMS, _LABEL_SUMS_BY_ARRIVAL = (
+    select(_c.n, _c.sum_q, _c.sum_q2).where(*_LABELS, hour >= _SINCE, hour < _UNTIL)
+    for hour in (_c.exposure_hour, _c.arrival_hour)
+)
 
 
 def read_label_hours(
@@ -145,20 +179,11 @@ def read_label_hours(
 
     The sums are floats: they tell whether something changed, and by about how much.
     """
-    c = performance_cells.c
-    total = func.sum(cast(c.sum_q, Float(53)))
-    mine = (
-        c.project == project,
-        c.model == model,
-        c.version == version,
-        c.source == "model",
-        c.metric == metric,
-    )
+    given: dict[str, Any] = {"project": project, "model": model, "version": version}
+    given |= {"metric": metric, "since": since_h}
     found = []
-    for hour in (c.exposure_hour, c.arrival_hour):
-        rows = connection.execute(
-            select(hour, func.sum(c.n), total).where(*mine, hour >= since_h).group_by(hour)
-        )
+    for statement in _LABEL_HOURS:
+        rows = connection.execute(statement, given).all()
         found.append({int(h): Labelled(int(n), float(t)) for h, n, t in rows})
     return found[0], found[1]
 
@@ -173,20 +198,9 @@ def read_arrived(
     end_h: int,
 ) -> list[Arrived]:
     """Give the sums of labels that arrived in ``[start, end)``, by arrival, then by prediction."""
-    c = performance_cells.c
-    rows = connection.execute(
-        select(c.arrival_hour, c.exposure_hour, c.n, c.sum_q, c.sum_q2)
-        .where(
-            c.project == project,
-            c.model == model,
-            c.version == version,
-            c.source == "model",
-            c.metric == metric,
-            c.arrival_hour >= start_h,
-            c.arrival_hour < end_h,
-        )
-        .order_by(c.arrival_hour, c.exposure_hour)
-    )
+    given: dict[str, Any] = {"project": project, "model": model, "version": version}
+    given |= {"metric": metric, "since": start_h, "until": end_h}
+    rows = connection.execute(_ARRIVED, given)
     sums: dict[tuple[int, int], list[int]] = {}
     for arrival_h, exposure_h, n, q, q2 in rows:
         total = sums.setdefault((arrival_h, exposure_h), [0, 0, 0])
@@ -208,19 +222,9 @@ def read_label_sums(
     by_arrival: bool = False,
 ) -> tuple[int, int, int]:
     """Add up a version's own labels of ``[start, end)``: n, sum, sum of squares, exactly."""
-    c = performance_cells.c
-    hour = c.arrival_hour if by_arrival else c.exposure_hour
-    rows = connection.execute(
-        select(c.n, c.sum_q, c.sum_q2).where(
-            c.project == project,
-            c.model == model,
-            c.version == version,
-            c.source == "model",
-            c.metric == metric,
-            hour >= start_h,
-            hour < end_h,
-        )
-    )
+    given: dict[str, Any] = {"project": project, "model": model, "version": version}
+    given |= {"metric": metric, "since": start_h, "until": end_h}
+    rows = connection.execute(_LABEL_SUMS_BY_ARRIVAL if by_arrival else _LABEL_SUMS, given)
     n = total = squares = 0
     for count, q, q2 in rows:
         n, total, squares = n + count, total + int(q), squares + int(q2)
@@ -249,22 +253,81 @@ def read_label_values(
     return list(values)
 
 
+_m = minute_windows.c
+_r = refusal_windows.c
+_OF_MINUTES, _OF_REFUSALS = (
+    (t.project == _PROJECT, t.model == _MODEL, t.minute >= _SINCE, t.minute < _UNTIL)
+    for t in (_m, _r)
+)
+_REASONS = (
+    select(_m.minute, _m.reason, func.sum(_m.n))
+    .where(*_OF_MINUTES)
+    .group_by(_m.minute, _m.reason)
+    .order_by(_m.minute, _m.reason)
+)
+_REFUSED = (
+    select(_r.minute, _r.n, _r.fields)
+    .where(*_OF_REFUSALS, _r.code.in_(OF_THE_ROW))
+    .order_by(_r.minute, _r.code, _r.drainer_id)
+)
+
+
+def _presences() -> Select[int, int, int, int, int | None]:
+    answered = select(_m.minute, _m.n).where(*_OF_MINUTES)
+    refused = select(_r.minute, _r.n).where(*_OF_REFUSALS, _r.code.in_(OF_THE_ROW))
+    rows = union_all(answered, refused).subquery().c
+    minutes = select(rows.minute, func.sum(rows.n).label("n")).group_by(rows.minute)
+    m = minutes.subquery().c
+    hour = (m.minute // 60).label("hour")
+    before = func.lag(m.minute).over(partition_by=hour, order_by=m.minute)
+    g = select(hour, m.minute, m.n, (m.minute - before).label("gap")).subquery().c
+    ends = func.min(g.minute), func.max(g.minute), func.max(g.gap)
+    return select(g.hour, func.sum(g.n), *ends).group_by(g.hour)
+
+
+_PRESENCES = _presences()
+_FAILED = _m.reason.in_(("model_error", "timeout", "breaker_open", "overload", "invalid_output"))
+_MINUTE_SUMS = (
+    select(
+        _m.minute,
+        func.sum(_m.n),
+        func.sum(_m.latency_sum_us),
+        func.sum(case((_m.reason != "assigned", _m.n), else_=0)),
+        func.sum(case((_FAILED, _m.n), else_=0)),
+        func.sum(_m.confidence_n),
+        func.sum(cast(_m.confidence_q, Float(53))),
+    )
+    .where(*_OF_MINUTES)
+    .group_by(_m.minute)
+    .order_by(_m.minute)
+)
+# by whether only answers with a confidence count: the first such minute, and the last; the index by
+# minute gives either without reading what lies between
+_KNOWN = {
+    confident: [
+        select(_m.minute)
+        .where(*_OF_MINUTES, counted > 0)
+        .group_by(_m.minute)
+        .having(func.sum(counted) >= bindparam("least"))
+        .order_by(order)
+        .limit(1)
+        for order in (_m.minute, _m.minute.desc())
+    ]
+    for confident, counted in ((False, _m.n), (True, _m.confidence_n))
+}
+
+
 def read_reasons(
     connection: Connection, project: str, model: str, since_minute: int, until_minute: int
 ) -> list[Minute]:
     """Count answers by minute and reason in ``[since, until)``, epoch minutes."""
-    w = minute_windows.c
-    rows = connection.execute(
-        select(w.minute, w.reason, func.sum(w.n))
-        .where(
-            w.project == project,
-            w.model == model,
-            w.minute >= since_minute,
-            w.minute < until_minute,
-        )
-        .group_by(w.minute, w.reason)
-        .order_by(w.minute, w.reason)
-    )
+    given: dict[str, Any] = {
+        "project": project,
+        "model": model,
+        "since": since_minute,
+        "until": until_minute,
+    }
+    rows = connection.execute(_REASONS, given).all()
     return [Minute(int(minute), reason, int(n)) for minute, reason, n in rows]
 
 
@@ -272,21 +335,15 @@ def read_refused(
     connection: Connection, project: str, model: str, since_minute: int, until_minute: int
 ) -> list[Refused]:
     """Read the rows that broke the schema in ``[since, until)``, epoch minutes, in their order."""
-    w = refusal_windows.c
-    rows = connection.execute(
-        select(w.minute, w.n, w.fields)
-        .where(
-            w.project == project,
-            w.model == model,
-            w.code.in_(OF_THE_ROW),
-            w.minute >= since_minute,
-            w.minute < until_minute,
-        )
-        .order_by(w.minute, w.code, w.drainer_id)
-    )
+    given: dict[str, Any] = {
+        "project": project,
+        "model": model,
+        "since": since_minute,
+        "until": until_minute,
+    }
     return [
         Refused(int(minute), int(n), msgspec.json.decode(fields, type=dict[str, int]))
-        for minute, n, fields in rows
+        for minute, n, fields in connection.execute(_REFUSED, given)
     ]
 
 
@@ -297,32 +354,15 @@ def read_presences(
 
     One row an hour comes back, however many minutes there are; none of an hour without any.
     """
-    parts = []
-    for table in (minute_windows, refusal_windows):
-        w = table.c
-        asked = select(w.minute, w.n).where(
-            w.project == project,
-            w.model == model,
-            w.minute >= since_minute,
-            w.minute < until_minute,
-        )
-        parts.append(asked if table is minute_windows else asked.where(w.code.in_(OF_THE_ROW)))
-    rows = union_all(*parts).subquery()
-    minutes = (
-        select(rows.c.minute, func.sum(rows.c.n).label("n")).group_by(rows.c.minute).subquery()
-    )
-    m = minutes.c
-    hour = (m.minute // 60).label("hour")
-    before = func.lag(m.minute).over(partition_by=hour, order_by=m.minute)
-    g = select(hour, m.minute, m.n, (m.minute - before).label("gap")).subquery().c
-    found = connection.execute(
-        select(
-            g.hour, func.sum(g.n), func.min(g.minute), func.max(g.minute), func.max(g.gap)
-        ).group_by(g.hour)
-    )
+    given: dict[str, Any] = {
+        "project": project,
+        "model": model,
+        "since": since_minute,
+        "until": until_minute,
+    }
     return {
         int(hour): Presence(int(n), first, last, (longest or 1) - 1)
-        for hour, n, first, last, longest in found
+        for hour, n, first, last, longest in connection.execute(_PRESENCES, given)
     }
 
 
@@ -366,27 +406,13 @@ def read_minute_sums(
     connection: Connection, project: str, model: str, since_minute: int, until_minute: int
 ) -> list[MinuteSums]:
     """Add up a model's answers by minute in ``[since, until)``; empty minutes are absent."""
-    w = minute_windows.c
-    failed = w.reason.in_(("model_error", "timeout", "breaker_open", "overload", "invalid_output"))
-    rows = connection.execute(
-        select(
-            w.minute,
-            func.sum(w.n),
-            func.sum(w.latency_sum_us),
-            func.sum(case((w.reason != "assigned", w.n), else_=0)),
-            func.sum(case((failed, w.n), else_=0)),
-            func.sum(w.confidence_n),
-            func.sum(cast(w.confidence_q, Float(53))),
-        )
-        .where(
-            w.project == project,
-            w.model == model,
-            w.minute >= since_minute,
-            w.minute < until_minute,
-        )
-        .group_by(w.minute)
-        .order_by(w.minute)
-    )
+    given: dict[str, Any] = {
+        "project": project,
+        "model": model,
+        "since": since_minute,
+        "until": until_minute,
+    }
+    rows = connection.execute(_MINUTE_SUMS, given).all()
     return [
         MinuteSums(int(m), int(n), int(us), int(f), int(e), int(c), float(total) / 1e6)
         for m, n, us, f, e, c, total in rows
@@ -417,21 +443,11 @@ def read_known_minutes(
     (int, int) or None
         None where there is no such minute.
     """
-    w = minute_windows.c
-    counted = w.confidence_n if confident else w.n
-    known = (
-        select(w.minute)
-        .where(
-            w.project == project,
-            w.model == model,
-            w.minute >= since_minute,
-            w.minute < until_minute,
-            counted > 0,
-        )
-        .group_by(w.minute)
-        .having(func.sum(counted) >= least)
-        .limit(1)
-    )  # the index by minute gives either end without reading what lies between
-    first = connection.scalar(known.order_by(w.minute))
-    last = connection.scalar(known.order_by(w.minute.desc()))
+    given: dict[str, Any] = {
+        "project": project,
+        "model": model,
+        "since": since_minute,
+        "until": until_minute,
+    }
+    first, last = (connection.scalar(one, given | {"least": least}) for one in _KNOWN[confident])
     return None if first is None or last is None else (int(first), int(last))
