@@ -95,7 +95,8 @@ def create_api(app: "App", *, behind_worker: bool = False) -> FastAPI:
         create_pages(app),
         create_docs(title),
     ):
-        api.include_router(router)
+        # including a router would make each of its routes once more, at the first request
+        api.router.routes.extend(router.routes)
 
     @api.get("/openapi.json", include_in_schema=False)
     def openapi(request: Request) -> JSONResponse:
