@@ -199,14 +199,16 @@ def test_a_report_of_a_bandit_has_its_batches_and_claims_nothing(office: Office)
     rates = {"control": 0.1, "treatment": 0.4, "third": 0.1}
     told: dict[str, list[float]] = {arm: [] for arm in rates}
     for day in range(3):
+        outcomes = {}
         for place in range(120):
             unit = f"{day}-{place}"
             arm = office.units.assign("letters", unit, {}).arm
             bought = float(draw.random() < rates[arm])
             if day < 2 or place % 2:  # of the last day half have no outcome yet
-                office.units.record("letters", {unit: {"bought": bought}})
+                outcomes[unit] = {"bought": bought}
             if day == 0:
                 told[arm].append(bought)
+        office.units.record("letters", outcomes)
         office.bench.clock.advance(86_400)
         look = office.experiments.look("letters")
         if day == 0:

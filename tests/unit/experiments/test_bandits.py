@@ -58,10 +58,10 @@ def test_shares_sum_to_one_follow_chances_and_leave_the_floor(parts: list[float]
 
 
 def test_chances_are_those_of_draws() -> None:
-    # 2,000,000 draws of the same Beta distributions, numpy's generator, seed 3
+    # 500,000 draws of the same Beta distributions, numpy's generator, seed 3
     hits, n = np.array([50, 60, 66]), 500
     rng = np.random.default_rng(3)
-    drawn = rng.beta(1 + hits, 1 + n - hits, (2_000_000, 3))
+    drawn = rng.beta(1 + hits, 1 + n - hits, (500_000, 3))
     best = np.bincount(drawn.argmax(axis=1), minlength=3) / len(drawn)
     worths = worth_of([[counted(n, int(hit)) for hit in hits]])
     assert chances_of_best(worths) == pytest.approx(best, abs=0.002)

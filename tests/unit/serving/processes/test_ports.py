@@ -16,8 +16,11 @@ from timonel.serving.processes.ports import (
 
 
 def test_port_zero_takes_any_free_port_and_listens() -> None:
-    with listen("127.0.0.1", 0) as bound, socket.create_connection(bound.getsockname()):
-        pass
+    with (
+        listen("127.0.0.1", 0) as bound,
+        socket.create_connection(bound.getsockname()) as client,
+    ):
+        assert client.getpeername() == bound.getsockname()
 
 
 def test_a_busy_port_names_its_owner_and_the_next_free_one() -> None:
@@ -47,9 +50,10 @@ def test_a_busy_port_names_its_owner_and_the_next_free_one() -> None:
 
 def test_the_next_free_port_can_be_bound() -> None:
     with listen("127.0.0.1", 0) as bound:
-        port = next_free("127.0.0.1", bound.getsockname()[1])
-        with listen("127.0.0.1", port):
-            pass
+        taken = bound.getsockname()[1]
+        port = next_free("127.0.0.1", taken)
+        with listen("127.0.0.1", port) as beside:
+            assert beside.getsockname()[1] == port > taken
 
 
 def test_ports_of_clients_are_told_from_those_of_servers() -> None:
