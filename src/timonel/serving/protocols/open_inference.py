@@ -11,8 +11,9 @@ from timonel.serving.protocols.errors import RepositoryIsGoverned, UnknownProtoc
 from timonel.serving.protocols.inference import InferBody, inputs_of
 from timonel.serving.protocols.models import Served, can_answer, loaded_of, pinned_of
 from timonel.serving.protocols.outputs import described, outputs_of, rendered
+from timonel.serving.routes.asker import INLINE_ROWS
 from timonel.serving.routes.exchange import Exchange, require_json, said_of_log
-from timonel.serving.routes.predict import INLINE_ROWS, Predictions
+from timonel.serving.routes.predict import Predictions
 from timonel.serving.versions.snapshot import ServedModel, ServedVersion
 from timonel.wire.errors import InvalidRequest
 from timonel.wire.replies import PredictionReply, PredictionsReply

@@ -1,101 +1,19 @@
-"""Rows asked together: those of several requests, and those of one large one.
+"""Micro-batching: rows of several requests asked together, where the model's policy wants it.
 
-`Batches` is micro-batching: rows of several requests, where the model's policy wants it. A row's
+A row's
 place in the batch is its only name there: answers come back in order and as many as rows, or the
 batch failed as a whole and each row is asked again alone. So no answer can reach another row, and a
 row that spoils a batch spoils only its own.
-
-`LargeBatches` sends a request of many rows to the native pool, where the model's own library
-answers them sooner than its compiled form.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
-from timonel.errors import TimonelError
 from timonel.schema.validation import Values
-from timonel.serving.routes.fallback import Given, checked, tell
+from timonel.serving.routes.fallback import Given
 from timonel.serving.versions.snapshot import ServedVersion
-from timonel.wire.answer import Answer
 
-_PART = 2048  # rows of a message to the pool: writing and reading it holds up the loop for 3 ms
 Ask = Callable[[ServedVersion, list[Values]], Awaitable[list[Given]]]
-
-
-class NativePool(Protocol):
-    """Answers from another process of this host, by the model's own library."""
-
-    async def predict(
-        self,
-        digest: str,
-        rows: Sequence[Sequence[object]],
-        deadline_s: float,
-        *,
-        unheard: bool = False,
-    ) -> list[Answer]:
-        """Answer validated rows, in order; raises at the deadline.
-
-        What is ``unheard`` never takes the turn of what is heard.
-        """
-        ...
-
-    async def load(self, digest: str) -> None:
-        """Load a model ahead of its first prediction; raises where it cannot be loaded."""
-        ...
-
-
-class LargeBatches:
-    """Asks the pool for many rows of a compiled model, once the pool has loaded it.
-
-    Belongs to one event loop.
-
-    Parameters
-    ----------
-    pool : NativePool or None
-        None: nothing is ever asked, and the compiled form answers all.
-    """
-
-    def __init__(self, pool: NativePool | None) -> None:
-        self._pool = pool
-        self._loading: dict[str, asyncio.Task[bool]] = {}  # by the digest of the manifest
-
-    async def answer(
-        self, version: ServedVersion, table: Sequence[Values], limit_s: float
-    ) -> list[Given] | None:
-        """Answer rows, in order; None where the compiled form is to answer them.
-
-        That is so for few rows, until the pool is ready, and where it fails: the model as such has
-        not failed then.
-        """
-        way = version.manifest.batch
-        if self._pool is None or way is None or len(table) < way.rows or not version.breaker.closed:
-            return None
-        loading = self._loading.get(version.digest)
-        if loading is None:
-            loading = asyncio.create_task(self._load(self._pool, version))
-            self._loading[version.digest] = loading
-        if not loading.done() or not loading.result():
-            return None
-        answers: list[Answer] = []
-        until = time.monotonic() + limit_s
-        try:
-            for start in range(0, len(table), _PART):
-                part, left = table[start : start + _PART], max(until - time.monotonic(), 0.0)
-                answers += await self._pool.predict(version.digest, part, left)
-        except TimonelError as error:
-            tell(version, f"its batch way: {error}")
-            return None
-        return [checked(version, *pair) for pair in zip(table, answers, strict=True)]
-
-    async def _load(self, pool: NativePool, version: ServedVersion) -> bool:
-        try:
-            await pool.load(version.digest)
-        except TimonelError as error:
-            tell(version, f"its batch way cannot be loaded: {error}")
-            return False
-        return True
 
 
 class Batches:

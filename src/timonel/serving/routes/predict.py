@@ -1,56 +1,41 @@
 """``POST /v1/models/{model}/predict``: from the body to the logged answer."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial
-from itertools import chain
 from typing import Protocol, TypeVar, runtime_checkable
-from weakref import WeakSet
 
 from timonel import tracing
 from timonel.errors import TimonelError
 from timonel.events.errors import SpoolFull
 from timonel.events.frames import PredictionFrame
-from timonel.runtime.errors import InvalidOutput, RowRefused, ServiceFailed
-from timonel.runtime.services.service import ModelService
 from timonel.schema.errors import InvalidRow
 from timonel.schema.validation import MOST_ERRORS, FieldError, Row, Values
 from timonel.serving.errors import Overloaded
-from timonel.serving.processes.errors import NativeFailed
 from timonel.serving.routes.asked import Asked, Plain, reply_of, unreadable
-from timonel.serving.routes.batches import Batches, LargeBatches, NativePool
+from timonel.serving.routes.asker import Answers, Asker, NativePool, parts_of
+from timonel.serving.routes.batches import Batches
 from timonel.serving.routes.fallback import (
     Given,
-    broken,
     by_model,
-    checked,
-    failure,
     instead,
-    many_by_model,
     ruled,
-    why_no_model,
 )
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.requests import PredictRequest
-from timonel.serving.routes.shadow import Shadows, Unheard
+from timonel.serving.routes.shadow import Shadows
 from timonel.serving.versions.snapshot import Choice, ServedModel, ServedVersion, Snapshot
 from timonel.serving.versions.turns import Turns
-from timonel.wire.answer import Reason, Source
+from timonel.wire.answer import Reason
 from timonel.wire.problem import problem
 from timonel.wire.replies import PredictionReply, PredictionsReply, RowProblem
 
-INLINE_ROWS = 64
 INLINE_BYTES = 256 << 10
 CAREFUL_BYTES = 16 << 10  # saying what is wrong with more than this is left to a thread
 MAX_IN_FLIGHT = 256
 _TURN = 256  # rows of a batch that are worked on before other requests get a turn
-_TURN_S = 0.01
-_PART = 2048  # rows that a thread asks a graph for at once: the other has the next ones meanwhile
-_MODEL = Source.MODEL.value
-# a batch may have failed because of one of its rows
-_OF_A_ROW = (InvalidOutput, NativeFailed, ServiceFailed)
 _Item = TypeVar("_Item")
 
 
@@ -109,12 +94,10 @@ class Predictions:
     ) -> None:
         self._journal = journal
         self._turns = turns
-        self._native = native
         self._max_rows = max_rows
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="batch")
-        self._batches = Batches(self._ask)
-        self._large = LargeBatches(native)
-        self._services: WeakSet[ModelService] = WeakSet()
+        self._asker = Asker(native, self._threads)
+        self._batches = Batches(self._asker.ask)
         self._shadows = Shadows(journal, native)
         self.in_flight = 0
 
@@ -122,8 +105,7 @@ class Predictions:
         """End what is asked unheard, and let go of the threads and of connections to services."""
         await self._shadows.finish()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for service in self._services:
-            service.close()
+        self._asker.close()
 
     async def answer(
         self,
@@ -276,7 +258,7 @@ class Predictions:
         elif choice.version.manifest.policy.batch_rows:
             given = await self._batches.one(choice.version, row.values)
         else:
-            given = (await self._ask(choice.version, [row.values]))[0]
+            given = (await self._asker.ask(choice.version, [row.values]))[0]
         frame = asked.frame(row, choice, given, identifier, asked.took_us())
         if choice.shadow is None or asked.missing is not None:
             logged = await self._journal.prediction(frame)
@@ -295,14 +277,16 @@ class Predictions:
         choices = self._choices(asked, rows, identifiers)
         if self._turns is not None and any(choice.turn for choice in choices):
             choices = await self._turns.settled(choices, asked.at)
-        given = await self._given(choices, rows)
-        answered = list(zip(rows, choices, given, identifiers, strict=True))
+        frames: list[PredictionFrame] = []
+        async for given in self._given(choices, rows):  # the next are asked for meanwhile
+            part = slice(len(frames), len(frames) + len(given))
+            frames += await _frames(asked, rows[part], choices[part], given, identifiers[part])
         if not asked.model.experiments or not any(choice.shadow for choice in choices):
-            frames, logged = await self._written(asked, answered, None)
+            logged = await self._written(frames)
         else:
             with self._shadows.of(choices) as unheard:
-                frames, logged = await self._written(asked, answered, unheard)
-                unheard.logged = logged
+                frames = unheard.beside(frames, [row.values for row in rows])
+                logged = unheard.logged = await self._written(frames)
         self._journal.answered_together(frames)
         if tracing.active is not None:
             tracing.active.answered(frames)
@@ -315,23 +299,12 @@ class Predictions:
         ]
         return PredictionsReply(replies)
 
-    async def _written(
-        self,
-        asked: Asked,
-        answered: list[tuple[Row, Choice, Given, bytes]],
-        unheard: Unheard | None,
-    ) -> tuple[list[PredictionFrame], bool]:
-        frames: list[PredictionFrame] = []
+    async def _written(self, frames: list[PredictionFrame]) -> bool:
         logged = True
-        for turn in _parts(answered, _TURN):
-            took_us = asked.took_us()
-            made = [asked.frame(*one, took_us) for one in turn]
-            if unheard is not None:
-                made = unheard.beside(made, [row.values for row, _, _, _ in turn])
-            logged = await self._journal.predictions(made) and logged
-            frames += made
+        for turn in parts_of(frames, _TURN):
+            logged = await self._journal.predictions(turn) and logged
             await asyncio.sleep(0)
-        return frames, logged
+        return logged
 
     def _identifiers(self, asked: Asked, n_good: int) -> list[bytes]:
         sent = asked.request.ids
@@ -340,18 +313,24 @@ class Predictions:
         pairs = zip(sent, asked.request.rows, strict=True)
         return [identifier for identifier, row in pairs if isinstance(row, Row)]
 
-    async def _given(self, choices: list[Choice], rows: list[Row]) -> list[Given]:
-        """Ask for all rows that have the same choice at once."""
+    async def _given(self, choices: list[Choice], rows: list[Row]) -> Answers:
+        """Ask for all rows that have the same choice at once; give answers in order, in parts."""
         groups: dict[tuple[int, str, bool], list[int]] = {}
         for place, choice in enumerate(choices):
             key = id(choice.version), choice.variant, choice.by_rules
             groups.setdefault(key, []).append(place)
+        if len(groups) == 1:
+            table = [row.values for row in rows]
+            async with aclosing(self._asker.parts(choices[0], table)) as parts:
+                async for part in parts:
+                    yield part
+            return
         answers: dict[int, Given] = {}
         for places in groups.values():
             table = [rows[place].values for place in places]
-            given = await self._chosen(choices[places[0]], table)
+            given = await self._asker.all(choices[places[0]], table)
             answers.update(zip(places, given, strict=True))
-        return [answers[place] for place in range(len(rows))]
+        yield [answers[place] for place in range(len(rows))]
 
     def _good_rows(self, asked: Asked) -> list[Row]:
         good: list[Row] = []
@@ -383,70 +362,6 @@ class Predictions:
             raise unreadable(asked.model)
         return choice
 
-    async def _chosen(self, choice: Choice, table: list[Values]) -> list[Given]:
-        version = choice.version
-        if choice.by_rules:
-            return await _in_turns(table, lambda values: ruled(version, values))
-        return await self._ask(version, table)
-
-    async def _ask(self, version: ServedVersion, table: list[Values]) -> list[Given]:
-        """Ask for many rows: here where they are few, in a thread where they would hold others."""
-        if version.elsewhere:
-            return await self._elsewhere(version, table)
-        if version.predictor is None:  # rules may be slow: they are asked in the loop, in turns
-            return await _instead(version, table, why_no_model(version))
-        if version.inline and len(table) <= INLINE_ROWS:
-            return many_by_model(version, table)
-        until = time.monotonic() + version.limit_s(len(table))
-        # half of the time is kept for the compiled form, should the pool fail
-        given = await self._large.answer(version, table, version.limit_s(len(table)) / 2)
-        if given is not None:
-            return given
-        loop = asyncio.get_running_loop()
-        working = asyncio.gather(
-            *(
-                loop.run_in_executor(self._threads, many_by_model, version, part)
-                for part in _parts(table, _PART)
-            )
-        )
-        try:
-            return list(chain(*await asyncio.wait_for(working, until - time.monotonic())))
-        except TimeoutError:
-            version.breaker.failed(time.monotonic())
-            return await _instead(version, table, Reason.TIMEOUT)
-
-    async def _elsewhere(self, version: ServedVersion, table: list[Values]) -> list[Given]:
-        """Ask the native pool or a service; a row at which the others fail is found and set apart.
-
-        Each half of a failed batch is asked again, down to single rows, until the breaker opens.
-        """
-        breaker = version.breaker
-        if not breaker.allows(time.monotonic()):
-            return await _instead(version, table, Reason.BREAKER_OPEN)
-        try:
-            limit_s = version.limit_s(len(table))
-            if version.service is not None:
-                self._services.add(version.service)
-                answers = await version.service.predict(table, limit_s)
-            else:
-                assert self._native is not None  # noqa: S101 - none is native without a pool
-                answers = await self._native.predict(version.digest, table, limit_s)
-            pairs = list(zip(table, answers, strict=True))
-        except Exception as error:  # noqa: BLE001 - whatever fails there, the client gets an answer
-            if len(table) > 1 and isinstance(error, _OF_A_ROW):  # RowRefused is one of them
-                half = len(table) // 2
-                first = await self._elsewhere(version, table[:half])
-                return first + await self._elsewhere(version, table[half:])
-            if not isinstance(error, RowRefused):  # that is the row's doing
-                breaker.failed(time.monotonic())
-            return await _instead(version, table, failure(version, error))
-        given = [checked(version, values, answer) for values, answer in pairs]
-        if any(map(partial(broken, version), given, answers)):
-            breaker.failed(time.monotonic())
-        else:
-            breaker.succeeded()
-        return given
-
 
 def _frame_of(plain: Plain) -> PredictionFrame:
     """Ask who was chosen, and give what is logged of it; raises ``NotServable``."""
@@ -455,21 +370,17 @@ def _frame_of(plain: Plain) -> PredictionFrame:
     return asked.frame(plain.row, choice, given, plain.identifier, asked.took_us())
 
 
-async def _instead(version: ServedVersion, table: list[Values], reason: Reason) -> list[Given]:
-    return await _in_turns(table, lambda values: instead(version, values, reason))
-
-
-async def _in_turns(table: list[Values], answer: Callable[[Values], Given]) -> list[Given]:
-    given: list[Given] = []
-    until = time.monotonic() + _TURN_S
-    for values in table:
-        given.append(answer(values))
-        if time.monotonic() > until:
-            await asyncio.sleep(0)
-            until = time.monotonic() + _TURN_S
-    return given
-
-
-def _parts(items: list[_Item], size: int) -> Iterator[list[_Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+async def _frames(
+    asked: Asked,
+    rows: list[Row],
+    choices: list[Choice],
+    given: list[Given],
+    identifiers: list[bytes],
+) -> list[PredictionFrame]:
+    made: list[PredictionFrame] = []
+    answered = list(zip(rows, choices, given, identifiers, strict=True))
+    for turn in parts_of(answered, _TURN):
+        took_us = asked.took_us()
+        made += [asked.frame(*one, took_us) for one in turn]
+        await asyncio.sleep(0)
+    return made

@@ -24,7 +24,7 @@ from timonel.runtime.errors import InvalidOutput, RowRefused, ServiceFailed
 from timonel.runtime.services.service import ModelService
 from timonel.schema.validation import Values
 from timonel.serving.processes.errors import NativeFailed, NativeTimeout
-from timonel.serving.routes.batches import NativePool
+from timonel.serving.routes.asker import NativePool
 from timonel.serving.routes.journal import Journal
 from timonel.serving.versions.snapshot import Choice, ServedVersion
 from timonel.wire.answer import Answer

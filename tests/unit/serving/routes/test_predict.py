@@ -18,7 +18,7 @@ from timonel.runtime.errors import InvalidOutput
 from timonel.runtime.featuriser import Value
 from timonel.serving.metrics import MetricsSlot
 from timonel.serving.processes.errors import NativeFailed, NativeTimeout, NativeUnavailable
-from timonel.serving.routes import predict
+from timonel.serving.routes import asker, predict
 from timonel.serving.routes.journal import Journal
 from timonel.serving.routes.predict import Predictions
 from timonel.serving.versions.snapshot import (
@@ -135,7 +135,7 @@ async def test_the_breaker_stops_asking_a_pool_that_fails(tmp_path: Path) -> Non
 async def test_a_batch_in_a_thread_ends_at_its_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "INLINE_ROWS", 2)
+    monkeypatch.setattr(asker, "INLINE_ROWS", 2)
     manifest = linear_manifest(policy=ServingPolicy(deadline_ms=30))
     snapshot = snapshot_of(manifest)
     champion = snapshot.models["churn"].champion
