@@ -10,9 +10,10 @@ import fcntl
 import logging
 import os
 import threading
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -154,19 +155,21 @@ class SpoolWriter:
 
         Raises as ``append`` does; some may be written then, of which none was acknowledged.
         """
-        payloads = deque(map(encode, frames))
-        longest = max(map(len, payloads), default=0)
+        payloads = list(map(encode, frames))
+        sizes = [len(payload) + FRAME.size for payload in payloads]
+        longest = max(sizes, default=0) - FRAME.size
         if longest > MAX_PAYLOAD:
             raise FrameTooLarge(found=longest, expected=MAX_PAYLOAD)
-        while payloads:
-            size = len(payloads[0]) + FRAME.size
-            if size > self._left:
-                self._make_room(size)
-            together = [self._framed(payloads.popleft())]
-            while payloads and size + len(payloads[0]) + FRAME.size <= self._left:
-                size += len(payloads[0]) + FRAME.size
-                together.append(self._framed(payloads.popleft()))
-            self._put(b"".join(together), size)
+        ends = list(accumulate(sizes))
+        first, written = 0, 0
+        while first < len(payloads):
+            if sizes[first] > self._left:
+                self._make_room(sizes[first])
+            last = bisect_right(ends, written + self._left)
+            # a segment's seed is known once there is room in it
+            together = b"".join(map(self._framed, payloads[first:last]))
+            self._put(together, len(together))
+            first, written = last, ends[last - 1]
 
     async def append_synced(self, frame: Frame) -> None:
         """Write one frame and wait until the disk has it, together with all that wait then.

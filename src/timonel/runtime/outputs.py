@@ -124,9 +124,14 @@ class AnswerMaker:
         best = (matrix >= (matrix.max(axis=1) - TIE)[:, None]).argmax(axis=1).tolist()
         at = best if self._positive < 0 else [self._positive] * len(best)
         keys = self._keys
+        if len(keys) == 2:
+            no, yes = keys
+            said = [{no: row[0], yes: row[1]} for row in table]
+        else:
+            said = [dict(zip(keys, row, strict=True)) for row in table]
         return [
-            Answer(classes[one], row[score], dict(zip(keys, row, strict=True)))
-            for row, one, score in zip(matrix.tolist(), best, at, strict=True)
+            Answer(classes[one], row[score], shares)
+            for row, one, score, shares in zip(table, best, at, said, strict=True)
         ]
 
     def _invalid(self, outputs: Sequence[float], expected: str) -> InvalidOutput:

@@ -22,13 +22,13 @@ from timonel.schema.validation import Values
 from timonel.serving.processes.errors import NativeFailed
 from timonel.serving.routes.fallback import (
     Given,
-    accepted,
     broken,
     checked,
     failure,
     instead,
     many_by_model,
     ruled,
+    taken,
     tell,
     why_no_model,
 )
@@ -183,8 +183,7 @@ class Asker:
                 asked.popleft()
                 asked.extend(self._begun(version, part, until) for part in islice(coming, 1))
                 # said by the same code as in this process: only its range is to be looked at
-                pairs = zip(part, answers, strict=True)
-                yield [accepted(version, values, answer) for values, answer in pairs]
+                yield taken(version, zip(part, answers, strict=True))
         except TimonelError as error:
             tell(version, f"its batch way: {error}")
         finally:

@@ -7,7 +7,7 @@ can answer.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -107,7 +107,14 @@ def many_by_model(
     except Exception:  # noqa: BLE001 - one bad row must not take the model's answer from the others
         return [by_model(version, values, now) for values in table]
     version.breaker.succeeded()
-    return [accepted(version, values, answer) for values, answer in pairs]
+    return taken(version, pairs)
+
+
+def taken(version: ServedVersion, pairs: Iterable[tuple[Values, Answer]]) -> list[Given]:
+    """Take a model's own answers of rows, in order, each as ``accepted`` does."""
+    if version.outputs.bounded or version.manifest.policy.low_confidence is not None:
+        return [accepted(version, values, answer) for values, answer in pairs]
+    return [Given(answer, _MODEL, _ASSIGNED) for _, answer in pairs]
 
 
 def accepted(version: ServedVersion, values: Values, answer: Answer) -> Given:
