@@ -130,14 +130,21 @@ class Cap(msgspec.Struct, frozen=True):
     quantile : float
         In (0, 1).
     steps : int or None
-        The cap itself, in steps of 1e-6; None until enough values have come.
+        The cap itself, in steps of 1e-6; None until enough values have come, and all units' values
+        are counted under it.
     n : int
         Values of the control that it was fixed by.
+    chosen : int or None
+        The cap to be, while units are counted under it page by page.
+    reached : str
+        The last unit that is.
     """
 
     quantile: float
     steps: int | None = None
     n: int = 0
+    chosen: int | None = None
+    reached: str = ""
 
     @property
     def least(self) -> int:

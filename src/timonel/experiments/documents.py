@@ -41,7 +41,7 @@ def experiment_document(
                 "at_us": event.at,
                 "action": event.action,
                 "who": event.who,
-                "reason": event.reason,
+                "reason": in_language(event.reason, lang),
                 "facts": event.facts,
             }
             for event in events

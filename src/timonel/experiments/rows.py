@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
+from timonel.errors import Phrase
 from timonel.experiments.design import Design, State, decode_design
 from timonel.experiments.errors import ExperimentBusy, UnknownExperiment
 from timonel.experiments.judging.look import Look, decode_look
@@ -18,6 +19,7 @@ from timonel.store.tables_experiments import (
     experiments,
 )
 
+_IN_SPANISH = "reason_es"
 _weights = msgspec.json.Decoder(tuple[float, ...])
 
 
@@ -51,7 +53,7 @@ class Event:
     at: int
     action: str
     who: str
-    reason: str
+    reason: Phrase  # of people, the same in both languages
     facts: dict[str, Any]
 
 
@@ -125,6 +127,15 @@ class Rows:
         if changed.rowcount != 1:
             raise ExperimentBusy(experiment=experiment.name, action=action)
 
+    def keep_design(self, design: Design) -> None:
+        """Keep what became of a design meanwhile; the caller holds the experiment's lock.
+
+        No revision: what people decide about the experiment is not held up by it.
+        """
+        e = experiments.c
+        mine = update(experiments).where(e.project == self._project, e.name == design.name)
+        self.connection.execute(mine.values(design=design.encode()))
+
     def phase_began(self, experiment: Experiment) -> int | None:
         """Give when the phase in force began; None before the first."""
         p = experiment_phases.c
@@ -182,7 +193,8 @@ class Rows:
     def note(
         self, name: str, action: str, who: str, reason: str, at: int, facts: Mapping[str, Any]
     ) -> None:
-        """Append to the experiment's history."""
+        """Append to the experiment's history; a reason of the rules is kept in both languages."""
+        told = {_IN_SPANISH: reason.es} if isinstance(reason, Phrase) else {}
         v = experiment_events.c
         last = self.connection.scalar(
             select(func.max(v.seq)).where(v.project == self._project, v.experiment == name)
@@ -195,7 +207,7 @@ class Rows:
             "action": action,
             "who": who[:128],
             "reason": reason.replace("\0", "?"),
-            "facts": msgspec.json.encode(facts, order="deterministic").decode(),
+            "facts": msgspec.json.encode({**facts, **told}, order="deterministic").decode(),
         }
         self.connection.execute(insert(experiment_events), row)
 
@@ -205,10 +217,7 @@ class Rows:
         query = select(v.seq, v.at, v.action, v.who, v.reason, v.facts).where(
             v.project == self._project, v.experiment == name
         )
-        return [
-            Event(row.seq, row.at, row.action, row.who, row.reason, msgspec.json.decode(row.facts))
-            for row in self.connection.execute(query.order_by(v.seq))
-        ]
+        return [_event(*row) for row in self.connection.execute(query.order_by(v.seq))]
 
     def last_look(self, name: str) -> tuple[int, Look | None]:
         """Give the number of the last look, and the look; (0, None) before the first."""
@@ -251,6 +260,11 @@ def decode_weights(text: str | None) -> tuple[float, ...]:
 
 def _encode(weights: tuple[float, ...]) -> str:
     return msgspec.json.encode(weights).decode()
+
+
+def _event(seq: int, at: int, action: str, who: str, reason: str, facts: str) -> Event:
+    told: dict[str, Any] = msgspec.json.decode(facts)
+    return Event(seq, at, action, who, Phrase(reason, told.pop(_IN_SPANISH, reason)), told)
 
 
 def _read(row: Any) -> Experiment:

@@ -225,10 +225,11 @@ class Experiments:
         ------
         UnknownExperiment
         """
+        fix_cap(self._engine, self._project, name, self._clock.now_us())
         with self._engine.begin() as connection:
             rows = Rows(connection, self._project)
             at = self._clock.now_us()
-            experiment = fix_cap(rows, self._project, rows.one(name, locked=True), at)
+            experiment = rows.one(name, locked=True)
             number, before = rows.last_look(name)
             evidence = read_evidence(
                 connection,
@@ -276,7 +277,10 @@ class Experiments:
             rows = Rows(connection, self._project)
             for experiment in rows.all(state=State.ACTIVE):
                 _, look = rows.last_look(experiment.name)
-                every = 5_000_000 if experiment.design.mode is Mode.RAMP else 60_000_000
+                cap = experiment.design.cap
+                hurries = cap is not None and cap.chosen is not None  # units are counted under it
+                hurries = hurries or experiment.design.mode is Mode.RAMP
+                every = 5_000_000 if hurries else 60_000_000
                 if look is None or now_us - look.at >= every:
                     due.append(experiment.name)
         return due
@@ -286,7 +290,7 @@ class Experiments:
         move = next_move(experiment, look, began, exposed)
         if move.action is Moved.HOLD:
             return
-        who, reason = "timonel", str(move.reason)
+        who, reason = "timonel", move.reason
         if move.action in (Moved.GROW, Moved.BATCH):
             with self._changing(experiment.name, "set", (State.ACTIVE,)) as (rows, now, generation):
                 if now.phase == experiment.phase:
@@ -298,7 +302,7 @@ class Experiments:
             model, version = experiment.design.model, treatment.version
             champion = self._registry.champion(model)
             if champion is None or champion.version != version:
-                self._registry.promote(model, version, who=who, reason=reason)
+                self._registry.promote(model, version, who=who, reason=str(reason))
         # last: a worker killed before this finds the ramp active, and does the rest of it
         self.stop(experiment.name, who=who, reason=reason, verdict=str(verdict))
 

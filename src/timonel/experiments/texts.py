@@ -143,6 +143,10 @@ _UNSAID: dict[Unsaid, tuple[str, str]] = {
         "the control has too few values to fix its cap",
         "el control tiene muy pocos valores para fijar su tope",
     ),
+    Unsaid.CAP_PENDING: (
+        "its cap is chosen, and units are still being counted under it: look again",
+        "su tope está elegido y aún se cuentan unidades bajo él: mire otra vez",
+    ),
     Unsaid.NO_PAIR: (
         "of no pair the truths have had their time",
         "de ningún par llegaron ya todos los resultados",

@@ -109,6 +109,8 @@ def test_dynamic_prices_from_files_to_a_report(run: Run) -> None:
     assert [one["role"] for one in look["metrics"]] == ["goal", "guardrail", "guardrail"]
     assert max(look["guardrails"].values()) < 100
     told_again = run("show", "prices", lang="es")
+    assert "fechas    creado 20" in told_again
+    assert ", terminado - (" in told_again
     assert "99.5 % de 800 valores del control" in told_again
     run("report", "prices", "--out", "reports/ab_tests", lang="es")
     page = Path("reports/ab_tests/prices.md").read_text("utf-8")

@@ -14,9 +14,12 @@ from timonel.errors import ProjectFault
 from timonel.experiments.design import Answers, Arm, Cap, Design, Guardrail, Mode
 from timonel.experiments.errors import InvalidDesign, UndeclaredMetric, UnusableUnits
 from timonel.experiments.judging.look import Look, Rule, Unsaid, Verdict
+from timonel.experiments.judging.reading import read_evidence
+from timonel.experiments.outside.capping import choose_cap, count_page
 from timonel.experiments.outside.drawing import draw_list
 from timonel.experiments.outside.files import UnitFile
 from timonel.experiments.outside.units import OutsideUnits
+from timonel.experiments.replaying.recount import recount
 from timonel.experiments.reporting.markdown import markdown
 from timonel.experiments.service import Experiments
 from timonel.registry.registry import Registry
@@ -148,6 +151,48 @@ def test_a_cap_is_fixed_once_from_the_control_and_noted(shop: Shop) -> None:
     assert shop.experiments.show("prices")[0].design.cap == cap
     (noted,) = [event for event in shop.experiments.show("prices")[2] if event.action == "cap"]
     assert noted.facts["cap"] == cap.steps / PER_UNIT
+
+
+def test_units_are_counted_under_a_cap_page_by_page_while_others_record(shop: Shop) -> None:
+    arms = shop.begin(cap=Cap(0.95), covariate=True)
+    draw = random.Random(4)
+    values = {unit: round(draw.lognormvariate(3.0, 1.5), 2) for unit in arms}
+    late = sorted(unit for unit in arms if arms[unit] == "treatment")[::9]  # no value yet
+    known = {unit: value for unit, value in values.items() if unit not in late}
+    shop.units.record("prices", {unit: {"revenue": value} for unit, value in known.items()})
+    how = (shop.engine, PROJECT, "prices")
+    assert choose_cap(*how)
+    chosen = shop.experiments.show("prices")[0].design.cap
+    assert chosen is not None
+    assert chosen.steps is None
+    for page in range(4):
+        assert count_page(*how, shop.bench.clock.now_us(), most=100)
+        changed = {unit: values[unit] * (page + 2) for unit in sorted(arms)[page::40]}
+        changed |= {unit: values[unit] for unit in late[page::4]}
+        values |= changed
+        shop.units.record("prices", {unit: {"revenue": value} for unit, value in changed.items()})
+    now, experiment = shop.bench.clock.now_us(), shop.experiments.show("prices")[0]
+    with shop.engine.connect() as connection:
+        assert recount(connection, PROJECT, experiment.design).same
+    with shop.engine.begin() as connection:
+        evidence = read_evidence(
+            connection,
+            PROJECT,
+            experiment.design,
+            revised=0,
+            at=now,
+            until_us=now,
+            started_at=experiment.started_at,
+        )
+    assert evidence.goal == {}  # not of some units alone
+    assert choose_cap(*how)  # whoever looks next goes on
+    look = shop.look()
+    cap = shop.experiments.show("prices")[0].design.cap
+    assert cap == Cap(0.95, steps=chosen.chosen, n=chosen.n)
+    capped = {unit: min(value, (cap.steps or 0) / PER_UNIT) for unit, value in values.items()}
+    expected = cuped(*(moments(capped, shop.earlier, arms, arm.name) for arm in ARMS))
+    assert look.goals[0].effect == pytest.approx(expected.effect, abs=1e-6)
+    assert not choose_cap(*how)
 
 
 def test_a_ratio_is_compared_by_units_and_a_guarded_metric_takes_it_back(shop: Shop) -> None:

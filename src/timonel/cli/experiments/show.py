@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from timonel.experiments.judging.look import ArmReport, Look, MetricReport, PartReport
     from timonel.experiments.rows import Event, Experiment
 
+_DAY_S = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN = "-"
 
@@ -58,6 +59,7 @@ def print_experiment(
         mode=design.mode,
         unit=design.unit,
     )
+    _print_times(experiment, zone)
     print_listed(design)
     if design.cap is not None:
         _print_cap(design.cap, design.cap_needs)
@@ -72,8 +74,36 @@ def print_experiment(
         _print_look(experiment, look)
     say("experiment_history")
     for event in events:
-        at = (_EPOCH + timedelta(microseconds=event.at)).astimezone(ZoneInfo(zone))
-        out(f"    {at:%Y-%m-%d %H:%M}  {event.action}  {event.who}  {event.reason}".rstrip())
+        at, why = _moment(event.at, zone), in_language(event.reason, language())
+        out(f"    {at}  {event.action}  {event.who}  {why}".rstrip())
+
+
+def _print_times(experiment: "Experiment", zone: str) -> None:
+    """Say when it began and ended, and what stretches of time it counts in."""
+    design = experiment.design
+    started, ended = (
+        _UNKNOWN if at is None else _moment(at, zone)
+        for at in (experiment.started_at, experiment.ended_at)
+    )
+    created = _moment(experiment.created_at, zone)
+    say("experiment_times", created=created, started=started, ended=ended, zone=zone)
+    if design.ends_after_s is not None:
+        say("experiment_days", days=f"{design.ends_after_s / _DAY_S:g}")
+    if design.period_s:
+        say("experiment_period", days=f"{design.period_s / _DAY_S:g}")
+    if design.unit == "block":
+        say("experiment_block", hours=f"{design.block_s / 3600:g}")
+    if design.mode == "interleave":
+        say("experiment_window", minutes=f"{design.window_s / 60:g}")
+    if design.strategy == "THOMPSON":
+        say("experiment_batch", hours=f"{design.batch_s / 3600:g}")
+    if design.costs is not None:
+        holding, shortage = f"{design.costs.holding:g}", f"{design.costs.shortage:g}"
+        say("experiment_costs", holding=holding, shortage=shortage)
+
+
+def _moment(at: int, zone: str) -> str:
+    return f"{(_EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
 def print_listed(design: "Design") -> None:

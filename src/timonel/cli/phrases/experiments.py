@@ -53,6 +53,34 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "{name}  [{state}]  model {model}, {mode}, by {unit}",
         "es": "{name}  [{state}]  modelo {model}, {mode}, por {unit}",
     },
+    "experiment_times": {
+        "en": "  dates     created {created}, started {started}, ended {ended} ({zone})",
+        "es": "  fechas    creado {created}, iniciado {started}, terminado {ended} ({zone})",
+    },
+    "experiment_days": {
+        "en": "  days      {days}, as planned",
+        "es": "  días      {days} planeados",
+    },
+    "experiment_period": {
+        "en": "  period    {days} days: pairs are clustered by it, and by unit",
+        "es": "  período   {days} días: los pares se agrupan por él y por unidad",
+    },
+    "experiment_block": {
+        "en": "  block     {hours} h: the block is the unit",
+        "es": "  bloque    {hours} h: la unidad es el bloque",
+    },
+    "experiment_window": {
+        "en": "  window    {minutes} min after the hour of a unit's first list",
+        "es": "  ventana   {minutes} min tras la hora de la primera lista de una unidad",
+    },
+    "experiment_batch": {
+        "en": "  batches   of {hours} h or more",
+        "es": "  lotes     de {hours} h o más",
+    },
+    "experiment_costs": {
+        "en": "  costs     {holding} a piece left over, {shortage} a piece short",
+        "es": "  costos    {holding} por pieza que sobra, {shortage} por pieza que falta",
+    },
     "experiment_listed": {
         "en": "  list      {n} units of {source} ({counts}), by column {column}, block {block}, "
         "covariate {covariate}, seed {seed}\n            sha256 {sha256}",

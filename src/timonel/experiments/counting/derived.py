@@ -87,6 +87,14 @@ def derived_of(design: Design) -> list[Derived]:
     return pairs
 
 
+def capped_of(design: Design) -> list[Derived]:
+    """Give the pair of the goal under a cap that is chosen, and not yet that of all units."""
+    cap = design.cap
+    if cap is None or cap.chosen is None:
+        return []
+    return [Derived(cell_of(design, design.metric), design.metric, most=cap.chosen)]
+
+
 def derived_cells(
     pairs: Sequence[Derived],
     key: UnitKey,

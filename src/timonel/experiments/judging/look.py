@@ -96,6 +96,7 @@ class Unsaid(StrEnum):
     ARM_EMPTY = "arm_empty"
     NO_SPREAD = "no_spread"  # all values are the same
     NO_CAP = "no_cap"  # too few values of the control to fix it
+    CAP_PENDING = "cap_pending"  # not all units are counted under it
     NO_PAIR = "no_pair"  # none whose truths have had their time
     FEW_PERIODS = "few_periods"  # or few units: not known how they spread
 

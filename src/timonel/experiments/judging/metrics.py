@@ -195,7 +195,7 @@ def _reason(design: Design, arms: Mapping[str, Counted], metric: str, n: tuple[i
     if not any(counted.sums(metric).n for counted in arms.values()):
         return Unsaid.NOT_RECORDED
     if metric == design.metric and design.cap is not None and not _capped(design, arms):
-        return Unsaid.NO_CAP
+        return Unsaid.NO_CAP if design.cap.chosen is None else Unsaid.CAP_PENDING
     return Unsaid.NO_SPREAD if all(n) else Unsaid.ARM_EMPTY
 
 

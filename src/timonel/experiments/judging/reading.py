@@ -105,6 +105,9 @@ def evidence_of(
     until = min(until_us, at) // HOUR_US
     totals, closed_until = sums.totals()
     cells = _flat(sums.cells(closed_until))
+    if design.cap is not None and design.cap.steps is None:
+        # some units may be counted under it already
+        cells = [cell for cell in cells if cell.metric != cell_of(design, design.metric)]
     if design.listed is not None:
         # the start exposed all of them, whatever else names their arm later
         cells = [cell for cell in cells if cell.metric != FIRST] + _listed(design, started_at)

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, String, column, select, values
 
 from timonel.clock import Clock
 from timonel.experiments.choosing import RunningExperiment
 from timonel.experiments.counting.cells import write_cells
-from timonel.experiments.counting.derived import derived_cells, derived_of, merge_cells
+from timonel.experiments.counting.derived import capped_of, derived_cells, derived_of, merge_cells
 from timonel.experiments.counting.sums import CORRECTED, DAY_US, EXPOSED, HOUR_US, CellKey, PairSums
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
 from timonel.experiments.design import LISTED_PHASE, Design, Mode, State, UnitList
@@ -251,8 +251,9 @@ class OutsideUnits:
         seen: Mapping[str, _Seen],
     ) -> tuple[dict[UnitKey, Touched], dict[CellKey, PairSums]]:
         """Say by how much values differ from those that count now, and what that makes of pairs."""
-        pairs, name = derived_of(design), design.name
-        beside = {metric for pair in pairs for metric in pair.needs}
+        pairs, capped, name = derived_of(design), capped_of(design), design.name
+        reached = _reached(connection, design, list(outcomes)) if capped else frozenset()
+        beside = {metric for pair in (*pairs, *capped) for metric in pair.needs}
         keys = [
             (self._project, name, unit, seen[unit].phase, metric)
             for unit, values in outcomes.items()
@@ -283,7 +284,8 @@ class OutsideUnits:
             if x:
                 one.add(CORRECTED, 1, 0)
         derived: dict[CellKey, PairSums] = {}
-        for mine in touched if pairs else ():
+        for mine in touched if pairs or capped else ():
+            asked = [*pairs, *capped] if mine.unit in reached else pairs
             place = seen[mine.unit]
             before = {}
             for metric in beside:
@@ -292,7 +294,7 @@ class OutsideUnits:
                     before[metric] = q
             told = {m: quantise(float(value)) for m, value in outcomes[mine.unit].items()}
             cells = derived_cells(
-                pairs, mine, place.arm, place.slot, before, before | told, place.covariate
+                asked, mine, place.arm, place.slot, before, before | told, place.covariate
             )
             merge_cells(derived, cells)
         return touched, derived
@@ -331,6 +333,15 @@ class OutsideUnits:
             for unit, *place in connection.execute(query):
                 found[unit] = _Seen(*place)
         return found
+
+
+def _reached(connection: Connection, design: Design, units: Sequence[str]) -> frozenset[str]:
+    """Give those of the units that are counted under a cap that not all are yet."""
+    last = "" if design.cap is None else design.cap.reached
+    if connection.dialect.name == "sqlite":
+        return frozenset(unit for unit in units if unit <= last)  # it orders texts as Python does
+    asked = values(column("unit", String), name="asked").data([(unit,) for unit in units])
+    return frozenset(connection.scalars(select(asked.c.unit).where(asked.c.unit <= last)))
 
 
 def arm_of(experiment: Experiment, unit: str, attributes: Mapping[str, Any], at: int) -> str:

@@ -21,7 +21,7 @@ from timonel.events.joining import IDENTICAL, JOINED, read_logged
 from timonel.events.plans import Plan, Plans, Problem
 from timonel.events.shadows.answers import read_fates
 from timonel.experiments.counting.cells import ExperimentCells, read_cells
-from timonel.experiments.counting.derived import derived_cells, derived_of, merge_cells
+from timonel.experiments.counting.derived import cell_of, derived_cells, derived_of, merge_cells
 from timonel.experiments.counting.sums import (
     AGE,
     ANSWERS,
@@ -96,6 +96,10 @@ def recount(connection: Connection, project: str, design: Design) -> Recount:
         All of its queries see one moment.
     """
     stored = _stored(connection, project, design.name)
+    if design.cap is not None and design.cap.steps is None:
+        # units are being counted under it, page by page
+        name = cell_of(design, design.metric)
+        stored = {key: sums for key, sums in stored.items() if key.metric != name}
     if design.mode is Mode.INTERLEAVE:
         cells, n_lists, n_clicks = count_interleaved(connection, project, design)
         found = _compared(stored, cells)

@@ -183,7 +183,7 @@ def _history(page: Page, report: Report) -> None:
     page.heading("history")
     headings = [page.say(key) for key in ("when", "action", "who", "why")]
     rows = [
-        [page.time(event.at), event.action, plain(event.who), plain(event.reason)]
+        [page.time(event.at), event.action, plain(event.who), plain(page.tell(event.reason))]
         for event in report.events
     ]
     page.table(headings, rows)
