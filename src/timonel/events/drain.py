@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from timonel.clock import Clock
@@ -57,6 +57,21 @@ _LONG_S, _SHORT_S = 0.08, 0.03
 _MIN_FRAMES = 100
 _ATTEMPTS = 8
 _SAME_ROW = "23505"  # committed by another drainer meanwhile
+
+# written once: SQLAlchemy takes longer to write a statement than to run it
+_NOW = select(database_now())
+_MOVED = (
+    update(spools)
+    .where(
+        spools.c.project == bindparam("of"),
+        spools.c.spool_id == bindparam("spool"),
+        spools.c.segment == bindparam("from_segment"),
+        spools.c.offset == bindparam("from_offset"),
+    )
+    .values(
+        {name: bindparam(f"new_{name}") for name in (*Position._fields, "drainer_id", "updated_at")}
+    )
+)
 
 _log = logging.getLogger("timonel.events")
 _T = TypeVar("_T")
@@ -346,7 +361,6 @@ class Drainer:
                 self._positions |= drained_positions(connection, self._project, unknown)
 
     def _move(self, connection: Connection, moves: dict[str, Position], now: int) -> None:
-        s = spools.c
         for spool_id, position in moves.items():
             values = position._asdict() | {"drainer_id": self._drainer_id, "updated_at": now}
             before = self._positions.get(spool_id)
@@ -354,17 +368,14 @@ class Drainer:
                 first = insert(spools).values(project=self._project, spool_id=spool_id, **values)
                 connection.execute(first)
                 continue
-            guarded = update(spools).where(
-                s.project == self._project,
-                s.spool_id == spool_id,
-                s.segment == before.segment,
-                s.offset == before.offset,
-            )
-            if connection.execute(guarded.values(**values)).rowcount != 1:
+            given = {f"new_{name}": value for name, value in values.items()}
+            given |= {"of": self._project, "spool": spool_id}
+            given |= {"from_segment": before.segment, "from_offset": before.offset}
+            if connection.execute(_MOVED, given).rowcount != 1:
                 raise _Moved
 
     def _touch(self, connection: Connection, watermark: int | None) -> int:
-        now = connection.scalar(select(database_now())) or 0
+        now = connection.scalar(_NOW) or 0
         if self._watermarked:
             touch(connection, self._project, self._drainer_id, watermark or 0, now)
         return now

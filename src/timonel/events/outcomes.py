@@ -45,26 +45,32 @@ _PAGE, _PAGES = 1000, 10
 # -- watermarks -------------------------------------------------------------------------------
 
 
+# written once: SQLAlchemy takes longer to write a statement than to run it
+_later = case(
+    (drainers.c.watermark > bindparam("until"), drainers.c.watermark), else_=bindparam("until")
+)
+_TOUCHED = (
+    update(drainers)
+    .where(drainers.c.project == bindparam("of"), drainers.c.drainer_id == bindparam("id"))
+    .values(watermark=_later, seen_at=bindparam("now"))
+)
+_LEAST = select(func.min(drainers.c.watermark)).where(
+    drainers.c.project == bindparam("project"), drainers.c.seen_at > database_now() - LIVE_US
+)
+_LEAST_BUT = _LEAST.where(drainers.c.drainer_id != bindparam("but"))
+
+
 def touch(connection: Connection, project: str, drainer_id: str, watermark: int, now: int) -> None:
     """Say that a drainer lives, and up to which event time it has drained (never less).
 
     Its row is also the lock by which two transactions of one drainer id follow each other.
     """
-    d = drainers.c
-    later = case((d.watermark > watermark, d.watermark), else_=watermark)
-    mine = update(drainers).where(d.project == project, d.drainer_id == drainer_id)
-    if connection.execute(mine.values(watermark=later, seen_at=now)).rowcount == 0:
+    given = {"of": project, "id": drainer_id, "until": watermark, "now": now}
+    if connection.execute(_TOUCHED, given).rowcount == 0:
         first = insert(drainers).values(
             project=project, drainer_id=drainer_id, watermark=watermark, seen_at=now
         )
         connection.execute(first)
-
-
-# written once: SQLAlchemy takes longer to write a statement than to run it
-_LEAST = select(func.min(drainers.c.watermark)).where(
-    drainers.c.project == bindparam("project"), drainers.c.seen_at > database_now() - LIVE_US
-)
-_LEAST_BUT = _LEAST.where(drainers.c.drainer_id != bindparam("but"))
 
 
 def complete_until(connection: Connection, project: str, *, but: str | None = None) -> int:

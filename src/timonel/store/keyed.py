@@ -4,7 +4,16 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table, select, tuple_
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    bindparam,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 _KEYS_A_QUERY = 200
@@ -21,7 +30,6 @@ def read_keyed(connection: Connection, table: Table, n_key: int, keys: Iterable[
     n_key : int
         The first so many columns of the table are its key.
     """
-    columns = list(table.c)
     wanted = list(keys)
     found: list[Row] = []
     if connection.dialect.name == "sqlite":
@@ -34,9 +42,17 @@ def read_keyed(connection: Connection, table: Table, n_key: int, keys: Iterable[
         return found
     for start in range(0, len(wanted), _KEYS_A_QUERY):
         page = wanted[start : start + _KEYS_A_QUERY]
-        rows = select(*columns).where(tuple_(*columns[:n_key]).in_(page))
-        found += [tuple(row) for row in connection.execute(rows)]
+        rows = connection.execute(_of_keys(table, n_key), {"keys": page}).all()
+        found += [tuple(row) for row in rows]
     return found
+
+
+@lru_cache(64)
+def _of_keys(table: Table, n_key: int) -> Select[Any]:
+    """Write the query for any keys: built anew, it costs more than running it."""
+    columns = list(table.c)
+    keys: BindParameter[Row] = bindparam("keys", expanding=True)
+    return select(*columns).where(tuple_(*columns[:n_key]).in_(keys))
 
 
 @lru_cache(64)
