@@ -18,7 +18,7 @@ from timonel.signals import Severity
 from timonel.store.engine import reading
 from timonel.store.tables_loop import NEVER_AGAIN, alert_channels, alert_outbox
 
-ChannelKind = Literal["log", "webhook", "slack", "email", "pagerduty", "function"]
+ChannelKind = Literal["log", "webhook", "slack", "email", "pagerduty", "function", "plugin"]
 
 
 class Form(StrEnum):
@@ -28,6 +28,7 @@ class Form(StrEnum):
     ADDRESSES = "addresses"
     FUNCTION = "function"
     DURATION = "duration"
+    PLUGIN = "plugin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ OPTIONS: Mapping[str, Mapping[str, Option]] = {
     },
     "pagerduty": {"key_env": Option(), "url_env": Option(needed=False)},
     "function": {"function": Option(Form.FUNCTION)},
+    "plugin": {"plugin": Option(Form.PLUGIN)},
 }
 _OF_ALL: Mapping[str, Option] = {"escalate_after": Option(Form.DURATION, needed=False)}
 REMOVED = "the channel was removed"
@@ -73,6 +75,13 @@ _FORMS: Mapping[Form, tuple[re.Pattern[str], tuple[str, str]]] = {
             "un módulo del proyecto y su función, como handlers:on_alert",
         ),
     ),
+    Form.PLUGIN: (
+        re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII),
+        (
+            "the name of an installed notifier, as its entry point has it",
+            "el nombre de un notificador instalado, como lo da su punto de entrada",
+        ),
+    ),
     Form.DURATION: (
         re.compile(r"[1-9][0-9]{0,3}[mhd]", re.ASCII),
         ("a duration such as 30m", "una duración como 30m"),
@@ -88,7 +97,7 @@ class Channel:
     ----------
     name : str
     kind : str
-        "log", "webhook", "slack", "email", "pagerduty" or "function".
+        "log", "webhook", "slack", "email", "pagerduty", "function" or "plugin".
     options : mapping of str to str
         Those of ``OPTIONS``; addresses and secrets by the names of environment variables, never
         their values. ``escalate_after`` makes it the next step: it hears only of alerts that

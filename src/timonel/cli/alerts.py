@@ -49,6 +49,7 @@ class ChannelKind(StrEnum):
     EMAIL = "email"
     PAGERDUTY = "pagerduty"
     FUNCTION = "function"
+    PLUGIN = "plugin"
 
 
 class Worth(StrEnum):
@@ -354,6 +355,9 @@ def add_channel(
     function: Annotated[
         str | None, typer.Option(help="A function of the project: handlers:on_alert.")
     ] = None,
+    plugin: Annotated[
+        str | None, typer.Option(help="A notifier that an installed package offers, by its name.")
+    ] = None,
     escalate_after: Annotated[
         str | None,
         typer.Option(help="Only what fired so long ago and nobody acknowledged: 30m, 2h."),
@@ -378,6 +382,7 @@ def add_channel(
             "sender": sender,
             "to": to,
             "function": function,
+            "plugin": plugin,
             "escalate_after": escalate_after,
         }
         options = {name: value for name, value in given.items() if value is not None}

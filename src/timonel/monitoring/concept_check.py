@@ -30,7 +30,7 @@ from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_
 from timonel.monitoring.windows import HOUR_US
 from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
-from timonel.stats.detectors import Adwin, Ddm, Detector, PageHinkley
+from timonel.stats.detectors import Adwin, Ddm, Detector, Eddm, Hddm, Kswin, PageHinkley
 from timonel.store.engine import reading
 from timonel.store.reads_series import Arrived, Labelled, read_arrived, read_label_hours
 
@@ -242,8 +242,8 @@ class _Look:
         if not rows:
             return []
         name = self.watched.plan.detector
-        if name == "ddm" and not self._of_classes:
-            facts = {"by": STREAM, "reason": "ddm is for errors of 0 and 1: choose adwin"}
+        if name in ("ddm", "eddm") and not self._of_classes:
+            facts = {"by": STREAM, "reason": f"{name} is for errors of 0 and 1: choose adwin"}
             span = (start_h * HOUR_US, self.closed_h * HOUR_US)
             n = sum(row.n for row in rows)
             return [self._verdict(STREAM, span, VerdictState.UNKNOWN, n, facts)]
@@ -415,6 +415,12 @@ class Follower:
                 self.detector = PageHinkley(direction="up")
             case "ddm":
                 self.detector = Ddm()
+            case "eddm":
+                self.detector = Eddm()
+            case "hddm":
+                self.detector = Hddm(direction="up")
+            case "kswin":
+                self.detector = Kswin(direction="up")
             case _:
                 self.detector = Adwin(direction="up")
 

@@ -19,7 +19,8 @@ from timonel.wire.answer import Label
 from timonel.wire.lookup import ENTITY, pieces_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-DETECTORS = ("adwin", "page_hinkley", "ddm")
+DETECTORS = ("adwin", "page_hinkley", "ddm", "eddm", "hddm", "kswin")
+ANOMALIES = ("seasonal", "z_score")
 _RULES = set(Rule)
 
 
@@ -65,9 +66,12 @@ class Watch:
         ``timonel.stats.profiles.rules``.
     rules : dict of str to str
         Other rules, by column ("@score" and "@prediction" are the answer's).
-    detector : {"adwin", "page_hinkley", "ddm"}
-        What watches the stream of errors for a change (``timonel.stats.detectors``). The other two
-        raise false alarms on a stream where nothing changes.
+    detector : {"adwin", "page_hinkley", "ddm", "eddm", "hddm", "kswin"}
+        What watches the stream of errors for a change (``timonel.stats.detectors``). The others
+        raise more false alarms on a stream where nothing changes.
+    anomalies : {"seasonal", "z_score"}
+        By what minutes are judged: against the same hours of past days, persistently, or one
+        minute against mean and deviation of the day before (``timonel.stats.series.seasonal``).
     """
 
     window: str | None = None
@@ -83,6 +87,7 @@ class Watch:
     rule: str = "default"
     rules: dict[str, str] = field(default_factory=dict)
     detector: str = "adwin"
+    anomalies: str = "seasonal"
 
     def __post_init__(self) -> None:
         shares = ("floor", "accuracy_loss", "fallback_rate", "refused_rate")
@@ -122,6 +127,11 @@ class Watch:
                 "detector",
                 self.detector in DETECTORS,
                 Phrase("one of {known}", "uno de {known}", known=", ".join(DETECTORS)),
+            ),
+            (
+                "anomalies",
+                self.anomalies in ANOMALIES,
+                Phrase("one of {known}", "una de {known}", known=", ".join(ANOMALIES)),
             ),
         ):
             if not ok:

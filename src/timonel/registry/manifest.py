@@ -77,6 +77,7 @@ class WatchPlan(msgspec.Struct, frozen=True):
     rule: str = "default"
     rules: dict[str, str] = {}
     detector: str = "adwin"
+    anomalies: str = "seasonal"
 
 
 class SelfTest(msgspec.Struct, frozen=True):

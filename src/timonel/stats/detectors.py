@@ -2,46 +2,18 @@
 
 Each has ``update(x) -> bool``: whether a change is signalled at this value. They are for streams of
 errors (0 right, 1 wrong, or losses), where only a rise is a degradation: pass ``direction="up"``.
-``Adwin`` is the one to use. The other two raise false alarms on a stream where nothing changes,
-and are here because people ask for them by name; each says how many.
+``Adwin`` is the one to use. The others raise more false alarms on a stream where nothing changes,
+and are here because people ask for them by name; each says how many, and what it does not see.
 """
 
 from math import inf, isfinite, log, sqrt
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from timonel.stats.moments import Moments
+from timonel.stats.streams.named import Eddm, Hddm, Kswin
+from timonel.stats.streams.values import Detector, Direction, checked_direction, finite
 
-__all__ = ["Adwin", "Ddm", "Detector", "Direction", "PageHinkley"]
-
-Direction = Literal["both", "up", "down"]
-
-
-class Detector(Protocol):
-    """A detector of change in a stream; ``mean`` is that of what it remembers.
-
-    It is deterministic, holds no more memory than the logarithm of what it saw, is not for several
-    threads at once, and can be copied or pickled at any time. After a signal it goes on by itself
-    from what belongs to the new state of affairs.
-    """
-
-    @property
-    def mean(self) -> float | None:
-        """The mean of what it remembers; None where it remembers nothing."""
-
-    def update(self, x: float) -> bool:
-        """Take the next value; say whether the stream has changed.
-
-        Raises
-        ------
-        ValueError
-            If the value is not a finite number, or not one that the detector is for.
-        """
-
-    def state(self) -> list[Any]:
-        """Give what it remembers, JSON-safe and without its parameters."""
-
-    def restore(self, state: list[Any]) -> None:
-        """Go on from what another one with the same parameters remembered, to the last bit."""
+__all__ = ["Adwin", "Ddm", "Detector", "Direction", "Eddm", "Hddm", "Kswin", "PageHinkley"]
 
 
 class Adwin:
@@ -82,7 +54,7 @@ class Adwin:
             message = f"delta {delta}, clock {clock}"
             raise ValueError(message)
         self.delta = delta
-        self.direction = _direction(direction)
+        self.direction = checked_direction(direction)
         self.clock = clock
         self._ticks = 0
         # row i holds buckets of 2^i values, the newest first
@@ -102,7 +74,7 @@ class Adwin:
     def update(self, x: float) -> bool:
         """Take the next value; say whether the stream has changed."""
         newest = self._rows[0]
-        newest.insert(0, Moments(1, _finite(x), 0.0))
+        newest.insert(0, Moments(1, finite(x), 0.0))
         if len(newest) > self.MOST_OF_A_SIZE:
             self._compress()
         self._ticks += 1
@@ -208,7 +180,7 @@ class PageHinkley:
         self.threshold = threshold
         self.forgetting = forgetting
         self.fewest = fewest
-        self.direction = _direction(direction)
+        self.direction = checked_direction(direction)
         self._restart()
 
     def _restart(self) -> None:
@@ -218,7 +190,7 @@ class PageHinkley:
 
     def update(self, x: float) -> bool:
         """Take the next value; say whether the stream has changed."""
-        x = _finite(x)
+        x = finite(x)
         self._n += 1
         self._mean += (x - self._mean) / self._n
         self._up = self.forgetting * self._up + (x - self._mean - self.delta)
@@ -318,17 +290,3 @@ class Ddm:
         """Go on from what another one remembered."""
         self._n, self._n_errors, lowest, self.warned = state
         self._lowest = (inf, 0.0) if lowest is None else (lowest[0], lowest[1])
-
-
-def _direction(direction: Direction) -> Direction:
-    if direction not in {"both", "up", "down"}:
-        message = f"direction {direction!r}, expected both, up or down"
-        raise ValueError(message)
-    return direction
-
-
-def _finite(x: float) -> float:
-    if not isfinite(x):
-        message = f"a stream holds finite numbers, not {x!r}"
-        raise ValueError(message)
-    return float(x)

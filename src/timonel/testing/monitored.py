@@ -282,6 +282,7 @@ def watch_plan_of(watch: Watch) -> WatchPlan:
         rule=watch.rule,
         rules=dict(watch.rules),
         detector=watch.detector,
+        anomalies=watch.anomalies,
     )
 
 

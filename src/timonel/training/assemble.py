@@ -185,6 +185,7 @@ def watch_plan(model: Model) -> WatchPlan:
         rule=watch.rule,
         rules=dict(watch.rules),
         detector=watch.detector,
+        anomalies=watch.anomalies,
     )
 
 

@@ -256,6 +256,34 @@ def test_a_function_of_the_project_is_called_apart_and_in_time(
         fcntl.flock(lock, fcntl.LOCK_EX)  # what it started was ended with it, or this never ends
 
 
+def test_a_package_offers_a_notifier_by_entry_point(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert post.folder is not None
+    package = post.folder / "pager"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "send.py").write_text(
+        "from pathlib import Path\n\nclass Pager:\n    @staticmethod\n"
+        "    def page(message):\n        Path('paged').write_text(message['heading'])\n"
+    )
+    installed = post.folder / "pager-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: pager\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        "[timonel.notifiers]\npager = pager.send:Pager.page\n"
+    )
+    monkeypatch.syspath_prepend(post.folder)
+    post.channels.add(Channel("duty", "plugin", {"plugin": "pager"}))
+    post.channels.add(Channel("none", "plugin", {"plugin": "absent"}))
+    post.book.take(make_signal())
+    report = post.deliver(Patience(timeout_s=60.0))
+    assert (report.n_delivered, report.n_failed) == (1, 1)
+    assert "Drift in visits of churn" in (post.folder / "paged").read_text()
+    (failure,) = report.failures
+    assert failure == "none: no installed package offers the notifier absent; found: pager"
+
+
 def test_a_next_step_hears_what_nobody_took(opened: tuple[Engine, AlertBook]) -> None:
     engine, _ = opened
     clock = AffineClock()

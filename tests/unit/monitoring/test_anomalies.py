@@ -46,6 +46,7 @@ class Minutes:
         self.signals: list[Signal] = []
         self.now = START
         self.watch = AnomalyWatch()
+        self.plan = WatchPlan()
 
     def write(self, n_minutes: int, *, slower: float = 1.0, timeouts: float = 0.0) -> None:
         rows = []
@@ -87,7 +88,7 @@ class Minutes:
             project=PROJECT,
             model="churn",
             task="binary",
-            plan=WatchPlan(),
+            plan=self.plan,
             champion=None,
             profile_of=lambda _: None,
             raise_signal=self.signals.append,
@@ -123,6 +124,20 @@ def test_what_is_out_is_told_with_its_kind_and_ends(minutes: Minutes) -> None:
     assert slow.facts["season"] == "hour_of_day"
     minutes.write(5)
     assert set(minutes.look().values()) == {Condition.CLEAR}
+
+
+def test_a_plain_z_score_needs_one_minute(minutes: Minutes) -> None:
+    minutes.plan = WatchPlan(anomalies="z_score")
+    minutes.write(1, slower=3.0)
+    assert minutes.look()["latency_ms"] is Condition.HOLDS
+    slow = next(s for s in minutes.signals if s.condition is Condition.HOLDS)
+    assert slow.facts["usual"] == pytest.approx(20.0, rel=0.1)
+    assert slow.facts["z"] > 3.0
+    minutes.write(1)
+    assert minutes.look()["latency_ms"] is Condition.CLEAR
+    minutes.plan = WatchPlan()
+    minutes.write(1, slower=3.0)
+    assert minutes.look()["latency_ms"] is Condition.CLEAR  # the other rule wants three of five
 
 
 def test_silence_is_a_fall_of_volume_and_says_nothing_of_the_rest(minutes: Minutes) -> None:

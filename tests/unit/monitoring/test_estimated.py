@@ -188,7 +188,7 @@ def test_truths_that_turn_round_are_concept_drift_and_no_estimate_sees_it(replay
     assert changed_h in (4, 5, 6)
 
 
-@pytest.mark.parametrize("detector", ["adwin", "page_hinkley", "ddm"])
+@pytest.mark.parametrize("detector", ["adwin", "page_hinkley", "ddm", "eddm", "hddm", "kswin"])
 def test_a_stream_goes_on_in_another_process_where_it_stood(replay: Make, detector: str) -> None:
     watch = Watch(season=False, window="1h", detector=detector)
     one = replay(draw(5, 2000), watch=watch, lag_h=0)

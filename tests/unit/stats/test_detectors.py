@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from timonel.stats import detectors
-from timonel.stats.detectors import Adwin, Ddm, Detector, PageHinkley
+from timonel.stats.detectors import Adwin, Ddm, Detector, Eddm, Hddm, Kswin, PageHinkley
 
 KINDS = [
     cast("type[Detector]", kind)
     for _, kind in inspect.getmembers(detectors, inspect.isclass)
-    if kind.__module__ == detectors.__name__ and "update" in vars(kind) and kind is not Detector
+    if kind.__name__ in detectors.__all__ and "update" in vars(kind) and kind is not Detector
 ]
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -27,7 +27,7 @@ def errors(rate: float, n: int, seed: int) -> list[float]:
 
 
 def test_all_are_found() -> None:
-    assert {Adwin, PageHinkley, Ddm} <= set(KINDS)
+    assert set(KINDS) == {Adwin, PageHinkley, Ddm, Eddm, Hddm, Kswin}
 
 
 @every_kind
@@ -43,9 +43,11 @@ def test_a_constant_stream_never_changes(kind: type[Detector]) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_doubled_error_rate_is_found_and_then_known(kind: type[Detector], seed: int) -> None:
     detector = kind()
-    for x in errors(0.2, 2000, seed):
+    # of thirty errors KSWIN sees no less a change
+    before, after = (0.1, 0.9) if kind is Kswin else (0.2, 0.5)
+    for x in errors(before, 2000, seed):
         detector.update(x)
-    found = [i for i, x in enumerate(errors(0.5, 2000, seed + 10)) if detector.update(x)]
+    found = [i for i, x in enumerate(errors(after, 2000, seed + 10)) if detector.update(x)]
     assert found
     # DDM, after a false alarm just before, knows little of what was
     assert found[0] < 1000
@@ -195,6 +197,24 @@ def test_ddm_alarms_on_nothing_as_often_as_its_docstring_says() -> None:
     assert 0.25 < alarms / 60 < 0.75
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "share"),  # at error rates of .1 and .5, as the docstrings say
+    [
+        (Eddm, {0.1: 0.89, 0.5: 0.845}),
+        (lambda: Hddm(direction="up"), {0.1: 0.025, 0.5: 0.285}),
+        (lambda: Kswin(direction="up"), {0.1: 0.0, 0.5: 1.0}),
+    ],
+)
+def test_named_detectors_alarm_on_nothing_as_often_as_said(
+    make: Callable[[], Detector], share: dict[float, float]
+) -> None:
+    for rate, expected in share.items():
+        streams = [errors(rate, 20_000, seed) for seed in range(100, 140)]
+        alarms = [any(map(make().update, stream)) for stream in streams]
+        assert abs(sum(alarms) / 40 - expected) < 0.2
+
+
 def test_ddm_warns_before_it_signals() -> None:
     detector = Ddm()
     for x in errors(0.1, 1000, 1):
@@ -216,8 +236,13 @@ def test_settings_out_of_range() -> None:
         lambda: PageHinkley(forgetting=1.1),
         lambda: Ddm(warn_at=4.0),
         lambda: Ddm(fewest=0),
+        lambda: Eddm(drift_at=1.0),
+        lambda: Hddm(confidence=0.0),
+        lambda: Kswin(window=50),
     ):
-        with pytest.raises(ValueError, match=r"delta|threshold|warn_at|direction"):
+        with pytest.raises(
+            ValueError, match=r"delta|threshold|warn_at|direction|drift_at|confidence|window"
+        ):
             wrong()
     with pytest.raises(ValueError, match="an error is 0 or 1"):
         Ddm().update(0.5)

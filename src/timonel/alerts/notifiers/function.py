@@ -1,4 +1,4 @@
-"""A function of the project as a channel: ``def on_alert(message): ...`` in a module of its own.
+"""A function as a channel: ``def on_alert(message): ...``, of the project or of a package.
 
 It runs in a process of its own with a time limit: what it imports, prints, breaks or waits for
 concerns nobody else, and it does not see the secrets of Timonel's own settings.
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,9 @@ import timonel
 from timonel.alerts.errors import DeliveryFailed
 from timonel.alerts.rows import encode
 from timonel.errors import Phrase
+
+GROUP = "timonel.notifiers"
+"""The entry points by which packages offer functions."""
 
 _MOST_SAID = 200
 
@@ -30,7 +34,7 @@ class FunctionNotifier:
     folder : Path or None
         The project's; None: this process has none, and cannot deliver.
     function : str
-        ``module:name``.
+        ``module:name``; both may have dots.
     timeout_s : float
         After it the process is killed with all that it started.
     """
@@ -83,6 +87,26 @@ class FunctionNotifier:
     def _failed(self, en: str, es: str, **facts: Any) -> DeliveryFailed:
         found = Phrase(en, es, function=self._function, **facts)
         return DeliveryFailed(channel=self._channel, found=found)
+
+
+def installed_function(channel: str, plugin: str) -> str:
+    """Give the ``module:name`` that an installed package offers under a name.
+
+    Raises
+    ------
+    DeliveryFailed
+        If none does.
+    """
+    offered = {one.name: one.value for one in entry_points(group=GROUP)}
+    if plugin not in offered:
+        found = Phrase(
+            "no installed package offers the notifier {plugin}; found: {known}",
+            "ningún paquete instalado ofrece el notificador {plugin}; hay: {known}",
+            plugin=plugin,
+            known=", ".join(sorted(offered)) or "-",
+        )
+        raise DeliveryFailed(channel=channel, found=found)
+    return offered[plugin]
 
 
 def _is_secret(variable: str) -> bool:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 
@@ -11,7 +12,7 @@ def main() -> None:
     module, _, name = sys.argv[1].partition(":")
     sys.path.insert(0, str(Path.cwd()))
     message = json.load(sys.stdin)
-    getattr(importlib.import_module(module), name)(message)
+    attrgetter(name)(importlib.import_module(module))(message)
 
 
 if __name__ == "__main__":

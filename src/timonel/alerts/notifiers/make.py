@@ -9,7 +9,7 @@ from uuid import UUID
 from timonel.alerts.channels import Channel
 from timonel.alerts.errors import DeliveryFailed
 from timonel.alerts.notifiers.email import EmailNotifier
-from timonel.alerts.notifiers.function import FunctionNotifier
+from timonel.alerts.notifiers.function import FunctionNotifier, installed_function
 from timonel.alerts.notifiers.log import LogNotifier
 from timonel.alerts.notifiers.pagerduty import PagerDutyNotifier
 from timonel.alerts.notifiers.slack import SlackNotifier
@@ -69,7 +69,7 @@ def make_notifier(
     Raises
     ------
     DeliveryFailed
-        If a variable that the channel names is not set here.
+        If a variable that the channel names is not set here, or a notifier is not installed.
     """
     variables = _Variables(channel, environment)
     match channel.kind:
@@ -99,6 +99,9 @@ def make_notifier(
             )
         case "function":
             function = channel.options["function"]
+            return FunctionNotifier(channel.name, folder, function, timeout_s=timeout_s)
+        case "plugin":
+            function = installed_function(channel.name, channel.options["plugin"])
             return FunctionNotifier(channel.name, folder, function, timeout_s=timeout_s)
         case _:
             return LogNotifier(channel.name)

@@ -284,6 +284,9 @@ HELP_ES: dict[str, str] = {
     ),
     "E-mail: the address that it is sent from.": "Correo: la dirección desde la que se envía.",
     "E-mail: who gets it, separated by commas.": "Correo: quién lo recibe, separados por comas.",
+    "A notifier that an installed package offers, by its name.": (
+        "Un notificador que ofrece un paquete instalado, por su nombre."
+    ),
     "A function of the project: handlers:on_alert.": (
         "Una función del proyecto: handlers:on_alert."
     ),

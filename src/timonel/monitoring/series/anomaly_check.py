@@ -3,6 +3,9 @@
 Latency, error rate, fallback rate, confidence and volume, from the sums that the drain keeps a
 minute. Three of the last five minutes have to be out, each by more than four spreads
 (``timonel.stats.series.seasonal``). Until three days are known, all known minutes are one season.
+By ``Watch(anomalies="z_score")`` it is the newest minute alone, three standard deviations from the
+mean of the day before it: by chance alone two minutes a day in each series, and blind to an
+incident that follows another.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +19,7 @@ from timonel.monitoring.watched import CheckResult, Watched
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.series.seasonal import (
     OF_LAST,
+    PLAIN_Z,
     Anomaly,
     Baseline,
     Season,
@@ -35,7 +39,9 @@ MINUTE_US = 60_000_000
 LOOK_BACK_MIN = 28 * 24 * 60
 FEWEST_ANSWERS = 10
 """Fewer in a minute say nothing of shares and means; a usual volume below it, nothing of volume."""
+Z_SCORE = "z_score"
 _HOUR_MIN = 60
+_DAY_MIN = 24 * _HOUR_MIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ class AnomalyWatch:
     """Knows what is usual of every model, learned anew each hour, and judges the newest minutes."""
 
     def __init__(self) -> None:
-        self._learned: dict[str, tuple[int, dict[str, Baseline]]] = {}
+        self._learned: dict[str, tuple[tuple[int, bool], dict[str, Baseline]]] = {}
         self._states: dict[tuple[str, str], VerdictState] = {}
 
     def check(self, watched: Watched, closed_min: int | None) -> CheckResult:
@@ -127,8 +133,9 @@ class AnomalyWatch:
                 connection, watched.project, watched.model, closed_min - OF_LAST, closed_min
             )
         minutes = _complete(read, closed_min - OF_LAST, closed_min)
+        plain = watched.plan.anomalies == Z_SCORE
         found = {
-            name: _judged(series, usual[name], minutes)
+            name: _judged(series, usual[name], minutes, plain=plain)
             for name, series in SERIES.items()
             if name in usual
         }
@@ -140,12 +147,13 @@ class AnomalyWatch:
         return CheckResult(ANOMALY, watched.model, str(worst), "", len(found))
 
     def _usual(self, watched: Watched, closed_min: int) -> dict[str, Baseline]:
-        hour = closed_min // _HOUR_MIN
+        hour, plain = closed_min // _HOUR_MIN, watched.plan.anomalies == Z_SCORE
         known = self._learned.get(watched.model)
-        if known is None or known[0] != hour:
+        if known is None or known[0] != (hour, plain):
+            learn = learn_plain if plain else learn_usual
             with reading(watched.engine) as connection:
-                usual = learn_usual(connection, watched.project, watched.model, hour)
-            known = self._learned[watched.model] = (hour, usual)
+                usual = learn(connection, watched.project, watched.model, hour)
+            known = self._learned[watched.model] = ((hour, plain), usual)
         return known[1]
 
     def _keep(self, watched: Watched, closed_min: int, found: Mapping[str, Anomaly]) -> None:
@@ -214,21 +222,39 @@ def learn_usual(connection: Connection, project: str, model: str, hour: int) -> 
     return learned
 
 
+def learn_plain(connection: Connection, project: str, model: str, hour: int) -> dict[str, Baseline]:
+    """Learn mean and standard deviation of each series from the day before an hour."""
+    until = hour * _HOUR_MIN - OF_LAST
+    read = read_minute_sums(connection, project, model, until - _DAY_MIN, until)
+    if not read:
+        return {}
+    minutes = _complete(read, min(one.minute for one in read), until)
+    found = {
+        name: {m.minute: v for m in minutes if (v := series.value(m)) is not None}
+        for name, series in SERIES.items()
+    }
+    return {name: Baseline.plain(values) for name, values in found.items() if values}
+
+
 def _complete(read: list[MinuteSums], start: int, end: int) -> list[MinuteSums]:
     """Give every minute of ``[start, end)``: those without answers are minutes too."""
     known = {one.minute: one for one in read}
     return [known.get(m) or MinuteSums(m, 0, 0, 0, 0, 0, 0.0) for m in range(start, end)]
 
 
-def _judged(series: Series, baseline: Baseline, minutes: list[MinuteSums]) -> Anomaly:
+def _judged(
+    series: Series, baseline: Baseline, minutes: list[MinuteSums], *, plain: bool
+) -> Anomaly:
     newest = []
-    for one in minutes:
+    for one in minutes[-1:] if plain else minutes:
         value, usual = series.value(one), baseline.at(one.minute)
         if value is None or usual is None:
             continue
         if series.kind is Kind.NO_DATA and usual.centre < FEWEST_ANSWERS:
             continue
-        newest.append((one.minute, value, series.floor(usual, one)))
+        newest.append((one.minute, value, 0.0 if plain else series.floor(usual, one)))
+    if plain:
+        return judge(baseline, newest, series.side, z=PLAIN_Z, needed=1)
     return judge(baseline, newest, series.side)
 
 

@@ -8,11 +8,12 @@ known, else the hour of the day where three days are, else all that is known.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import sqrt
+from math import fsum, sqrt
 from statistics import median
 
 Z = 4.0
 OUT_OF, OF_LAST = 3, 5
+PLAIN_Z = 3.0
 FEWEST_MINUTES = 60
 FEWEST_DAYS = 3
 FEWEST_WEEKS = 2
@@ -92,6 +93,28 @@ class Baseline:
         usual = {slot: _usual(found, season) for slot, found in slots.items()}
         return cls(usual, season)
 
+    @classmethod
+    def plain(cls, values: Mapping[int, float]) -> "Baseline":
+        """Learn the mean and the standard deviation of all, as a plain z-score has it.
+
+        Notes
+        -----
+        The past incidents that are in it widen it, so that the next one is not seen; every daily
+        rise is out of it. It is here because it is asked for by name.
+
+        Examples
+        --------
+        >>> usual = Baseline.plain({m: float(m % 2) for m in range(100)}).at(0)
+        >>> usual.centre, usual.spread
+        (0.5, 0.5)
+        """
+        n = len(values)
+        if not n:
+            return cls({}, Season.NONE)
+        mean = fsum(values.values()) / n
+        spread = sqrt(fsum((value - mean) ** 2 for value in values.values()) / n)
+        return cls({0: Usual(mean, spread, n, Season.NONE)}, Season.NONE)
+
     def at(self, minute: int) -> Usual | None:
         """Give what is usual at a minute; None where too little is known of its slot."""
         found = self.usual.get(_slot(minute, self.season))
@@ -109,6 +132,8 @@ class Anomaly:
     value, z : float or None
         Of the minute that is furthest out, else of the newest; None: none could be judged.
     usual : Usual or None
+    needed : int
+        Minutes that have to be out.
     """
 
     n_out: int
@@ -116,11 +141,12 @@ class Anomaly:
     value: float | None = None
     z: float | None = None
     usual: Usual | None = None
+    needed: int = OUT_OF
 
     @property
     def found(self) -> bool:
-        """Whether it persists: 3 of the last 5 minutes."""
-        return self.n_out >= OUT_OF
+        """Whether it persists: 3 of the last 5 minutes, unless less is asked for."""
+        return self.n_out >= self.needed
 
 
 def judge(
@@ -129,6 +155,7 @@ def judge(
     side: Side,
     *,
     z: float = Z,
+    needed: int = OUT_OF,
 ) -> Anomaly:
     """Judge the newest minutes of a series.
 
@@ -140,7 +167,9 @@ def judge(
         At most the last five; ``floor`` is the least spread that is to be believed.
     side : Side
     z : float
-        Spreads from the median beyond which a minute is out.
+        Spreads from what is usual beyond which a minute is out.
+    needed : int
+        Minutes that have to be out.
 
     Notes
     -----
@@ -161,7 +190,7 @@ def judge(
     if not found:
         return Anomaly(0, 0)
     _, _, distance, value, usual = max(found, key=lambda one: (one[0], one[1] if one[0] else 0.0))
-    return Anomaly(sum(one[0] for one in found), len(found), value, distance, usual)
+    return Anomaly(sum(one[0] for one in found), len(found), value, distance, usual, needed)
 
 
 def share_floor(share: float, n: float) -> float:
