@@ -181,6 +181,24 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files that wait for processes among those that compute, in the first two thirds.
+
+    Test processes take file after file: where all are at one that waits, a core has nothing to do,
+    and one that waits long at the end has the cores for itself.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waiting = [file for file in files if file.parent.name == "e2e"]
+    ordered = [file for file in files if file.parent.name != "e2e"]
+    apart = 2 * len(ordered) // (3 * max(1, len(waiting)))
+    for n, file in enumerate(waiting):
+        ordered.insert(n * (apart + 1), file)
+    items[:] = [item for file in ordered for item in files[file]]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not DATA.is_dir():
         terminalreporter.section("test data missing", sep="!", red=True)
