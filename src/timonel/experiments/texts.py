@@ -209,6 +209,16 @@ def expected_in(look: Look) -> Phrase:
     if look.expected_days is None:
         return Phrase("it cannot be said when", "no se puede decir cuándo")
     days = f"{look.expected_days:.1f}"
+    if look.goal is None or look.goal.effect is None:
+        return Phrase(
+            "the planned end is in {days} days", "el fin planeado es en {days} días", days=days
+        )
+    if look.engine == "group_sequential":
+        return Phrase(
+            "in about {days} more days, if today's effect stays; by the planned end at the latest",
+            "en unos {days} días más, si el efecto de hoy sigue; a más tardar, en el fin planeado",
+            days=days,
+        )
     return Phrase(
         "about {days} more days, if today's effect stays",
         "unos {days} días más, si el efecto de hoy se mantiene",

@@ -10,6 +10,7 @@ from timonel.experiments.design import Arm, Design, Mode
 from timonel.experiments.judging.evidence import Contribution, Counted, Evidence, maturity
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Rule, Verdict
+from timonel.experiments.texts import expected_in
 from timonel.stats.moments import PER_UNIT, quantise
 from timonel.stats.sequential import lan_demets_bounds
 
@@ -141,6 +142,16 @@ def test_the_margin_of_a_ramp_is_tolerated() -> None:
     found = evidence(-6.0, weights={1: (0.5, 0.5)})
     assert judge(design(mode=Mode.RAMP), found, None).verdict is Verdict.ROLL_BACK
     assert judge(design(mode=Mode.RAMP, margin=0.06), found, None).verdict is Verdict.CONTINUE
+
+
+def test_without_an_effect_only_the_planned_end_is_told() -> None:
+    planned = design(ends_after_s=7 * 86_400)
+    nothing = judge(planned, Evidence(at=0, elapsed_us=86_400_000_000), None)
+    assert str(expected_in(nothing)) == "the planned end is in 6.0 days"
+    some = judge(planned, evidence(0.01, n=500, at_day=1), None)
+    assert expected_in(some).es.endswith(
+        "si el efecto de hoy sigue; a más tardar, en el fin planeado"
+    )
 
 
 def test_expected_days_go_the_way_that_is_better() -> None:

@@ -105,6 +105,7 @@ def test_a_chart_shows_each_effect() -> None:
     assert drawn.startswith("<svg")
     assert "+0.01" in drawn
     assert "80%" in drawn
+    assert "var(" not in drawn  # a file has no page around it
 
 
 def test_what_cannot_be_drawn_is_refused_with_its_reason() -> None:

@@ -146,7 +146,9 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
         return
     for goal in look.goals:
         side = text("experiment_more" if design.higher_is_better else "experiment_less")
-        e, p = f"{goal.e_value:.3g}", f"{goal.p_value:.3g}"
+        known = goal.effect is not None
+        e = f"{goal.e_value:.3g}" if known else _UNKNOWN
+        p = f"{goal.p_value:.3g}" if known else _UNKNOWN
         effect = in_language(effect_of(goal), language())
         say("experiment_effect", effect=effect, metric=goal.metric, side=side, e=e, p=p)
         if goal.chance_to_win is not None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from timonel.charts.bars import Bar, horizontal_bars
+from timonel.charts.svg import PRINT
 from timonel.errors import Phrase, in_language
 from timonel.experiments.errors import PowerUnknown
 
@@ -70,6 +71,7 @@ def power_chart(plan: "ExperimentPlan", lang: str = "en") -> str:
         title=in_language(title, lang),
         description=in_language(description, lang),
         most=1.0,
+        palette=PRINT,  # it stands alone, without a page's colours
     )
 
 
