@@ -213,7 +213,7 @@ def nothing_yet(reference: Profile, span_h: int) -> Past:
 def teach(past: Past, window: Window, report: DriftReport, found: Found) -> None:
     """Keep a window as the check does, without a store."""
     columns = [report.columns[name] for name in past.columns]
-    spread = [column.dispersion for column in columns]
+    spread = np.array([column.dispersion for column in columns], np.float64)
     past.windows.append(Figures(window.start_h, window.end_h, spread, found))
     past.effects[window.start_h] = [column.effects for column in columns]
 

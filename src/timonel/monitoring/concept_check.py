@@ -8,6 +8,7 @@ knows of no window; it goes on from where it stood, kept in its last verdict.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
 from typing import Any
@@ -53,7 +54,7 @@ class _Known(msgspec.Struct):
     known: tuple[int, float, int]
 
 
-_known_of = msgspec.json.Decoder(_Known).decode
+_known_of = lru_cache(4096)(msgspec.json.Decoder(_Known).decode)  # each run reads the same texts
 
 
 def check_concept(watched: Watched) -> CheckResult:

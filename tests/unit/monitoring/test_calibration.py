@@ -88,7 +88,9 @@ def test_what_alerted_and_what_led_to_it_is_not_quiet(engine: Engine) -> None:
     calm, warned = Found(), Found(warned=["x"])
     alerted = Found(warned=["x"], alerted=["x"])
     found = [calm, calm, calm, calm, warned, alerted, calm, calm, calm]
-    windows = [Figures(h, h + 1, [9.0 if f.warned else 1.0], f) for h, f in enumerate(found)]
+    windows = [
+        Figures(h, h + 1, np.array([9.0 if f.warned else 1.0]), f) for h, f in enumerate(found)
+    ]
     every = SlotBy(None, 1)
     scale = past_of(engine, windows, []).scales(Window(9, 10, 1), every)["x"]
     assert (scale.phi, scale.n_windows) == (1.0, 7)

@@ -9,6 +9,7 @@ Kept is one row a window, with what its tests gave before any calibration.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import isnan
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, Engine, select
 
 from timonel.monitoring.windows import HOUR_US, WEEK_H, Window, local_time, nominal_span
 from timonel.stats.drift import DriftReport
+from timonel.stats.profiles.packing import FloatArray
 from timonel.stats.profiles.seasons import Quiet, Scale, scale_of, slot_of, spreads_of
 from timonel.store.engine import reading
 from timonel.store.keyed import write_keyed
@@ -28,7 +30,7 @@ _N_KEY = 5
 _CONFIRMING = 2  # windows before an alert that may have begun it
 
 _encode = msgspec.json.Encoder().encode
-_spreads_of = msgspec.json.Decoder(list[list[float | None]]).decode
+_values_of = msgspec.json.Decoder(list[float | None]).decode
 _effects_of = msgspec.json.Decoder(list[dict[str, float]]).decode
 
 
@@ -39,15 +41,24 @@ class Found(msgspec.Struct, frozen=True):
     alerted: list[str] = []
 
 
-_found_of = msgspec.json.Decoder(Found).decode
+# A run reads the texts of hundreds of windows, nearly all as the run before it read them: what a
+# text says is worked out once.
+_found_of = lru_cache(4096)(msgspec.json.Decoder(Found).decode)
+
+
+@lru_cache(8192)
+def _dispersions_of(text: str) -> FloatArray:
+    values = np.array(_values_of(text), np.float64)
+    values.flags.writeable = False  # several runs have it
+    return values
 
 
 class Figures(NamedTuple):
-    """A judged window as it is kept; ``dispersions`` by column, None where nothing was tested."""
+    """A judged window as it is kept; ``dispersions`` by column, NaN where nothing was tested."""
 
     start_h: int
     end_h: int
-    dispersions: list[float | None]
+    dispersions: FloatArray
     found: Found
 
 
@@ -105,12 +116,13 @@ class Past:
             return {}
         self._read_effects([w.start_h for w in mine])
         loud = _loud(before, self.normal)
-        every = np.array([w.dispersions for w in before], dtype=np.float64)
+        every = np.stack([w.dispersions for w in before])
         starts = np.array([w.start_h for w in before])
         for at, name in enumerate(self.columns):
             if name in loud:
                 every[np.isin(starts, list(loud[name])), at] = np.nan
         spreads = spreads_of(every)
+        told = {w.start_h: [_known(x) for x in w.dispersions.tolist()] for w in mine}
         scales = {}
         for at, name in enumerate(self.columns):
             noisy: set[int] = loud.get(name, set())
@@ -118,7 +130,7 @@ class Past:
                 w for w in mine if w.start_h not in noisy and self.effects[w.start_h][at]
             ]  # a column that could not be tested tells nothing
             scale = scale_of(
-                [Quiet(w.dispersions[at], self.effects[w.start_h][at]) for w in quiet],
+                [Quiet(told[w.start_h][at], self.effects[w.start_h][at]) for w in quiet],
                 spreads[at],
             )
             if scale is not None:
@@ -138,7 +150,8 @@ class Past:
             *(_encode(part).decode() for part in (dispersions, effects, found)),
         )
         write_keyed(connection, window_figures, _N_KEY, [row])
-        kept = Figures(window.start_h, window.end_h, dispersions, found)
+        spread = np.array(dispersions, np.float64)
+        kept = Figures(window.start_h, window.end_h, spread, found)
         others = [w for w in self.windows if w.start_h != window.start_h]
         self.windows = sorted([*others, kept], key=lambda w: w.start_h)
         self.effects[window.start_h] = effects
@@ -174,12 +187,9 @@ class Past:
                 .where(*self._mine(), f.window_start >= since_h * HOUR_US)
                 .order_by(f.window_start)
             ).all()
-            # read as one document each: of five hundred and more texts, most found nothing
-            spreads = _spreads_of("[" + ",".join([row[2] for row in rows]) + "]")
-            founds = {text: _found_of(text) for text in {row[3] for row in rows}}
             self.windows = [
-                Figures(start // HOUR_US, end // HOUR_US, spread, founds[found])
-                for (start, end, _, found), spread in zip(rows, spreads, strict=True)
+                Figures(start // HOUR_US, end // HOUR_US, _dispersions_of(spread), _found_of(found))
+                for start, end, spread, found in rows
             ]
             self.starts = {window.start_h for window in self.windows}
             self.normal = read_normal(connection, self.project, self.model)
@@ -315,6 +325,10 @@ def _loud(windows: Sequence[Figures], normal: Sequence[Stretch]) -> dict[str, se
             loud.setdefault(name, set()).add(window.start_h)
     usual = {w.start_h for w in windows if any(stretch.holds(w) for stretch in normal)}
     return {name: starts - usual for name, starts in loud.items()}
+
+
+def _known(value: float) -> float | None:
+    return None if isnan(value) else value
 
 
 def _short(value: float | None) -> float | None:
