@@ -4,6 +4,7 @@ A frame is a msgpack array whose first element is its kind; ``v`` is the format 
 integers, microseconds since the epoch in UTC, of the event clock. Ids are UUIDs as 16 bytes.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -144,13 +145,11 @@ Frame = PredictionFrame | OutcomeFrame | RefusalFrame | MetricFrame | ShadowFram
 
 KINDS = ("prediction", "outcome", "refusal", "metric", "shadow")
 
-_encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 
 
-def encode(frame: Frame) -> bytes:
-    """Give the payload bytes of a frame (without the spool's length and checksum)."""
-    return _encoder.encode(frame)
+encode: Callable[[Frame], bytes] = msgspec.msgpack.Encoder().encode
+"""Gives the payload bytes of a frame (without the spool's length and checksum)."""
 
 
 def decode(payload: bytes | memoryview) -> Frame:

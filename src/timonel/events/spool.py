@@ -148,7 +148,8 @@ class SpoolWriter:
         size = length + 8
         if size > self._left:
             self._make_room(size)
-        self._put(self._framed(payload), size)
+        head = _heads[length] if length < _N_HEADS else guarded(length)
+        self._put(_pack(head, crc32(payload, self._seed)) + payload, size)
 
     def append_many(self, frames: Sequence[Frame]) -> None:
         """Write frames in order, those of a segment by one write.

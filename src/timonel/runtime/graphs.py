@@ -57,7 +57,7 @@ class OnnxScores:
         many first outputs of each member it does not see.
     """
 
-    __slots__ = ("_final", "_members", "_plain", "_wide")
+    __slots__ = ("_alone", "_final", "_is_sigmoid", "_link", "_members", "_plain", "_wide")
 
     def __init__(
         self,
@@ -82,6 +82,8 @@ class OnnxScores:
                 )
             )
         self._plain = len(members) == 1 and final is None and "calibration" not in members[0]
+        self._alone, self._link = self._members[0][:3], self._members[0][3]
+        self._is_sigmoid = self._link == "sigmoid"
 
     def row(self, featuriser: Featuriser, values: Sequence[Value]) -> list[float]:
         """Give the outputs of one row."""
@@ -89,8 +91,9 @@ class OnnxScores:
             return self._row_of_ranks(featuriser.row(values))
         matrix = np.frombuffer(featuriser.row32(values), dtype=np.float32).reshape(1, -1)
         if self._plain:
-            run, names, feed, link, *_ = self._members[0]
-            return apply_link(link, run(names, {feed: matrix}, None)[0][0].tolist())
+            run, names, feed = self._alone
+            margins = run(names, {feed: matrix}, None)[0][0].tolist()
+            return sigmoid(margins[0]) if self._is_sigmoid else apply_link(self._link, margins)
         return self._mixed(matrix)[0]
 
     def rows(self, featuriser: Featuriser, table: Sequence[Sequence[Value]]) -> list[list[float]]:

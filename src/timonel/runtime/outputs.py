@@ -72,11 +72,14 @@ class AnswerMaker:
             if len(outputs) != 1 or not isfinite(outputs[0]):
                 raise self._invalid(outputs, "one finite number")
             return Answer(outputs[0])
-        if len(outputs) == 2 == len(classes):
+        if len(outputs) == 2 == len(classes):  # most models, and each row comes here
             first, second = outputs
             plain = 0.0 <= first <= 1.0 and 0.0 <= second <= 1.0  # so NaN is not
             if plain and abs(first + second - 1.0) < _SLACK:
-                return self._of_two(first, second)
+                best = 0 if first >= second - TIE else 1
+                at = best if self._positive < 0 else self._positive
+                one, other = self._keys
+                return Answer(classes[best], outputs[at], {one: first, other: second})
         if len(outputs) != len(classes):
             raise self._invalid(outputs, f"{len(classes)} probabilities")
         total = 0.0
@@ -94,15 +97,6 @@ class AnswerMaker:
             clipped[self._positive if self._positive >= 0 else best],
             dict(zip(self._keys, clipped, strict=True)),
         )
-
-    def _of_two(self, first: float, second: float) -> Answer:
-        """Answer as ``__call__`` does; most models have two classes, and each row comes here."""
-        best = 0 if first >= second - TIE else 1
-        at = self._positive if self._positive >= 0 else best
-        one, other = self._keys
-        classes = self._classes
-        assert classes is not None  # noqa: S101 - there are two
-        return Answer(classes[best], second if at else first, {one: first, other: second})
 
     def many(self, table: Sequence[Sequence[float]]) -> list[Answer]:
         """Turn many rows' outputs into answers, each bit for bit as it would be alone.

@@ -38,7 +38,8 @@ FieldError = dict[str, Any]
 
 _encode = msgspec.json.Encoder().encode
 _ESCAPED = re.compile(r'["\\\x00-\x1f]')
-_DECLINED = (KeyError, ValueError, OverflowError)
+DECLINED = (KeyError, ValueError, OverflowError)
+"""What ``RowDecoder.quick`` raises where the careful way must look."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -69,6 +70,12 @@ class RowDecoder:
         The field that carries the user's own id; accepted beside the features, never required.
     timezone : str
         IANA zone in which times without an offset are read.
+
+    Attributes
+    ----------
+    quick, colons : callable
+        Of a decoded ``row_type``: the row it makes (raises one of ``DECLINED`` where the careful
+        way must look), and the colons its text accounts for.
     """
 
     def __init__(
@@ -87,18 +94,11 @@ class RowDecoder:
         # a column that is wrong in one row is wrong in all
         self._closest = lru_cache(1024)(lambda name: closest(name, known))
         self.row_type = self._struct()
-        self._quick, self.colons = self._generate()
+        self.quick, self.colons = self._generate()
         self._decoder = msgspec.json.Decoder(self.row_type)
         self._logged = self._log_type()
 
     # --- the quick way
-
-    def quick(self, sent: msgspec.Struct) -> Row | None:
-        """Turn a decoded ``row_type`` into a row; None where the careful way must look."""
-        try:
-            return self._quick(sent)
-        except _DECLINED:
-            return None
 
     def no_duplicates(self, body: bytes, n_colons: int) -> bool:
         """Say that a JSON text with the counted colons surely holds no key twice.
@@ -194,9 +194,9 @@ class RowDecoder:
         try:
             sent = self._decoder.decode(body)
             row = self.quick(sent)
-            if row is not None and self.no_duplicates(body, self.colons(sent)):
+            if self.no_duplicates(body, self.colons(sent)):
                 return row
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError, *DECLINED):
             pass
         return self.row(read_json(body))
 

@@ -98,9 +98,8 @@ class MetricsSlot:
 
     def count(self, family: Family, *labels: str, n: int = 1) -> None:
         """Add to a counter."""
-        words = self._words
-        at = self._place((family, *labels))
-        words[at] += n
+        name = family, *labels
+        self._words[self._places.get(name) or self._place(name)] += n
 
     def set(self, family: Family, *labels: str, value: int) -> None:
         """Set a counter's number (of a family that is a present value)."""

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 
 from timonel.schema.features import Feature, Text, Timestamp
-from timonel.schema.validation import FieldError, Row, RowDecoder
+from timonel.schema.validation import DECLINED, FieldError, Row, RowDecoder
 from timonel.serving.protocols.tensors import is_nan
 from timonel.serving.routes.requests import PredictRequest
 from timonel.wire.strict_json import JsonObject
 
-_DECLINED = (msgspec.ValidationError, OverflowError)
+_DECLINED = (msgspec.ValidationError, *DECLINED)
 
 
 def request_of(
@@ -76,10 +76,8 @@ def _row(decoder: RowDecoder, record: Mapping[str, Any], place: int) -> Row | li
     # the quick way as for our own JSON; that knows no NaN, so floats are looked at again
     try:
         row = decoder.quick(msgspec.convert(record, decoder.row_type))
+        if all(math.isfinite(value) for value in row.values if value.__class__ is float):
+            return row
     except _DECLINED:
-        row = None
-    if row is not None and all(
-        math.isfinite(value) for value in row.values if value.__class__ is float
-    ):
-        return row
+        pass
     return decoder.check(record, place)

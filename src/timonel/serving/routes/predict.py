@@ -210,6 +210,8 @@ class Predictions:
         assert isinstance(row, Row)  # noqa: S101 - a quick reader gives no others
         asked = Asked(snapshot.generation, model, request, snapshot.clock.now_us(), started_ns)
         identifier = request.prediction_id or self._journal.ids.next()
+        if not model.experiments:
+            return Plain(asked, row, Choice(shown), identifier)  # it is inline
         choice = self._choice(asked, row, identifier)
         waits = not (choice.by_rules or choice.version.inline)
         if waits or choice.turn is not None or choice.shadow is not None:

@@ -6,6 +6,7 @@ import msgspec
 
 from timonel.errors import Phrase, closest
 from timonel.schema.validation import (
+    DECLINED,
     NOTHING,
     ONCE,
     TWICE,
@@ -21,7 +22,7 @@ from timonel.wire.ids import parse_uuid7
 from timonel.wire.strict_json import A_JSON_OBJECT, JsonObject, describe, read_json
 
 _FIELDS = ("inputs", "unit_id", "prediction_id", "prediction_ids", "partial")
-_DECLINED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DECLINED = (msgspec.DecodeError, RecursionError, *DECLINED)
 _UNSET = msgspec.UNSET
 EXAMPLE = '{"inputs": {"FIELD": VALUE, ...}}'
 
@@ -97,31 +98,28 @@ class RequestReader:
 
     def quick(self, body: bytes, max_rows: int) -> PredictRequest | None:
         """Read a body that is right in all; None where ``careful`` must look (it takes longer)."""
+        rows = self._rows
         try:
             sent: Any = self._decode(body)
+            bare = (
+                sent.unit_id is sent.prediction_id is sent.prediction_ids is sent.partial is _UNSET
+            )
+            frame = _BARE if bare else _quick_frame(sent)
+            if frame is None:
+                return None
+            unit, identifier, ids, colons = frame
+            inputs = sent.inputs
+            if inputs.__class__ is not list:
+                row = rows.quick(inputs)
+                if ids or not rows.no_duplicates(body, colons + rows.colons(inputs)):
+                    return None
+                return PredictRequest([row], True, unit, identifier)
+            n_ids = len(inputs) if ids is None else len(ids)
+            if not 0 < len(inputs) == n_ids <= max_rows or identifier is not None:
+                return None
+            many: list[Row | list[FieldError]] = list(map(rows.quick, inputs))
         except _DECLINED:
             return None
-        bare = sent.unit_id is sent.prediction_id is sent.prediction_ids is sent.partial is _UNSET
-        frame = _BARE if bare else _quick_frame(sent)
-        if frame is None:
-            return None
-        unit, identifier, ids, colons = frame
-        inputs = sent.inputs
-        rows = self._rows
-        if inputs.__class__ is not list:
-            row = rows.quick(inputs)
-            if row is None or ids or not rows.no_duplicates(body, colons + rows.colons(inputs)):
-                return None
-            return PredictRequest([row], True, unit, identifier)
-        n_ids = len(inputs) if ids is None else len(ids)
-        if not 0 < len(inputs) == n_ids <= max_rows or identifier is not None:
-            return None
-        many: list[Row | list[FieldError]] = []
-        for one in inputs:
-            row = rows.quick(one)
-            if row is None:
-                return None
-            many.append(row)
         if not rows.no_duplicates(body, colons + sum(map(rows.colons, inputs))):
             return None
         return PredictRequest(many, False, unit, None, sent.partial is True, ids)
