@@ -34,6 +34,7 @@ MEASURED_S = 30.0  # what a host measured is held for true so long; it measures 
 CLEAR_BELOW = 0.8  # of what may be used
 OVERDUE_S = 300.0  # for a job, beyond the moment it was to begin
 NEAR = "near_limit"
+PARENTS = ("supervisor", "keeper")
 _DAY_US = 24 * HOUR_US
 _MB = 1 << 20
 
@@ -268,6 +269,8 @@ def _fullest(name: str, readings: Sequence[HostReading]) -> Check:
         facts |= {"total_mb": worst.total // _MB, "free_mb": (worst.total - worst.used) // _MB}
     if worst.name not in (MACHINE, DISK):
         facts |= {"process": worst.name, "pid": str(worst.pid)}
+        if worst.name not in PARENTS:  # who starts it again would end with it
+            facts["restarted"] = str(worst.pid)
     if share > 1.0:
         reason = "process_over_limit" if "process" in facts else "nearly_full"
         return Check(name, State.DEGRADED, reason, facts)

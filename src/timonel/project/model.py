@@ -72,6 +72,8 @@ class Watch:
     anomalies : {"seasonal", "z_score"}
         By what minutes are judged: against the same hours of past days, persistently, or one
         minute against mean and deviation of the day before (``timonel.stats.series.seasonal``).
+    latency_ms : float
+        The mean latency of a minute that is too long whatever is usual.
     """
 
     window: str | None = None
@@ -88,6 +90,7 @@ class Watch:
     rules: dict[str, str] = field(default_factory=dict)
     detector: str = "adwin"
     anomalies: str = "seasonal"
+    latency_ms: float = 5000.0
 
     def __post_init__(self) -> None:
         shares = ("floor", "accuracy_loss", "fallback_rate", "refused_rate")
@@ -112,6 +115,7 @@ class Watch:
                 Phrase("floors in [0, 1)", "pisos en [0, 1)"),
             ),
             ("error_rise", self.error_rise >= 0, Phrase("at least 0", "al menos 0")),
+            ("latency_ms", self.latency_ms > 0, Phrase("more than 0", "más de 0")),
             ("min_labels", self.min_labels >= 30, Phrase("at least 30", "al menos 30")),
             (
                 "rule",

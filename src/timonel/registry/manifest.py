@@ -78,6 +78,7 @@ class WatchPlan(msgspec.Struct, frozen=True):
     rules: dict[str, str] = {}
     detector: str = "adwin"
     anomalies: str = "seasonal"
+    latency_ms: float = 5000.0
 
 
 class SelfTest(msgspec.Struct, frozen=True):

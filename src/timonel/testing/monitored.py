@@ -283,6 +283,7 @@ def watch_plan_of(watch: Watch) -> WatchPlan:
         rules=dict(watch.rules),
         detector=watch.detector,
         anomalies=watch.anomalies,
+        latency_ms=watch.latency_ms,
     )
 
 

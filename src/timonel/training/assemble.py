@@ -186,6 +186,7 @@ def watch_plan(model: Model) -> WatchPlan:
         rules=dict(watch.rules),
         detector=watch.detector,
         anomalies=watch.anomalies,
+        latency_ms=watch.latency_ms,
     )
 
 

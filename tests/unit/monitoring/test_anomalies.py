@@ -95,7 +95,8 @@ class Minutes:
             now_us=self.now * 60_000_000,
         )
         self.watch.check(watched, self.now)
-        return {signal.column: signal.condition for signal in self.signals[before:]}
+        series = [signal for signal in self.signals[before:] if signal.column]
+        return {signal.column: signal.condition for signal in series}
 
 
 @pytest.fixture
@@ -138,6 +139,25 @@ def test_a_plain_z_score_needs_one_minute(minutes: Minutes) -> None:
     minutes.plan = WatchPlan()
     minutes.write(1, slower=3.0)
     assert minutes.look()["latency_ms"] is Condition.CLEAR  # the other rule wants three of five
+
+
+def test_what_takes_longer_than_may_ever_be_is_told_whatever_is_usual(minutes: Minutes) -> None:
+    minutes.write(9000, slower=400.0)  # a week of 8 s: usual by now
+
+    def told() -> list[Signal]:
+        minutes.signals.clear()
+        minutes.look()
+        return [s for s in minutes.signals if s.monitor == "latency"]
+
+    (slow,) = told()
+    assert (slow.kind, slow.condition, slow.column) == (Kind.SLOW_RESPONSE, Condition.HOLDS, "")
+    assert slow.facts["value"] == pytest.approx(8000, rel=0.1)
+    usual = next(s for s in minutes.signals if s.column == "latency_ms")
+    assert usual.condition is Condition.CLEAR
+    minutes.write(5, slower=220.0)  # 4.4 s: below the limit, above what clears
+    assert [s.condition for s in told()] == [Condition.UNKNOWN]
+    minutes.write(5)
+    assert [s.condition for s in told()] == [Condition.CLEAR]
 
 
 def test_silence_is_a_fall_of_volume_and_says_nothing_of_the_rest(minutes: Minutes) -> None:

@@ -180,6 +180,11 @@ def test_memory_is_as_that_which_is_fullest(
     assert (found.state, found.reason) == (state, reason)
 
 
+def test_nobody_is_told_to_kill_the_process_that_starts_the_others() -> None:
+    assert judge_memory([of("worker-0", 101, 100, pid=7)]).facts["restarted"] == "7"
+    assert "restarted" not in judge_memory([of("supervisor", 101, 100, pid=7)]).facts
+
+
 def test_a_disk_may_be_filled_to_its_reserve() -> None:
     assert judge_disk([of(DISK, 90, 90, total=100 * MB)]).reason == "enough"
     found = judge_disk([of(DISK, 91, 90, total=100 * MB)])

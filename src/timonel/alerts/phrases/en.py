@@ -162,7 +162,7 @@ PHRASES: dict[Kind, Phrases] = {
         ),
         expected=("At most {allowed_mb} MB.", "Memory use that stays level."),
         steps=(
-            "If `kill {pid}` frees it, the process grows with time: the server starts it again, "
+            "If `kill {restarted}` frees it, the process grows with time: it is started again, "
             "predictions in its spool are kept.",
             "Lower `workers` or `native_processes`, or give the host more memory.",
             "If that much is usual, raise `memory_mb` (of a process) or `memory_share` (of the "

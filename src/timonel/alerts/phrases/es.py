@@ -169,7 +169,7 @@ PHRASES: dict[Kind, Phrases] = {
         ),
         expected=("A lo más {allowed_mb} MB.", "Un uso de memoria que se mantiene parejo."),
         steps=(
-            "Si `kill {pid}` la libera, el proceso crece con el tiempo: el servidor lo inicia de "
+            "Si `kill {restarted}` la libera, el proceso crece con el tiempo: se inicia de "
             "nuevo y las predicciones en cola se conservan.",
             "Baje `workers` o `native_processes`, o dé más memoria al equipo.",
             "Si tanto es lo habitual, suba `memory_mb` (de un proceso) o `memory_share` (del "

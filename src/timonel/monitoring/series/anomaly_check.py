@@ -19,6 +19,7 @@ from timonel.monitoring.watched import CheckResult, Watched
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.series.seasonal import (
     OF_LAST,
+    OUT_OF,
     PLAIN_Z,
     Anomaly,
     Baseline,
@@ -40,6 +41,7 @@ LOOK_BACK_MIN = 28 * 24 * 60
 FEWEST_ANSWERS = 10
 """Fewer in a minute say nothing of shares and means; a usual volume below it, nothing of volume."""
 Z_SCORE = "z_score"
+CLEAR_BELOW = 0.8
 _HOUR_MIN = 60
 _DAY_MIN = 24 * _HOUR_MIN
 
@@ -133,6 +135,7 @@ class AnomalyWatch:
                 connection, watched.project, watched.model, closed_min - OF_LAST, closed_min
             )
         minutes = _complete(read, closed_min - OF_LAST, closed_min)
+        _tell_slow(watched, closed_min, minutes)
         plain = watched.plan.anomalies == Z_SCORE
         found = {
             name: _judged(series, usual[name], minutes, plain=plain)
@@ -314,4 +317,33 @@ def _tell(watched: Watched, closed_min: int, name: str, anomaly: Anomaly) -> Non
         monitor=ANOMALY,
         column=name,
         facts={**facts_of(name, anomaly), "verdict": "alert"},
+    )
+
+
+def _tell_slow(watched: Watched, closed_min: int, minutes: list[MinuteSums]) -> None:
+    """Tell of answers that take longer than may ever be, whatever is usual: 3 of 5 minutes."""
+    limit = watched.plan.latency_ms
+    answered = [one for one in minutes if one.n]
+    means = [one.latency_sum_us / one.n / 1000.0 for one in answered]
+    if sum(mean > limit for mean in means) >= OUT_OF:
+        condition = Condition.HOLDS
+    elif means and max(means) <= CLEAR_BELOW * limit:
+        condition = Condition.CLEAR
+    else:
+        condition = Condition.UNKNOWN
+    n = sum(one.n for one in answered)
+    total_us = sum(one.latency_sum_us for one in answered)
+    watched.tell(
+        Kind.SLOW_RESPONSE,
+        condition,
+        Severity.HIGH,
+        at=closed_min * MINUTE_US,
+        monitor="latency",
+        facts={
+            "metric": {"en": "The mean latency", "es": "La latencia media"},
+            "value": round(total_us / n / 1000.0, 1) if n else None,
+            "n": n,
+            "threshold": limit,
+            "verdict": "alert",
+        },
     )
