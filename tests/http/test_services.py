@@ -52,6 +52,7 @@ class Service:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body together: apart, the second waits 40 ms for a receipt
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
