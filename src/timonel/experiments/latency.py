@@ -1,14 +1,21 @@
-"""The control's usual latency, from the minute windows that the drain keeps anyway."""
+"""How soon and how well answers came, from the minute windows that the drain keeps anyway."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select
 
 from timonel.events.accumulators import LATENCY_EDGES_US, MINUTE_US
 from timonel.store.tables import minute_windows
+from timonel.wire.answer import Reason
 
 DAY_MINUTES = 1440
 _LEAST = 200
+_LEAST_SHOWN = 20
 _SHARE = 0.95
+_FAILED = (Reason.MODEL_ERROR.value, Reason.TIMEOUT.value, Reason.INVALID_OUTPUT.value)
 
 
 def frozen_p95_ms(
@@ -33,12 +40,64 @@ def frozen_p95_ms(
     )
     counts = [0] * (len(LATENCY_EDGES_US) + 1)
     for text in connection.scalars(query):
-        for place, n in enumerate(msgspec.json.decode(text, type=list[int])):
-            counts[place] += n
-    total = sum(counts)
-    if total < _LEAST:
-        return None
-    below = 0
+        _add(counts, text)
+    return None if sum(counts) < _LEAST else _p95_ms(counts)
+
+
+class Answered(NamedTuple):
+    """What is known of a variant's answers.
+
+    Parameters
+    ----------
+    n, failed, fell_back : int
+        All; those whose model failed, was late or gave no valid answer; and those that rules gave,
+        for whatever reason.
+    p95_ms : float or None
+        As of ``frozen_p95_ms``; None under 20 answers, or beyond the last bin.
+    """
+
+    n: int
+    failed: int
+    fell_back: int
+    p95_ms: float | None
+
+
+def answers_of(
+    connection: Connection, project: str, model: str, variants: Sequence[str], since: int
+) -> dict[str, Answered]:
+    """Give what is known of the answers of variants that have any, since a moment (us)."""
+    m = minute_windows.c
+    query = select(m.variant, m.reason, m.n, m.latency_histogram).where(
+        m.project == project,
+        m.model == model,
+        m.variant.in_(variants),
+        m.minute >= since // MINUTE_US,
+    )
+    n: dict[tuple[str, str], int] = defaultdict(int)
+    counts: dict[str, list[int]] = {}
+    for variant, reason, more, histogram in connection.execute(query):
+        n[variant, reason] += more
+        _add(counts.setdefault(variant, [0] * (len(LATENCY_EDGES_US) + 1)), histogram)
+    found = {}
+    for variant, of_variant in counts.items():
+        total = sum(of_variant)
+        failed = sum(n[variant, reason] for reason in _FAILED)
+        found[variant] = Answered(
+            total,
+            failed,
+            total - n[variant, Reason.ASSIGNED.value],
+            _p95_ms(of_variant) if total >= _LEAST_SHOWN else None,
+        )
+    return found
+
+
+def _add(counts: list[int], histogram: str) -> None:
+    for place, n in enumerate(msgspec.json.decode(histogram, type=list[int])):
+        counts[place] += n
+
+
+def _p95_ms(counts: Sequence[int]) -> float | None:
+    below, total = 0, sum(counts)
     for place, n in enumerate(counts[:-1]):
         below += n
         if below >= _SHARE * total:

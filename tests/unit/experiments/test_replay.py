@@ -97,6 +97,11 @@ def test_a_horizon_corrections_and_two_drainers_come_out_the_same(world: World) 
     assert lift.value == pytest.approx((treatment or 0.0) / (control or 1.0) - 1.0)
     page = markdown(report, lang="en", zone="America/Santiago")
     assert "| engine | group-sequential bounds until a fixed end |" in page
+    assert {arm: one.n for arm, one in report.answered.items()} == {
+        arm.arm: arm.answers for arm in (report.look.arms if report.look else [])
+    }
+    assert all(one.p95_ms for one in report.answered.values())
+    assert "| control | " in page.partition("## Answers")[2].partition("## Sample ratio")[0]
     newest = world.experiments.replay("newer", last=2, log=False)
     assert (newest.n_looks, newest.n_same, newest.log) == (2, 2, None)
 

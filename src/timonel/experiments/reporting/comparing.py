@@ -56,6 +56,26 @@ def _arm(page: Page, arm: ArmReport, n: int) -> list[str]:
     ]
 
 
+def _answers(page: Page, report: Report) -> None:
+    """Say how soon and how well answers came, where they are ours."""
+    if not report.answered:
+        return
+    page.heading("answers")
+    few = page.say("unknown", reason=page.say("few_answers"))
+    rows = [
+        [
+            arm,
+            str(one.n),
+            f"{one.failed / one.n:.2%}",
+            f"{one.fell_back / one.n:.2%}",
+            few if one.p95_ms is None else f"<= {number(one.p95_ms)}",
+        ]
+        for arm, one in report.answered.items()
+    ]
+    headings = ("arm", "answers", "failed", "fell_back", "p95")
+    page.table([page.say(key) for key in headings], rows)
+
+
 def _ratio(page: Page, report: Report, look: Look) -> None:
     few = page.say("unknown", reason=page.say("few_units"))
     p = few if look.srm_p is None else f"{look.srm_p:.3g}"
@@ -210,6 +230,7 @@ def _corrections(page: Page, report: Report) -> None:
 
 SECTIONS: tuple[Section, ...] = (
     seen("counts", _counts),
+    _answers,
     seen("srm", _ratio),
     seen("maturity", _maturity),
     seen("effect", _effect),

@@ -87,6 +87,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "mean": ("mean of {metric}", "media de {metric}"),
     "interval_95": ("95 % interval", "intervalo del 95 %"),
     "no_outcome": ("no outcome yet", "aún sin resultados"),
+    "answers": ("Answers", "Respuestas"),
+    "failed": ("model failed, late or invalid", "el modelo falló, tardó o no fue válido"),
+    "fell_back": ("answered by rules", "respondidas por reglas"),
+    "p95": ("95 % within, ms", "el 95 % en, ms"),
+    "few_answers": ("fewer than 20 answers", "menos de 20 respuestas"),
     "as_recorded": (
         "These means are as recorded; effects are of values under the cap.",
         "Estas medias son las registradas; los efectos son de valores bajo el tope.",

@@ -18,6 +18,7 @@ from timonel.experiments.judging.judge import comparison
 from timonel.experiments.judging.keeping import decode_evidence
 from timonel.experiments.judging.look import Look, alpha_each, direction, n_star
 from timonel.experiments.judging.reports import arm_moments
+from timonel.experiments.latency import Answered, answers_of
 from timonel.experiments.rows import Event, Experiment, Rows
 from timonel.stats.compare import (
     Comparison,
@@ -138,6 +139,8 @@ class Report:
     adjustment : Adjustment or None
     phases : dict of int to int
         When each began, by its number.
+    answered : dict of str to Answered
+        Of arms whose answers are in the log.
     """
 
     experiment: Experiment
@@ -151,6 +154,7 @@ class Report:
     corrected: int | None = None
     adjustment: Adjustment | None = None
     phases: dict[int, int] = field(default_factory=dict)
+    answered: dict[str, Answered] = field(default_factory=dict)
 
 
 def read_report(connection: Connection, project: str, name: str) -> Report:
@@ -185,7 +189,16 @@ def read_report(connection: Connection, project: str, name: str) -> Report:
         costs={arm: cost for arm, cost in costs.items() if cost is not None},
         corrected=by_units + _corrected_in_log(connection, project, design),
         adjustment=_adjustment(design, evidence),
+        answered=_answered(connection, project, experiment),
     )
+
+
+def _answered(connection: Connection, project: str, experiment: Experiment) -> dict[str, Answered]:
+    variants = {variant_of(experiment.name, arm): arm for arm in experiment.design.names}
+    since = experiment.started_at or experiment.created_at
+    model = experiment.design.model
+    found = answers_of(connection, project, model, list(variants), since)
+    return {arm: found[variant] for variant, arm in variants.items() if variant in found}
 
 
 def _evidence(kept: str | None) -> Evidence | None:
