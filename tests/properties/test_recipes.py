@@ -48,7 +48,7 @@ TABULAR: tuple[Feature, ...] = (
     Flag("senior", required=False),
 )
 WORDS = ["roto", "gotera", "agua", "calle", "poste", "luz", "basura", "perro", "ruido", "árbol"]
-SMALL = {"n_estimators": 12}
+SMALL = {"n_estimators": 6}
 MEMBERS = dict.fromkeys(FOUR, SMALL)
 KINDS = ("binary", "multiclass", "regression")
 
@@ -58,9 +58,9 @@ RECIPES: dict[str, tuple[Recipe, tuple[str, ...], str]] = {
     "k-means": (recipes.kmeans(n_clusters=5), KINDS, "clusters"),
     "random forest": (recipes.random_forest(**SMALL), KINDS, "trees"),
     "boosting": (recipes.gradient_boosting(**SMALL), KINDS, "trees"),
-    "histogram": (recipes.hist_gradient_boosting(max_iter=12), KINDS, "trees"),
+    "histogram": (recipes.hist_gradient_boosting(max_iter=6), KINDS, "trees"),
     "histogram, categorical": (
-        recipes.hist_gradient_boosting(categorical=True, max_iter=12),
+        recipes.hist_gradient_boosting(categorical=True, max_iter=6),
         KINDS,
         "native",
     ),

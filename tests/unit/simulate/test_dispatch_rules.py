@@ -118,7 +118,7 @@ def test_the_city_sends_whom_the_rules_would_send() -> None:
 
 
 def test_on_the_model_s_row_the_rules_beat_the_base_rate_and_not_a_model() -> None:
-    past = history(5000, seed=21)
+    past = history(3000, seed=21)
     right = [assign_or_review(row).prediction == row["was_optimal"] for row in past.to_dicts()]
     base = float(past["was_optimal"].to_numpy().mean())
     assert base + 0.08 < np.mean(right) < 0.87
