@@ -378,7 +378,7 @@ def _json_value(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-GITIGNORE = ".timonel/\n__pycache__/\n*.pyc\n.env\n"
+GITIGNORE = ".timonel/\nlogs/\n__pycache__/\n*.pyc\n.env\n"
 
 
 def readme(plan: Plan) -> str:
