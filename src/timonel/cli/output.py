@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from typer import rich_utils
 from typer.main import get_command
 
 from timonel import logging as logs
 from timonel.cli.errors import InstallNeeded, SystemRefused, UnexpectedStop
 from timonel.cli.phrases.help import HELP_ES, PANELS_ES
+from timonel.cli.phrases.usage import usage_es
 from timonel.cli.texts import TEXTS
 from timonel.errors import TimonelError, in_language
 from timonel.installs import installed, is_full_only
@@ -180,8 +182,16 @@ def speaking_command(app: Any) -> Any:
         for name, words in PANELS_ES.items():
             if hasattr(rich_utils, name):
                 setattr(rich_utils, name, words)
+        rich_utils.highlighter = _Spanish()
         _translate(command)
     return command
+
+
+class _Spanish(rich_utils.OptionHighlighter):
+    """Where Typer colours what it says of wrong usage, it is said in Spanish too."""
+
+    def __call__(self, text: str | Text) -> Text:
+        return super().__call__(usage_es(text) if isinstance(text, str) else text)
 
 
 def _translate(command: Any) -> None:

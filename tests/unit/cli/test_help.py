@@ -42,7 +42,7 @@ def test_no_catalogue_takes_the_place_of_another_ones_sentence() -> None:
 def test_help_in_spanish(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in PANELS_ES:  # so that they are put back
+    for name in (*PANELS_ES, "highlighter"):  # so that they are put back
         monkeypatch.setattr(rich_utils, name, getattr(rich_utils, name))
     monkeypatch.setattr("sys.argv", ["timonel", *words, "--help"])
     monkeypatch.setenv("COLUMNS", "200")
@@ -57,3 +57,30 @@ def test_help_in_spanish(
     assert "Muestra esta ayuda y termina." in said["es"]
     assert "Opciones" in said["es"]
     assert not [one for one in HELP_ES if len(one) > 25 and one in said["es"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("foo", "No hay comando 'foo'."),
+        ("alerts lst", "No hay comando 'lst'. ¿Quiso decir 'list'?"),
+        ("alerts list --all", "No hay opción --all"),
+        ("predict", "Falta el argumento 'model'."),
+        ("drift a b c", "Sobran argumentos: b c"),
+        ("up --port abc", "Valor inválido de '--port': se espera un número entero"),
+        ("up --port", "La opción '--port' necesita un valor."),
+    ],
+)
+def test_wrong_usage_is_told_in_spanish(
+    words: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (*PANELS_ES, "highlighter"):
+        monkeypatch.setattr(rich_utils, name, getattr(rich_utils, name))
+    monkeypatch.setattr("sys.argv", ["timonel", *words.split()])
+    monkeypatch.setenv("TIMONEL_LANGUAGE", "es")
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    said = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert ended.value.code == 2
+    assert expected in said
+    assert "Error" in said
