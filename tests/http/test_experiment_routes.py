@@ -44,6 +44,7 @@ async def test_an_experiment_from_draft_to_end(
         assert (await client.post(f"/v1/experiments/newer/{action}")).status_code == 200
     replayed = (await client.get("/v1/experiments/newer/replay")).json()
     assert (replayed["n_looks"], replayed["all_same"], replayed["log"]) == (1, True, None)
+    assert (await client.get("/v1/experiments/newer")).json()["answered"] == {}  # none yet
     report = await client.get("/v1/experiments/newer/report", headers={"accept-language": "es"})
     assert report.headers["content-type"].startswith("text/markdown")
     assert "**CONTINUE**: continuar: aún no hay datos." in report.text

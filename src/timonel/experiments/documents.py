@@ -1,6 +1,6 @@
 """Experiments as JSON documents, for routes and scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from timonel.errors import in_language
 from timonel.experiments.design import Design
 from timonel.experiments.judging.look import Look
+from timonel.experiments.latency import Answered
 from timonel.experiments.rows import Event, Experiment
 from timonel.experiments.texts import paired_of, sentence, unsaid
 
@@ -47,6 +48,11 @@ def experiment_document(
             for event in events
         ],
     }
+
+
+def answered_document(answered: Mapping[str, Answered]) -> dict[str, Any]:
+    """Give what is known of each arm's answers as plain values; null is unknown."""
+    return {arm: one._asdict() for arm, one in answered.items()}
 
 
 def design_document(design: Design) -> dict[str, Any]:

@@ -35,14 +35,14 @@ from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.keeping import encode_evidence
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.judging.reading import read_evidence
-from timonel.experiments.latency import frozen_p95_ms
+from timonel.experiments.latency import Answered, frozen_p95_ms
 from timonel.experiments.outside.capping import fix_cap
 from timonel.experiments.outside.members import Member, whole, write_members
 from timonel.experiments.ramp import Moved, next_move
 from timonel.experiments.rankings.service import Rankings
 from timonel.experiments.replaying.recount import recount
 from timonel.experiments.replaying.replay import Replay, replay_looks
-from timonel.experiments.reporting.report import Report, read_report
+from timonel.experiments.reporting.report import Report, answered_by_arm, read_report
 from timonel.experiments.rows import Event, Experiment, Rows
 from timonel.registry.manifest import decode_manifest
 from timonel.registry.registry import Registry
@@ -94,6 +94,12 @@ class Experiments:
         with reading(self._engine) as connection:
             rows = Rows(connection, self._project)
             return rows.one(name), rows.last_look(name)[1], rows.events(name)
+
+    def answered(self, name: str) -> dict[str, Answered]:
+        """Give what is known of its arms' answers; raises ``UnknownExperiment``."""
+        with reading(self._engine) as connection:
+            one = Rows(connection, self._project).one(name)
+            return answered_by_arm(connection, self._project, one)
 
     def report(self, name: str) -> Report:
         """Give what there is to report, by the last look; raises ``UnknownExperiment``."""

@@ -101,6 +101,7 @@ def test_a_horizon_corrections_and_two_drainers_come_out_the_same(world: World) 
         arm.arm: arm.answers for arm in (report.look.arms if report.look else [])
     }
     assert all(one.p95_ms for one in report.answered.values())
+    assert world.experiments.answered("newer") == report.answered
     assert "| control | " in page.partition("## Answers")[2].partition("## Sample ratio")[0]
     newest = world.experiments.replay("newer", last=2, log=False)
     assert (newest.n_looks, newest.n_same, newest.log) == (2, 2, None)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from timonel.cli.experiments.show import print_experiment, print_list, print_listed, shares_text
+from timonel.cli.experiments.show import (
+    print_answered,
+    print_experiment,
+    print_list,
+    print_listed,
+    shares_text,
+)
 from timonel.cli.options import HERE, Folder, Json, Who
 from timonel.cli.output import explained, language, out_json, say, text
 
@@ -324,14 +330,16 @@ def list_experiments(
 def show(name: Name, folder: Folder = HERE, as_json: Json = False) -> None:
     """Show an experiment: its arms, its last look, and what was done with it."""
     with explained(as_json):
-        from timonel.experiments.documents import experiment_document
+        from timonel.experiments.documents import answered_document, experiment_document
 
         app = opened(folder)
-        found = app.experiments.show(name)
+        found, answered = app.experiments.show(name), app.experiments.answered(name)
         if as_json:
-            out_json(experiment_document(*found, language()))
+            shown = experiment_document(*found, language())
+            out_json(shown | {"answered": answered_document(answered)})
         else:
             print_experiment(*found, zone=app.config.timezone)
+            print_answered(answered)
 
 
 def look(name: Name, folder: Folder = HERE, as_json: Json = False) -> None:

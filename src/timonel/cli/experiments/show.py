@@ -1,6 +1,6 @@
 """Experiments as a person reads them in a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from timonel.errors import in_language
 if TYPE_CHECKING:
     from timonel.experiments.design import Cap, Design
     from timonel.experiments.judging.look import ArmReport, Look, MetricReport, PartReport
+    from timonel.experiments.latency import Answered
     from timonel.experiments.rows import Event, Experiment
 
 _DAY_S = 86_400
@@ -76,6 +77,22 @@ def print_experiment(
     for event in events:
         at, why = _moment(event.at, zone), in_language(event.reason, language())
         out(f"    {at}  {event.action}  {event.who}  {why}".rstrip())
+
+
+def print_answered(answered: "Mapping[str, Answered]") -> None:
+    """Print how soon and how well each arm answered, where its answers are in the log."""
+    rows = [
+        [
+            arm,
+            one.n,
+            f"{one.failed / one.n:.2%}",
+            f"{one.fell_back / one.n:.2%}",
+            _UNKNOWN if one.p95_ms is None else f"<= {one.p95_ms:g}",
+        ]
+        for arm, one in answered.items()
+    ]
+    if rows:
+        table(text("answered_headings").split("|"), rows)
 
 
 def _print_times(experiment: "Experiment", zone: str) -> None:

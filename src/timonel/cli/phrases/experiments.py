@@ -13,6 +13,10 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "arm|units|answers|labelled|{metric}|95 %|fallback|ms|confidence",
         "es": "variante|unidades|respuestas|con resultado|{metric}|95 %|reglas|ms|confianza",
     },
+    "answered_headings": {
+        "en": "arm|answers|model failed|rules|95 % within, ms",
+        "es": "variante|respuestas|falló el modelo|reglas|el 95 % en, ms",
+    },
     "experiment_created": {
         "en": "{name} is a draft: {shares} of model {model}, by {unit}, goal {metric}.\n"
         "Start it: timonel experiment start {name}",

@@ -189,11 +189,14 @@ def read_report(connection: Connection, project: str, name: str) -> Report:
         costs={arm: cost for arm, cost in costs.items() if cost is not None},
         corrected=by_units + _corrected_in_log(connection, project, design),
         adjustment=_adjustment(design, evidence),
-        answered=_answered(connection, project, experiment),
+        answered=answered_by_arm(connection, project, experiment),
     )
 
 
-def _answered(connection: Connection, project: str, experiment: Experiment) -> dict[str, Answered]:
+def answered_by_arm(
+    connection: Connection, project: str, experiment: Experiment
+) -> dict[str, Answered]:
+    """Give what is known of the answers of an experiment's arms, by the minutes that are kept."""
     variants = {variant_of(experiment.name, arm): arm for arm in experiment.design.names}
     since = experiment.started_at or experiment.created_at
     model = experiment.design.model

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from timonel.dashboard.language import choose_language
 from timonel.experiments.design import State
-from timonel.experiments.documents import experiment_document, look_document
+from timonel.experiments.documents import answered_document, experiment_document, look_document
 from timonel.experiments.replaying.documents import replay_document
 from timonel.experiments.reporting.markdown import markdown
 from timonel.experiments.wishes import Wish
@@ -141,7 +141,8 @@ def _reading(router: APIRouter, app: "App") -> None:
 
     @router.get("/experiments/{name}", summary="Describe an experiment, its last look and history")
     def experiment(name: Name, request: Request) -> Document:
-        return experiment_document(*app.experiments.show(name), language_of(request, app))
+        found = experiment_document(*app.experiments.show(name), language_of(request, app))
+        return found | {"answered": answered_document(app.experiments.answered(name))}
 
     @router.get(
         "/experiments/{name}/report",
