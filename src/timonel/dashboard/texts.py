@@ -140,6 +140,7 @@ TEXTS: dict[str, dict[Language, str]] = {
     "by_class": {"en": "How well, closer", "es": "Qué tan bien, más de cerca"},
     "measure_precision": {"en": "precision", "es": "precisión"},
     "measure_recall": {"en": "recall", "es": "exhaustividad"},
+    "measure_specificity": {"en": "specificity", "es": "especificidad"},
     "measure_f1": {"en": "F1", "es": "F1"},
     "measure_macro_f1": {"en": "macro F1", "es": "F1 macro"},
     "measure_rmse": {"en": "RMSE", "es": "RMSE"},

@@ -146,6 +146,7 @@ def performance_document(performance: Performance) -> dict[str, Any]:
         "overall": {
             **_quality(performance.overall),
             "further": [measure.document() for measure in performance.measures],
+            "confusion": performance.confusion,
         },
         "by_version": [
             {

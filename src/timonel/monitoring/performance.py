@@ -1,8 +1,9 @@
 """How good a model's answers were, from the exact sums that the drain keeps of joined outcomes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -11,6 +12,7 @@ from timonel.monitoring.series.labelled import (
     ERRORS,
     PAIR,
     Measure,
+    confusion,
     measures,
     pair_counts,
 )
@@ -24,6 +26,7 @@ from timonel.store.reads_windows import (
     read_cells,
     read_pairs,
 )
+from timonel.wire.answer import Label
 
 _STEP = 1_000_000  # quantities are kept in steps of 1e-6
 
@@ -89,6 +92,9 @@ class Performance:
     by_arrival : bool
         Whether the truths are those that arrived in the span; else those of the predictions in
         it. The answers that are counted are always those given in the span.
+    confusion : dict or None
+        ``classes``, and as ``counts`` how often each (row) was answered as each (column); None
+        for regressions, without labels, and with more classes than are counted.
     """
 
     model: str
@@ -100,6 +106,7 @@ class Performance:
     answered: tuple[Answered, ...]
     by_arrival: bool = False
     measures: tuple[Measure, ...] = ()
+    confusion: dict[str, Any] | None = None
 
     @property
     def n_answered(self) -> int:
@@ -189,7 +196,13 @@ def measure(
         answered=tuple(answered),
         by_arrival=by_arrival,
         measures=measures(task, classes, cells, every),
+        confusion=_confusion(classes, every),
     )
+
+
+def _confusion(classes: Sequence[Label], pairs: Mapping[str, int]) -> dict[str, Any] | None:
+    counts = confusion(classes, pairs)
+    return {"classes": list(classes), "counts": counts.tolist()} if counts.any() else None
 
 
 def over_time(

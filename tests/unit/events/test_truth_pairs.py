@@ -63,6 +63,13 @@ def test_classes_on_both_axes_and_after_a_revision(bench: Bench) -> None:
         interval = got["recall", label].interval
         assert interval is not None
         assert interval.estimate == pytest.approx(value)
+    for label in CLASSES:
+        other = [truth != label for truth in truths], [answer != label for answer in answers]
+        interval = got["specificity", label].interval
+        assert interval is not None
+        assert interval.estimate == pytest.approx(oracle.recall_score(*other))
+    table = oracle.confusion_matrix(truths, answers, labels=CLASSES)
+    assert found.confusion == {"classes": CLASSES, "counts": table.tolist()}
     never = got["precision", CLASSES[2]]
     assert (never.interval, never.unknown) == (None, "class_never_predicted")
     # what came in the second hour, whatever was predicted when; nothing was predicted in it
@@ -70,6 +77,7 @@ def test_classes_on_both_axes_and_after_a_revision(bench: Bench) -> None:
     assert second.measures[0].n == 60
     none = measured(bench, "churn", "multiclass", (2, 3))
     assert none.measures[0].unknown == "no_labels"
+    assert none.confusion is None
     assert found.groups[0].measures == found.measures
 
 
@@ -84,6 +92,7 @@ def test_many_classes_are_not_counted_by_class(bench: Bench) -> None:
     found = measured(bench, "churn", "multiclass", (0, 1))
     assert found.measures[0].unknown == "too_many_classes"
     assert found.overall.n_labels == 1
+    assert found.confusion is None
 
 
 def test_numbers(bench: Bench) -> None:

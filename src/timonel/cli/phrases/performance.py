@@ -54,6 +54,7 @@ PERFORMANCE_TEXTS: dict[str, dict[str, str]] = {
     "performance_by_external": {"en": "outside", "es": "de afuera"},
     "measure_precision": {"en": "precision", "es": "precisión"},
     "measure_recall": {"en": "recall", "es": "exhaustividad"},
+    "measure_specificity": {"en": "specificity", "es": "especificidad"},
     "measure_f1": {"en": "F1", "es": "F1"},
     "measure_macro_f1": {"en": "macro F1", "es": "F1 macro"},
     "measure_rmse": {"en": "RMSE", "es": "RMSE"},
@@ -72,6 +73,7 @@ PERFORMANCE_TEXTS: dict[str, dict[str, str]] = {
         "es": "nunca respondida",
     },
     "measure_class_never_true": {"en": "never the outcome", "es": "nunca fue el resultado"},
+    "measure_class_always_true": {"en": "always the outcome", "es": "siempre fue el resultado"},
     "measure_too_many_classes": {
         "en": "over 20 classes: not counted by class",
         "es": "más de 20 clases: no se cuenta por clase",

@@ -1,7 +1,8 @@
 """What truths say beyond accuracy and mean error, each with a 95 % interval.
 
-Precision, recall and F1 per class and their mean, from counted pairs of truth and answer; RMSE, R2
-and mean error from exact sums. "Cannot say" is a measure without an interval, with the reason.
+Precision, recall and specificity per class, F1 per class and its mean, from counted pairs of truth
+and answer; RMSE, R2 and mean error from exact sums. "Cannot say" is a measure without an interval,
+with the reason.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ NO_LABELS = "no_labels"
 ONE_LABEL = "one_label"
 NEVER_PREDICTED = "class_never_predicted"
 NEVER_TRUE = "class_never_true"
+ALWAYS_TRUE = "class_always_true"
 TOO_MANY_CLASSES = "too_many_classes"
 CONSTANT_TRUTH = "constant_truth"
 
@@ -40,14 +42,14 @@ class Measure:
 
     Parameters
     ----------
-    metric : {"precision", "recall", "f1", "macro_f1", "rmse", "r2", "mean_error"}
+    metric : {"precision", "recall", "specificity", "f1", "macro_f1", "rmse", "r2", "mean_error"}
     label : Label or None
         The class it is of; None for a metric of the whole.
     interval : Interval or None
         None together with ``unknown``.
     n : int
         The labelled answers behind it: of a precision those answered so, of a recall those that
-        are so, of an F1 both.
+        are so, of a specificity those that are not so, of an F1 both.
     """
 
     metric: str
@@ -91,11 +93,14 @@ def measures(
     return _of_classes(classes, pairs)
 
 
+def confusion(classes: Sequence[Label], pairs: Mapping[str, int]) -> NDArray[np.int64]:
+    """Give how often each class (row) was answered as each (column), shape (n, n)."""
+    table = [[max(0, pairs.get(pair_metric(t, a), 0)) for a in classes] for t in classes]
+    return np.array(table, dtype=np.int64).reshape(len(classes), len(classes))
+
+
 def _of_classes(classes: Sequence[Label], pairs: Mapping[str, int]) -> tuple[Measure, ...]:
-    counts: NDArray[np.int64] = np.array(
-        [[max(0, pairs.get(pair_metric(t, a), 0)) for a in classes] for t in classes],
-        dtype=np.int64,
-    ).reshape(len(classes), len(classes))
+    counts = confusion(classes, pairs)
     n = int(counts.sum())
     if not n:
         return (Measure("macro_f1", None, None, NO_LABELS, 0),)
@@ -106,6 +111,7 @@ def _of_classes(classes: Sequence[Label], pairs: Mapping[str, int]) -> tuple[Mea
         found += [
             _share("precision", label, right, answered, NEVER_PREDICTED),
             _share("recall", label, right, true, NEVER_TRUE),
+            _share("specificity", label, n - true - answered + right, n - true, ALWAYS_TRUE),
         ]
         either = true + answered - right
         f1 = f1_interval(right, true, answered) if either else None
@@ -164,4 +170,4 @@ def pair_counts(rows: Iterable[tuple[str, str, str, int]]) -> dict[tuple[str, st
     return found
 
 
-__all__ = ["ERRORS", "PAIR", "Measure", "measures", "pair_counts"]
+__all__ = ["ERRORS", "PAIR", "Measure", "confusion", "measures", "pair_counts"]
