@@ -129,6 +129,7 @@ class WorkerHttp(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         self._piece = data
         super().data_received(data)
+        self._piece = b""  # an idle connection keeps none
         if self._head is not None:
             self._hand_over()  # the rest of its body is still to come
         if self._in_head:

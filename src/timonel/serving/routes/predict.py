@@ -280,9 +280,10 @@ class Predictions:
         if self._turns is not None and any(choice.turn for choice in choices):
             choices = await self._turns.settled(choices, asked.at)
         frames: list[PredictionFrame] = []
-        async for given in self._given(choices, rows):  # the next are asked for meanwhile
-            part = slice(len(frames), len(frames) + len(given))
-            frames += await _frames(asked, rows[part], choices[part], given, identifiers[part])
+        async with aclosing(self._given(choices, rows)) as answers:
+            async for given in answers:  # the next are asked for meanwhile
+                part = slice(len(frames), len(frames) + len(given))
+                frames += await _frames(asked, rows[part], choices[part], given, identifiers[part])
         if not asked.model.experiments or not any(choice.shadow for choice in choices):
             logged = await self._written(frames)
         else:
@@ -292,9 +293,9 @@ class Predictions:
         self._journal.answered_together(frames)
         if tracing.active is not None:
             tracing.active.answered(frames)
-        answers = iter(frames)
+        written = iter(frames)
         replies: list[PredictionReply | RowProblem] = [
-            reply_of(next(answers), logged=logged)
+            reply_of(next(written), logged=logged)
             if isinstance(sent, Row)
             else RowProblem(problem(asked.invalid(sent), lang=language))
             for sent in asked.request.rows
