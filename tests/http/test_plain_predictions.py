@@ -7,8 +7,10 @@ import asyncio
 import gzip
 import hashlib
 import json
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -410,6 +412,51 @@ async def test_what_waits_for_the_disk_is_answered_before_the_end(
         assert (await client.read())[0] == 200
         assert client.n_plain == 1
         assert await client.at_end()
+
+
+def mixed(draw: random.Random, n: int) -> Iterator[tuple[bytes, tuple[int, str]]]:
+    """Give requests of all kinds, few heads among them, each with what has to come of it."""
+    many = json.dumps({"inputs": [ROW, ROW]}).encode()
+    bad = json.dumps({"inputs": ROW | {"visits": "many"}}).encode()
+    for _ in range(n):
+        name = f"id-{draw.randrange(3)}"
+        kind = draw.choice([BODY, BODY, BODY, BODY.ljust(len(many)), many, bad, None, b""])
+        if kind is None:
+            asked = f"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\nx-request-id: {name}\r\n\r\n"
+            yield asked.encode(), (200, name)
+        elif not kind:
+            head = request(b"", x_request_id=name).replace(
+                b"content-length: 0", b"transfer-encoding: chunked"
+            )
+            yield head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), (200, name)
+        else:
+            yield request(kind, x_request_id=name), (422 if kind is bad else 200, name)
+
+
+@pytest.mark.parametrize("durability", ["written", "synced"])
+@pytest.mark.parametrize("seed", range(6))
+async def test_requests_cut_anywhere_are_answered_in_order(
+    base: ServingWorld, tmp_path: Path, durability: str, seed: int
+) -> None:
+    own = base.config(spool=tmp_path / "spool", slot=tmp_path / "metrics", durability=durability)
+    draw = random.Random(seed)
+    asked, expected = zip(*mixed(draw, 40), strict=True)
+    sent = b"".join(asked)
+    cuts = {0, len(sent), *draw.sample(range(len(sent)), draw.choice([0, 5, 50]))}
+    pieces = [sent[a:b] for a, b in pairwise(sorted(cuts))] if seed % 2 else list(asked)
+    async with connected(own) as client:
+
+        async def send() -> None:
+            for piece in pieces:
+                client._writer.write(piece)
+                await asyncio.sleep(draw.choice([0, 0.0005, 0.01]))
+
+        sending = asyncio.create_task(send())
+        answers = [await asyncio.wait_for(client.read(), 20) for _ in asked]
+        await sending
+        assert client.n_plain > 0 or seed % 2 or durability == "synced"
+        assert seed % 2 or durability == "synced" or client.n_plain > 0
+    assert [(status, headers["x-request-id"]) for status, headers, _ in answers] == list(expected)
 
 
 @pytest.mark.parametrize("setting", ["cors_origins", "root_path"])
