@@ -229,8 +229,8 @@ class Drainer:
             try:
                 self.drain_once()
             except StoreUnavailable as error:
-                self.failure = str(error)
                 self.report = DrainReport(lag_bytes=lag_bytes(self._folders, self._positions))
+                self.failure = str(error)  # last: who sees it sees the lag too
                 _log.warning("drain %s waits %.1f s: %s", self._drainer_id, pause_s, error)
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, 5.0)
