@@ -14,19 +14,32 @@ class StoredKey(Protocol):
     """A row of ``access_keys``, however it was read."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """What people call it."""
+
     @property
-    def digest(self) -> str: ...  # noqa: D102
+    def digest(self) -> str:
+        """Of the key itself: sha256 in hex."""
+
     @property
-    def role(self) -> str: ...  # noqa: D102
+    def role(self) -> str:
+        """One of ``Role``."""
+
     @property
-    def scopes(self) -> str: ...  # noqa: D102
+    def scopes(self) -> str:
+        """JSON list of ``Scope``."""
+
     @property
-    def models(self) -> str: ...  # noqa: D102
+    def models(self) -> str:
+        """JSON list; empty: all."""
+
     @property
-    def rate(self) -> str | None: ...  # noqa: D102
+    def rate(self) -> str | None:
+        """As ``Rate.parse`` reads it; None: no limit."""
+
     @property
-    def expires_at(self) -> int | None: ...  # noqa: D102
+    def expires_at(self) -> int | None:
+        """Microseconds since the epoch, UTC; None: never."""
 
 
 def ring_of(rows: Iterable[StoredKey]) -> KeyRing:

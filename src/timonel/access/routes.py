@@ -186,22 +186,21 @@ def find(method: str, path: str) -> Found:
     path : str
         Decoded, below the server's root path.
     """
-    node: dict[str | int, Any] | None = _TREE
+    node: dict[str | int, Any] = _TREE
     model = None
     for part in path.split("/")[1:]:
-        assert node is not None  # noqa: S101 - a dead end returns
-        following = node.get(part)
+        following: dict[str | int, Any] | None = node.get(part)
         if following is None and part and _VALUE in node:
             name, following = node[_VALUE]
             if name == "model":
                 model = part
             elif name.endswith("..."):
-                node = following
+                node = node[_VALUE][1]
                 break
         if following is None:
             return Found(None, None, ())
         node = following
-    methods: dict[str, Need] = (node or {}).get(_METHODS, {})
+    methods: dict[str, Need] = node.get(_METHODS, {})
     need = methods.get("GET" if method == "HEAD" else method)
     return Found(need, model, tuple(sorted(methods)))
 

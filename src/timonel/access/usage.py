@@ -16,6 +16,7 @@ import os
 from pathlib import Path
 from threading import Lock
 from time import monotonic_ns, time
+from typing import NamedTuple
 
 from timonel.access.callers import Key
 
@@ -37,8 +38,7 @@ class KeyUsage:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd = -1
-        self._map: mmap.mmap | None = None
+        self._file: _Mapped | None = None
         self._places: dict[bytes, int] = {}
         self._lock = Lock()  # the file's lock is this process's: it does not part threads
 
@@ -54,84 +54,77 @@ class KeyUsage:
         int
             0: it had room, or has no limit. Else after how many seconds (at least 1) there is.
         """
-        words = self._words or self._open()
+        file = self._file or self._open()
         identity = key.digest[:_ID_BYTES]
         at = self._places.get(identity)
-        if at is None or not self._is_at(identity, at):
-            at = self._enter(identity)
+        if at is None or file.identity(at) != identity:
+            at = self._enter(file, identity)
         if key.rate is not None:
             n, period_s = key.rate
-            wait_ns = self._admit(words, at, identity, period_s * _SECOND, n)
+            wait_ns = self._admit(file, at, identity, period_s * _SECOND, n)
             if wait_ns:
                 return -(-wait_ns // _SECOND)
-        words[N_ENTRIES + at] = int(time())
+        file.words[N_ENTRIES + at] = int(time())
         return 0
 
     def last_uses(self) -> dict[bytes, int]:
         """Give the second of the last use on this host, by the first 16 bytes of the digest."""
-        words = self._words or self._open()
+        file = self._file or self._open()
         uses = {}
         for at in range(N_ENTRIES):
-            identity = self._identity(at)
+            identity = file.identity(at)
             if identity == _EMPTY:
                 break
-            uses[identity] = words[N_ENTRIES + at]
+            uses[identity] = file.words[N_ENTRIES + at]
         return uses
 
     def close(self) -> None:
         """Give the mapping back; the numbers stay in the file."""
         with self._lock:
-            if self._map is not None:
-                assert self._words is not None  # noqa: S101 - they come and go together
-                self._words.release()
-                self._map.close()
-                os.close(self._fd)
-            self._map, self._words, self._fd = None, None, -1
+            file, self._file = self._file, None
+            if file is not None:
+                file.words.release()
+                file.map.close()
+                os.close(file.fd)
 
-    _words: "memoryview[int] | None" = None
-
-    def _admit(
-        self, words: "memoryview[int]", at: int, identity: bytes, period_ns: int, n: int
-    ) -> int:
+    def _admit(self, file: "_Mapped", at: int, identity: bytes, period_ns: int, n: int) -> int:
         """Take one place of ``n`` in a period; give 0, or the nanoseconds until there is one."""
         with self._lock:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            fcntl.flock(file.fd, fcntl.LOCK_EX)
             try:
-                if not self._is_at(identity, at):  # others needed the place meanwhile
-                    at = self._claim(identity)
+                if file.identity(at) != identity:  # others needed the place meanwhile
+                    at = self._claim(file, identity)
                 now = monotonic_ns()
-                due = words[at]
+                due = file.words[at]
                 if due > now + period_ns + _SECOND:  # of an earlier boot, or of a longer period
                     due = now
                 due = max(due, now) + period_ns // n
                 if due - now > period_ns:
                     return due - now - period_ns
-                words[at] = due
+                file.words[at] = due
                 return 0
             finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+                fcntl.flock(file.fd, fcntl.LOCK_UN)
 
-    def _enter(self, identity: bytes) -> int:
+    def _enter(self, file: "_Mapped", identity: bytes) -> int:
         with self._lock:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            fcntl.flock(file.fd, fcntl.LOCK_EX)
             try:
-                return self._claim(identity)
+                return self._claim(file, identity)
             finally:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+                fcntl.flock(file.fd, fcntl.LOCK_UN)
 
-    def _claim(self, identity: bytes) -> int:
+    def _claim(self, file: "_Mapped", identity: bytes) -> int:
         """Find a key's entry or make one, under both locks.
 
         Where the file is full, the entry goes that was used longest ago among those whose rate
         has all its room: what is forgotten with it is only when that was.
         """
-        mapped, words = self._map, self._words
-        assert mapped is not None  # noqa: S101 - opened by every caller
-        assert words is not None  # noqa: S101
+        words = file.words
         free = oldest = -1
         now = monotonic_ns()
         for at in range(N_ENTRIES):
-            found = self._identity(at)
+            found = file.identity(at)
             if found == identity:
                 free = at
                 break
@@ -144,26 +137,31 @@ class KeyUsage:
             ):
                 oldest = at
         at = free if free >= 0 else max(oldest, 0)
-        if self._identity(at) != identity:
+        if file.identity(at) != identity:
             words[at] = words[N_ENTRIES + at] = 0
-            mapped[at * _ID_BYTES : (at + 1) * _ID_BYTES] = identity
+            file.map[at * _ID_BYTES : (at + 1) * _ID_BYTES] = identity
         self._places[identity] = at
         return at
 
-    def _is_at(self, identity: bytes, at: int) -> bool:
-        return self._identity(at) == identity
-
-    def _identity(self, at: int) -> bytes:
-        assert self._map is not None  # noqa: S101 - opened by every caller
-        return self._map[at * _ID_BYTES : (at + 1) * _ID_BYTES]
-
-    def _open(self) -> "memoryview[int]":
+    def _open(self) -> "_Mapped":
         with self._lock:
-            if self._words is None:
+            if self._file is None:
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 size = _IDS_BYTES + 2 * 8 * N_ENTRIES
                 os.ftruncate(fd, size)  # of equal length at each start: it loses nothing
-                self._fd, self._map = fd, mmap.mmap(fd, size)
-                self._words = memoryview(self._map)[_IDS_BYTES:].cast("Q")
-            return self._words
+                mapped = mmap.mmap(fd, size)
+                self._file = _Mapped(fd, mapped, memoryview(mapped)[_IDS_BYTES:].cast("Q"))
+            return self._file
+
+
+class _Mapped(NamedTuple):
+    """The host's file, open: the keys' identities, and behind them the numbers as words."""
+
+    fd: int
+    map: mmap.mmap
+    words: "memoryview[int]"
+
+    def identity(self, at: int) -> bytes:
+        """Give the identity of an entry."""
+        return self.map[at * _ID_BYTES : (at + 1) * _ID_BYTES]

@@ -11,7 +11,7 @@ from typing import Any
 
 from timonel.stats.moments import Moments
 from timonel.stats.streams.named import Eddm, Hddm, Kswin
-from timonel.stats.streams.values import Detector, Direction, checked_direction, finite
+from timonel.stats.streams.values import Detector, Direction, checked_direction, error_of, finite
 
 __all__ = ["Adwin", "Ddm", "Detector", "Direction", "Eddm", "Hddm", "Kswin", "PageHinkley"]
 
@@ -257,11 +257,8 @@ class Ddm:
 
     def update(self, x: float) -> bool:
         """Take the next error, 0 or 1; say whether there are more than before."""
-        if x not in {0, 1}:
-            message = f"an error is 0 or 1, not {x!r}"
-            raise ValueError(message)
+        self._n_errors += error_of(x)
         self._n += 1
-        self._n_errors += int(x)
         self.warned = False
         if self._n < self.fewest:
             return False

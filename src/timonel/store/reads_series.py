@@ -317,16 +317,15 @@ _KNOWN = {
 }
 
 
+def _minutes(project: str, model: str, since: int, until: int) -> dict[str, Any]:
+    return {"project": project, "model": model, "since": since, "until": until}
+
+
 def read_reasons(
     connection: Connection, project: str, model: str, since_minute: int, until_minute: int
 ) -> list[Minute]:
     """Count answers by minute and reason in ``[since, until)``, epoch minutes."""
-    given: dict[str, Any] = {
-        "project": project,
-        "model": model,
-        "since": since_minute,
-        "until": until_minute,
-    }
+    given = _minutes(project, model, since_minute, until_minute)
     rows = connection.execute(_REASONS, given).all()
     return [Minute(int(minute), reason, int(n)) for minute, reason, n in rows]
 
@@ -335,12 +334,7 @@ def read_refused(
     connection: Connection, project: str, model: str, since_minute: int, until_minute: int
 ) -> list[Refused]:
     """Read the rows that broke the schema in ``[since, until)``, epoch minutes, in their order."""
-    given: dict[str, Any] = {
-        "project": project,
-        "model": model,
-        "since": since_minute,
-        "until": until_minute,
-    }
+    given = _minutes(project, model, since_minute, until_minute)
     return [
         Refused(int(minute), int(n), msgspec.json.decode(fields, type=dict[str, int]))
         for minute, n, fields in connection.execute(_REFUSED, given)
@@ -354,12 +348,7 @@ def read_presences(
 
     One row an hour comes back, however many minutes there are; none of an hour without any.
     """
-    given: dict[str, Any] = {
-        "project": project,
-        "model": model,
-        "since": since_minute,
-        "until": until_minute,
-    }
+    given = _minutes(project, model, since_minute, until_minute)
     return {
         int(hour): Presence(int(n), first, last, (longest or 1) - 1)
         for hour, n, first, last, longest in connection.execute(_PRESENCES, given)
@@ -406,12 +395,7 @@ def read_minute_sums(
     connection: Connection, project: str, model: str, since_minute: int, until_minute: int
 ) -> list[MinuteSums]:
     """Add up a model's answers by minute in ``[since, until)``; empty minutes are absent."""
-    given: dict[str, Any] = {
-        "project": project,
-        "model": model,
-        "since": since_minute,
-        "until": until_minute,
-    }
+    given = _minutes(project, model, since_minute, until_minute)
     rows = connection.execute(_MINUTE_SUMS, given).all()
     return [
         MinuteSums(int(m), int(n), int(us), int(f), int(e), int(c), float(total) / 1e6)
@@ -443,11 +427,6 @@ def read_known_minutes(
     (int, int) or None
         None where there is no such minute.
     """
-    given: dict[str, Any] = {
-        "project": project,
-        "model": model,
-        "since": since_minute,
-        "until": until_minute,
-    }
+    given = _minutes(project, model, since_minute, until_minute)
     first, last = (connection.scalar(one, given | {"least": least}) for one in _KNOWN[confident])
     return None if first is None or last is None else (int(first), int(last))

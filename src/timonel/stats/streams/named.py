@@ -3,7 +3,7 @@
 from math import log, sqrt
 from typing import Any
 
-from timonel.stats.streams.values import Direction, checked_direction, finite
+from timonel.stats.streams.values import Direction, checked_direction, error_of, finite
 
 
 class Eddm:
@@ -47,12 +47,10 @@ class Eddm:
 
     def update(self, x: float) -> bool:
         """Take the next error, 0 or 1; say whether they come nearer to each other than before."""
-        if x not in {0, 1}:
-            message = f"an error is 0 or 1, not {x!r}"
-            raise ValueError(message)
+        error = error_of(x)
         self._n += 1
         self._since += 1
-        if not x:
+        if not error:
             return False
         distance, self._since = self._since, 0
         self._n_errors += 1

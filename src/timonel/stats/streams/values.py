@@ -42,6 +42,14 @@ def checked_direction(direction: Direction) -> Direction:
     return direction
 
 
+def error_of(x: float) -> int:
+    """Give an error, 0 or 1; raises ``ValueError`` for another value."""
+    if x not in {0, 1}:
+        message = f"an error is 0 or 1, not {x!r}"
+        raise ValueError(message)
+    return int(x)
+
+
 def finite(x: float) -> float:
     """Give a finite number as a float; raises ``ValueError`` for another."""
     if not isfinite(x):
