@@ -5,15 +5,13 @@ Lists are drafted by ``team_draft``, clicks come from a made model that does not
 the rules look by ``timonel.experiments.judging.judge``.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
-from benchmarks.tables import Table
+from benchmarks.tables import Table, n_runs, options_of, share
 from scipy.special import bdtr
 
 from timonel.experiments.design import Answers, Arm, Design, Mode, Strategy
@@ -21,7 +19,6 @@ from timonel.experiments.judging.evidence import Evidence
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Verdict
 from timonel.experiments.rankings.draft import credit, team_draft
-from timonel.stats.intervals import wilson
 from timonel.stats.moments import PER_UNIT
 
 LOOKS, A_LOOK = 40, 50
@@ -122,11 +119,6 @@ def scenarios(count: int) -> Iterator[tuple[str, int, Callable[[Random], Played]
         title = "200 units, 30 lists each, tastes differ, no difference; counted by "
         title += "unit" if by_unit else "request (wrong)"
         yield title, count // 2, partial(visitors, by_unit=by_unit)
-
-
-def share(n: int, of: int) -> str:
-    found = wilson(n, of)
-    return f"{100 * n / of:.1f} ({100 * (found.low or 0):.1f}-{100 * (found.high or 0):.1f})"
 
 
 def line(title: str, runs: list[Played]) -> str:
@@ -267,14 +259,10 @@ test at p < .05 at any look; "decided after" counts comparisons.
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--runs", type=int, default=400, help="Runs a line, half for some.")
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--quick", action="store_true", help="Fewer runs.")
+    options = options_of(__doc__, runs=400)
     options.add_argument("--bandits", action="store_true", help="The second table alone.")
-    options.add_argument("--out", type=Path, help="Also write the tables here.")
     chosen = options.parse_args()
-    count = min(chosen.runs, 40) if chosen.quick else chosen.runs
+    count = n_runs(chosen)
     table = Table()
     table.say(HEAD.format(seed=chosen.seed))
     for place, (title, n, play) in enumerate(() if chosen.bandits else scenarios(count)):

@@ -5,15 +5,13 @@ two). Each run is one whole experiment: its sums are drawn as the drain would ha
 and the rules look at them with ``timonel.experiments.judging.judge``.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.tables import Table
+from benchmarks.tables import Table, n_runs, options_of, share
 from scipy.special import ndtr
 
 from timonel.experiments.counting.sums import DAY, PairSums
@@ -32,7 +30,6 @@ from timonel.experiments.judging.look import Look, Rule, Verdict
 from timonel.experiments.ramp import Moved, next_move
 from timonel.experiments.rows import Experiment
 from timonel.experiments.wishes import Wish, design_of
-from timonel.stats.intervals import wilson
 from timonel.stats.moments import PER_UNIT
 
 Rng = np.random.Generator
@@ -370,18 +367,13 @@ def pairs(q: Any, x: Any) -> PairSums:
 def line(title: str, runs: list[Outcome]) -> str:
     """Say what runs came to; shares with their 95 % intervals."""
     n = len(runs)
-
-    def share(count: int) -> str:
-        found = wilson(count, n)
-        return f"{100 * count / n:.1f} ({100 * found.low:.1f}-{100 * found.high:.1f})"
-
     verdicts = (Verdict.PROMOTE, Verdict.ROLL_BACK, Verdict.INVALID)
-    counts = [share(sum(run.verdict is verdict for run in runs)) for verdict in verdicts]
+    counts = [share(sum(run.verdict is verdict for run in runs), n) for verdict in verdicts]
     decided = [run for run in runs if run.verdict in verdicts]
     exposed = [run.exposed for run in decided]
     late = f"{np.median(exposed):,.0f} / {np.quantile(exposed, 0.95):,.0f}" if decided else "-"
     asked = runs[0].naive is not None
-    naive = share(sum(bool(run.naive) for run in runs)) if asked else "-"
+    naive = share(sum(bool(run.naive) for run in runs), n) if asked else "-"
     return f"| {title} | {n} | {' | '.join(counts)} | {naive} | {late} |"
 
 
@@ -442,16 +434,10 @@ decided.
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument(
-        "--runs", type=int, default=400, help="Runs a line (fewer where harm is plain)."
-    )
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--quick", action="store_true", help="A minute or two: fewer runs.")
+    options = options_of(__doc__, runs=400)
     options.add_argument("--only", default="", help="Scenarios that begin so.")
-    options.add_argument("--out", type=Path, help="Also write the table here.")
     chosen = options.parse_args()
-    count = min(chosen.runs, 40) if chosen.quick else chosen.runs
+    count = n_runs(chosen)
     table = Table()
     table.say(HEAD.format(seed=chosen.seed))
     for place, (title, n, run) in enumerate(scenarios(count)):

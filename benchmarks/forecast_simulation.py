@@ -4,14 +4,12 @@ Run: ``make simulate`` or ``python -m benchmarks.forecast_simulation`` (``--quic
 Losses are made; the rule looks by ``timonel.experiments.judging.judge``, once a week.
 """
 
-import argparse
 from dataclasses import dataclass
 from math import sqrt
-from pathlib import Path
 
 import msgspec
 import numpy as np
-from benchmarks.tables import Table
+from benchmarks.tables import Table, decided, n_runs, options_of
 from numpy.typing import NDArray
 
 from timonel.experiments.counting.sums import PairSums
@@ -19,7 +17,6 @@ from timonel.experiments.design import Arm, Design, Mode
 from timonel.experiments.judging.evidence import Evidence
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Verdict
-from timonel.stats.intervals import wilson
 from timonel.stats.moments import PER_UNIT
 
 WEEKS, WEEK_S, FIRST_LOOK = 104, 7 * 86_400, 20
@@ -158,34 +155,16 @@ look.
 |---|---|---|---|---|---|---|"""
 
 
-def share(n: int, of: int) -> str:
-    found = wilson(n, of)
-    return f"{100 * n / of:.1f} ({100 * (found.low or 0):.1f}-{100 * (found.high or 0):.1f})"
-
-
 def line(title: str, runs: list[Played]) -> str:
     """Write one line of the table."""
-    weeks = sorted(run.week for run in runs if run.verdict is not Verdict.CONTINUE)
-    median = str(weeks[len(weeks) // 2]) if weeks else "-"
-    late = str(weeks[int(0.95 * (len(weeks) - 1))]) if len(weeks) >= 20 else "-"
-    counts = (
-        sum(run.verdict is Verdict.PROMOTE for run in runs),
-        sum(run.verdict is Verdict.ROLL_BACK for run in runs),
-        sum(run.by_series for run in runs),
-        sum(run.naive for run in runs),
-    )
-    shares = " | ".join(share(n, len(runs)) for n in counts)
-    return f"| {title} | {len(runs)} | {shares} | {median} / {late} |"
+    others = (sum(run.by_series for run in runs), sum(run.naive for run in runs))
+    return decided(title, runs, *others)
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--runs", type=int, default=400, help="Runs a line.")
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--quick", action="store_true", help="Fewer runs.")
-    options.add_argument("--out", type=Path, help="Also write the table here.")
+    options = options_of(__doc__, runs=400)
     chosen = options.parse_args()
-    count = min(chosen.runs, 40) if chosen.quick else chosen.runs
+    count = n_runs(chosen)
     table = Table()
     table.say(HEAD.format(seed=chosen.seed))
     for place, world in enumerate(WORLDS):

@@ -5,13 +5,11 @@ ramps at once, the rule written anew in arrays; ``experiment_simulation.py`` pla
 one by one through the judge that decides on real traffic, and must find the same.
 """
 
-import argparse
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.tables import Table
+from benchmarks.tables import Table, n_runs, options_of
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtri
 
@@ -153,13 +151,9 @@ def line(rates: tuple[float, float], name: str, plan: Schedule, *, runs: int, se
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--runs", type=int, default=2000)
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--quick", action="store_true", help="A minute: fewer runs.")
-    options.add_argument("--out", type=Path, help="Also write the table here.")
+    options = options_of(__doc__, runs=2000)
     chosen = options.parse_args()
-    runs = min(chosen.runs, 300) if chosen.quick else chosen.runs
+    runs = n_runs(chosen, 300)
     table = Table()
     table.say(HEAD.format(seed=chosen.seed, runs=runs))
     for base in (0.8, 0.9):

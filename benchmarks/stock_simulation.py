@@ -4,10 +4,8 @@ Run: ``make simulate`` or ``python -m benchmarks.stock_simulation`` (``--quick``
 Demand and forecasts are made; the rule looks by ``timonel.experiments.judging.judge``, once a week.
 """
 
-import argparse
 from dataclasses import dataclass
 from math import sqrt
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -18,9 +16,8 @@ from benchmarks.forecast_simulation import (
     WEEKS,
     clusters,
     pairs,
-    share,
 )
-from benchmarks.tables import Table
+from benchmarks.tables import Table, decided, n_runs, options_of
 from numpy.typing import NDArray
 
 from timonel.experiments.design import COST, STOCKOUT, Costs
@@ -153,27 +150,14 @@ at p < .05. All at any look.
 
 def line(title: str, runs: list[Played]) -> str:
     """Write one line of the table."""
-    weeks = sorted(run.week for run in runs if run.verdict is not Verdict.CONTINUE)
-    median = str(weeks[len(weeks) // 2]) if weeks else "-"
-    late = str(weeks[int(0.95 * (len(weeks) - 1))]) if len(weeks) >= 20 else "-"
-    counts = (
-        sum(run.verdict is Verdict.PROMOTE for run in runs),
-        sum(run.verdict is Verdict.ROLL_BACK for run in runs),
-        sum(run.stockouts for run in runs),
-        sum(run.naive for run in runs),
-    )
-    shares = " | ".join(share(n, len(runs)) for n in counts)
-    return f"| {title} | {len(runs)} | {shares} | {median} / {late} |"
+    others = (sum(run.stockouts for run in runs), sum(run.naive for run in runs))
+    return decided(title, runs, *others)
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--runs", type=int, default=200, help="Runs a line.")
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--quick", action="store_true", help="Fewer runs.")
-    options.add_argument("--out", type=Path, help="Also write the table here.")
+    options = options_of(__doc__, runs=200)
     chosen = options.parse_args()
-    count = min(chosen.runs, 40) if chosen.quick else chosen.runs
+    count = n_runs(chosen)
     table = Table()
     table.say(HEAD.format(seed=chosen.seed))
     for place, world in enumerate(WORLDS):

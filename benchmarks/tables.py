@@ -1,7 +1,60 @@
-"""A simulation's table: each line is printed as it is found, and all are written at the end."""
+"""What simulations share: options, and a table whose lines are printed as they are found."""
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
+
+from timonel.experiments.judging.look import Verdict
+from timonel.stats.intervals import wilson
+
+
+def options_of(doc: str | None, *, runs: int) -> argparse.ArgumentParser:
+    """Give the options that all have: runs a line, seed, quick, and a file for the table."""
+    options = argparse.ArgumentParser(description=doc)
+    options.add_argument("--runs", type=int, default=runs, help="Runs a line, fewer for some.")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--quick", action="store_true", help="Fewer runs.")
+    options.add_argument("--out", type=Path, help="Also write the table here.")
+    return options
+
+
+def n_runs(chosen: argparse.Namespace, quick: int = 40) -> int:
+    """Give how many runs a line has."""
+    return min(chosen.runs, quick) if chosen.quick else int(chosen.runs)
+
+
+def share(n: int, of: int) -> str:
+    """Give a share in percent, with its 95 % interval."""
+    found = wilson(n, of)
+    return f"{100 * n / of:.1f} ({100 * (found.low or 0):.1f}-{100 * (found.high or 0):.1f})"
+
+
+class Decided(Protocol):
+    """How one run of pairs ended, and in which week."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The first that decided; CONTINUE where none did."""
+
+    @property
+    def week(self) -> int:
+        """When it did."""
+
+
+def decided(title: str, runs: Sequence[Decided], *others: int) -> str:
+    """Write a line: shares of verdicts and of what else was counted, and when it was decided."""
+    weeks = sorted(run.week for run in runs if run.verdict is not Verdict.CONTINUE)
+    median = str(weeks[len(weeks) // 2]) if weeks else "-"
+    late = str(weeks[int(0.95 * (len(weeks) - 1))]) if len(weeks) >= 20 else "-"
+    counts = (
+        sum(run.verdict is Verdict.PROMOTE for run in runs),
+        sum(run.verdict is Verdict.ROLL_BACK for run in runs),
+        *others,
+    )
+    shares = " | ".join(share(n, len(runs)) for n in counts)
+    return f"| {title} | {len(runs)} | {shares} | {median} / {late} |"
 
 
 class Table:
