@@ -15,6 +15,7 @@ from timonel.wire.answer import Label
 FORMAT = 1
 CONTROL = 0
 HOLDOUT = "holdout"
+FALLBACK, SLOW, ERROR = EVENTS = ("fallback", "slow", "error")  # of one answer of ours
 UNPLACED = "unplaced"  # answered by the hash, since the turn could not be asked for in time
 DAY_S = 86_400
 COMPLETE = 0.95  # of some units: so many outcomes make them whole
@@ -98,7 +99,7 @@ class Guardrail(msgspec.Struct, frozen=True):
     margin.
     """
 
-    event: str  # fallback, slow, or a metric
+    event: str  # one of EVENTS, or a metric
     tolerated: float = 1.1  # ratio of the rates that is still as good
     threshold_ms: float | None = None  # of "slow": frozen at the start
     higher_is_better: bool | None = None  # of a metric; None: an event

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
+from timonel.errors import Phrase
 from timonel.events.accumulators import LATENCY_EDGES_US, MINUTE_US
+from timonel.experiments.checking.refusals import refusal
+from timonel.experiments.design import CONTROL, SLOW, Design
 from timonel.store.tables import minute_windows
-from timonel.wire.answer import Reason
+from timonel.wire.answer import FAILED, Reason
 
 DAY_MINUTES = 1440
 _LEAST = 200
 _LEAST_SHOWN = 20
 _SHARE = 0.95
-_FAILED = (Reason.MODEL_ERROR.value, Reason.TIMEOUT.value, Reason.INVALID_OUTPUT.value)
 
 
 def frozen_p95_ms(
@@ -44,14 +47,39 @@ def frozen_p95_ms(
     return None if sum(counts) < _LEAST else _p95_ms(counts)
 
 
+def with_frozen(connection: Connection, project: str, design: Design, at: int) -> Design:
+    """Freeze the control's latency of the day before a moment as the threshold of "slow".
+
+    Raises
+    ------
+    InvalidDesign
+        If that day knows too few answers.
+    """
+    guardrails = []
+    for guardrail in design.guardrails:
+        if guardrail.event == SLOW and guardrail.threshold_ms is None:
+            control = design.arms[CONTROL].version
+            limit_ms = frozen_p95_ms(connection, project, design.model, control, at)
+            if limit_ms is None:
+                found = Phrase(
+                    "slow, without a day of the control's latency to measure by",
+                    "slow, sin un día de latencia del control para medir",
+                )
+                expected = Phrase("slow:MILLISECONDS", "slow:MILISEGUNDOS")
+                raise refusal(design, "guardrails", found, expected)
+            guardrail = replace(guardrail, threshold_ms=limit_ms)
+        guardrails.append(guardrail)
+    return replace(design, guardrails=tuple(guardrails))
+
+
 class Answered(NamedTuple):
     """What is known of a variant's answers.
 
     Parameters
     ----------
     n, failed, fell_back : int
-        All; those whose model failed, was late or gave no valid answer; and those that rules gave,
-        for whatever reason.
+        All; those whose model failed, was late, gave no valid answer or could not be asked
+        (``timonel.wire.answer.FAILED``); and those that rules gave, for whatever reason.
     p95_ms : float or None
         As of ``frozen_p95_ms``; None under 20 answers, or beyond the last bin.
     """
@@ -81,7 +109,7 @@ def answers_of(
     found = {}
     for variant, of_variant in counts.items():
         total = sum(of_variant)
-        failed = sum(n[variant, reason] for reason in _FAILED)
+        failed = sum(n[variant, reason] for reason in FAILED)
         found[variant] = Answered(
             total,
             failed,

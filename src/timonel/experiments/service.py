@@ -9,21 +9,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from timonel.clock import Clock
-from timonel.errors import Phrase
 from timonel.events.outcomes import complete_until
+from timonel.experiments.checking.arms import check_arms
 from timonel.experiments.checking.design import check_design, check_shares, may_share_units
 from timonel.experiments.counting.sums import EXPOSED
-from timonel.experiments.design import Answers, Design, Guardrail, Mode, State, Strategy
+from timonel.experiments.design import Answers, Design, Mode, State, Strategy
 from timonel.experiments.errors import (
     WAYS_OUT,
     ExperimentBusy,
     ExperimentExists,
     IllegalMove,
-    InvalidDesign,
     ListIsFixed,
     ListMissing,
     SharesFollow,
@@ -35,7 +34,7 @@ from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.keeping import encode_evidence
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.judging.reading import read_evidence
-from timonel.experiments.latency import Answered, frozen_p95_ms
+from timonel.experiments.latency import Answered, with_frozen
 from timonel.experiments.outside.capping import fix_cap
 from timonel.experiments.outside.members import Member, whole, write_members
 from timonel.experiments.ramp import Moved, next_move
@@ -130,7 +129,7 @@ class Experiments:
         manifest = decode_manifest(self._registry.declaration(design.model).manifest)
         features = {feature["name"]: feature["kind"] for feature in manifest.schema}
         check_design(design, features, units_follow=units_follow)
-        self._check_arms(design)
+        check_arms(design, self._registry)
         design = replace_design(design, classes=tuple(manifest.classes or ()))
         at = self._clock.now_us()
         if members:
@@ -155,7 +154,7 @@ class Experiments:
                 raise ListMissing(experiment=name)
             self._refuse_overlap(rows, experiment)
             at = self._clock.now_us()
-            design = self._frozen(rows.connection, experiment.design, at)
+            design = with_frozen(rows.connection, self._project, experiment.design, at)
             weights = start_weights(design)
             rows.change(
                 experiment,
@@ -321,92 +320,11 @@ class Experiments:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _check_arms(self, design: Design) -> None:
-        champion = self._registry.champion(design.model)
-        for arm in design.arms:
-            if arm.answers is not Answers.VERSION:
-                continue
-            version = self._registry.get(design.model, arm.version)
-            if champion is not None and version.schema_digest != champion.schema_digest:
-                raise InvalidDesign(
-                    experiment=design.name,
-                    field=f"arm {arm.name}",
-                    found=Phrase(
-                        "{v}, which takes other inputs",
-                        "{v}, que toma otras entradas",
-                        v=version.version,
-                    ),
-                    expected=Phrase(
-                        "a version with the inputs of {v}",
-                        "una versión con las entradas de {v}",
-                        v=champion.version,
-                    ),
-                )
-        if design.mode is Mode.SHADOW:
-            self._check_shadow(design)
-
-    def _check_shadow(self, design: Design) -> None:
-        shadow = design.arms[1]
-        if shadow.answers is not Answers.VERSION:
-            raise InvalidDesign(
-                experiment=design.name,
-                field=f"arm {shadow.name}",
-                found=str(shadow.answers),
-                expected=Phrase("a version: it is asked unheard", "una versión: responde sin voz"),
-            )
-        manifest = self._registry.manifest(design.model, shadow.version)
-        if manifest.predictor == "none":
-            raise InvalidDesign(
-                experiment=design.name,
-                field=f"arm {shadow.name}",
-                found=Phrase("a version without a model", "una versión sin modelo"),
-                expected=Phrase(
-                    "a version that answers by a model: only its answers can be compared",
-                    "una versión que responda con un modelo: solo así se puede comparar",
-                ),
-            )
-        if design.depends_on_action:
-            raise InvalidDesign(
-                experiment=design.name,
-                field="mode",
-                found="shadow",
-                expected=Phrase(
-                    "split: the outcome depends on which answer was acted on "
-                    "(outcome_depends_on_action)",
-                    "split: el resultado depende de qué respuesta se siguió "
-                    "(outcome_depends_on_action)",
-                ),
-            )
-
     def _refuse_overlap(self, rows: Rows, experiment: Experiment) -> None:
         mine = experiment.design
         for other in rows.all(state=State.ACTIVE):
             if other.name != mine.name and may_share_units(mine, other.design):
                 raise UnitsOverlap(experiment=mine.name, other=other.name, model=other.design.model)
-
-    def _frozen(self, connection: Connection, design: Design, at: int) -> Design:
-        """Freeze the control's latency of the day before as the threshold of "slow"."""
-        guardrails = []
-        for guardrail in design.guardrails:
-            if guardrail.event == "slow" and guardrail.threshold_ms is None:
-                control = design.arms[0].version
-                found = frozen_p95_ms(connection, self._project, design.model, control, at)
-                if found is None:
-                    raise InvalidDesign(
-                        experiment=design.name,
-                        field="guardrails",
-                        found=Phrase(
-                            "slow, without a day of the control's latency to measure by",
-                            "slow, sin un día de latencia del control para medir",
-                        ),
-                        expected=Phrase("slow:MILLISECONDS", "slow:MILISEGUNDOS"),
-                    )
-                guardrails.append(
-                    Guardrail(guardrail.event, guardrail.tolerated, threshold_ms=found)
-                )
-            else:
-                guardrails.append(guardrail)
-        return replace_design(design, guardrails=tuple(guardrails))
 
     def _grow(
         self,

@@ -48,7 +48,8 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     namespace : str or None
         ``NAME:LOW-HIGH``.
     guardrails : list of str
-        ``fallback``, ``slow`` (against the control's day before) or ``slow:MILLISECONDS``, each
+        ``fallback``, ``error``, ``slow`` (against the control's day before) or
+        ``slow:MILLISECONDS``, each
         with ``@RATIO`` where another ratio than 1.1 is tolerated. In mode outside a recorded metric
         and which of it is better, ``churned:lower``, with ``@MARGIN`` for how much worse may pass.
     also : list of str
@@ -353,8 +354,8 @@ def _guardrail(wish: Wish, text: str, mode: Mode) -> Guardrail:
         return Guardrail(event, float(ratio or 1.1), float(limit) if limit else None)
     except ValueError:
         expected = Phrase(
-            "fallback, slow or slow:MILLISECONDS, and @RATIO",
-            "fallback, slow o slow:MILISEGUNDOS, y @RAZÓN",
+            "fallback, error, slow or slow:MILLISECONDS, and @RATIO",
+            "fallback, error, slow o slow:MILISEGUNDOS, y @RAZÓN",
         )
         raise InvalidDesign(
             experiment=wish.name[:64], field="guardrails", found=text[:64], expected=expected

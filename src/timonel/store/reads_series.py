@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from timonel.store.tables import minute_windows, performance_cells, predictions, truths
 from timonel.store.tables_loop import column_windows, refusal_windows
+from timonel.wire.answer import FAILED
 
 OF_THE_ROW = ("invalid_row", "invalid_record", "invalid_tensor", "invalid_table")
 """Refusals that are the data's fault; others are the caller's or the server's."""
@@ -286,7 +287,7 @@ def _presences() -> Select[int, int, int, int, int | None]:
 
 
 _PRESENCES = _presences()
-_FAILED = _m.reason.in_(("model_error", "timeout", "breaker_open", "overload", "invalid_output"))
+_FAILED = _m.reason.in_(sorted(FAILED))
 _MINUTE_SUMS = (
     select(
         _m.minute,

@@ -33,6 +33,19 @@ class Reason(StrEnum):
     SERVER_AWAY = "server_away"  # a client answered by its own copy of the rules
 
 
+FAILED = frozenset(
+    {
+        Reason.MODEL_ERROR,
+        Reason.TIMEOUT,
+        Reason.BREAKER_OPEN,
+        Reason.OVERLOAD,
+        Reason.INVALID_OUTPUT,
+    }
+)
+"""Why another source answered, where that was an error of ours: failed, late, invalid, or not asked
+since it failed before or too much was asked at once."""
+
+
 OUTSIDE = "ext:"
 LONGEST_OUTSIDE = 28
 

@@ -45,8 +45,10 @@ from timonel.store.migrate import upgrade
 from timonel.store.tables_experiments import experiment_cells, experiment_totals
 from timonel.testing.builders import PROJECT, make_manifest, register_version
 from timonel.testing.events import Bench, Events
+from timonel.wire.answer import FAILED
 
 HOUR_S = 3600.0
+ALONE = make_manifest(predictor="linear", baseline=None)
 
 
 class World:
@@ -327,6 +329,7 @@ def test_what_cannot_be_honoured_is_refused(world: World) -> None:
         ({"targeting": (Condition("visits", "in", [3, "x"]),)}, "targeting"),
         ({"unit": "block"}, "unit"),
         ({"guardrails": (Guardrail("smell"),)}, "guardrails"),
+        ({"guardrails": (Guardrail("error"),), "mode": Mode.SHADOW}, "guardrails"),
         ({"holdout": 0.4}, "holdout"),
         ({"namespace": Namespace("n", 0.5, 0.2)}, "namespace"),
         ({"namespace": Namespace("", 0.0, 0.2)}, "namespace"),
@@ -400,6 +403,42 @@ def test_a_unit_that_is_bad_in_several_phases_is_one_bad_event(world: World) -> 
     )
     # all of them came again, and each was slow each time
     assert (bad, exposed, first) == (50, 100, 50)
+
+
+def test_errors_of_ours_are_told_from_what_else_rules_answer(world: World) -> None:
+    guardrails = Guardrail("fallback"), Guardrail("error")
+    experiment = world.begin(guardrails=guardrails)
+    reasons = {"control": ["assigned"], "treatment": ["low_confidence", *sorted(FAILED)]}
+    frames = []
+    for at in range(200):
+        frame = world.answer(experiment)
+        of_arm = reasons[frame.variant.partition(":")[2]]
+        frames.append(msgspec.structs.replace(frame, reason=str(of_arm[at % len(of_arm)])))
+    world.bench.write(*frames)
+    world.drain()
+    look = world.experiments.look("newer")
+    with world.engine.connect() as connection:
+        cells = read_cells(connection, PROJECT, "newer")
+    counts = {(key.metric, key.arm): sums.n for key, sums in cells.items()}
+    reason_of = [frame.reason for frame in frames if frame.reason != "assigned"]
+    declined = reason_of.count("low_confidence")
+    assert 0 < declined < len(reason_of) == counts["bad:fallback", "treatment"]
+    assert counts["bad:error", "treatment"] == len(reason_of) - declined
+    assert ("bad:error", "control") not in counts
+    assert (look.verdict, look.rule) == (Verdict.ROLL_BACK, Rule.GUARDRAIL_HARM)
+    assert look.guardrails.keys() == {"treatment:fallback", "treatment:error"}
+    assert world.experiments.answered("newer")["treatment"].failed == len(reason_of) - declined
+    assert world.experiments.replay("newer").all_same
+
+
+def test_errors_are_guarded_where_something_answers_instead(world: World) -> None:
+    alone = register_version(world.registry, "3", recipe="third", manifest=ALONE)
+    arms = world.design().arms[0], Arm("treatment", version=alone.version)
+    world.experiments.create(world.design(arms=arms), who="ana")
+    guarded = world.design(name="other", arms=arms, guardrails=(Guardrail("error"),))
+    with pytest.raises(InvalidDesign, match="neither rules nor a baseline") as refused:
+        world.experiments.create(guarded, who="ana")
+    assert "ni línea base" in refused.value.message("es")
 
 
 def test_phases_of_the_same_units_speak_as_one_where_units_do_not_change() -> None:

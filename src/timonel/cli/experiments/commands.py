@@ -104,8 +104,8 @@ def create(
     guardrail: Annotated[
         list[str] | None,
         typer.Option(
-            help="fallback, slow, slow:MILLISECONDS; with @RATIO. Mode outside: METRIC:lower or "
-            "METRIC:higher; with @MARGIN. May be repeated."
+            help="fallback, error, slow, slow:MILLISECONDS; with @RATIO. Mode outside: "
+            "METRIC:lower or METRIC:higher; with @MARGIN. May be repeated."
         ),
     ] = None,
     only: Annotated[

@@ -110,10 +110,10 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "For all looks together.": "Para todas las miradas juntas.",
     "Percent kept on the rules.": "Porcentaje que se queda con las reglas.",
     "NAME:0-0.5: a part of the units.": "NOMBRE:0-0.5: una parte de las unidades.",
-    "fallback, slow, slow:MILLISECONDS; with @RATIO. Mode outside: METRIC:lower or METRIC:higher; "
-    "with @MARGIN. May be repeated.": (
-        "fallback, slow o slow:MILISEGUNDOS; con @RAZÓN. En modo outside: MÉTRICA:lower (menos es "
-        "mejor) o MÉTRICA:higher (más es mejor); con @MARGEN. Se puede repetir."
+    "fallback, error, slow, slow:MILLISECONDS; with @RATIO. Mode outside: METRIC:lower or "
+    "METRIC:higher; with @MARGIN. May be repeated.": (
+        "fallback, error, slow o slow:MILISEGUNDOS; con @RAZÓN. En modo outside: MÉTRICA:lower "
+        "(menos es mejor) o MÉTRICA:higher (más es mejor); con @MARGEN. Se puede repetir."
     ),
     "Column of that file: what was known of each unit before (CUPED).": (
         "Columna de ese archivo: lo que se sabía de cada unidad antes (CUPED)."

@@ -12,6 +12,7 @@ from timonel.experiments.checking.pairs import check_pairs
 from timonel.experiments.checking.refusals import refusal
 from timonel.experiments.choosing import OPERATORS
 from timonel.experiments.design import (
+    EVENTS,
     HOLDOUT,
     OF_ANSWERS,
     PAIRED_LOSSES,
@@ -28,7 +29,6 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
 _ARM = re.compile(r"[a-z][a-z0-9_.-]{0,22}")
 _TOLERANCE = 1e-9
 _LEAST_BLOCK_S = 3600
-EVENTS = ("fallback", "slow")
 _COMPARED: Mapping[str, tuple[tuple[type, ...], Phrase]] = {
     "number": ((int, float), Phrase("a number", "un número")),
     "flag": ((bool,), Phrase("true or false", "true o false")),
@@ -227,6 +227,12 @@ def _check_numbers(design: Design) -> None:
     for guardrail in design.guardrails:
         if design.mode is Mode.OUTSIDE:
             continue  # metrics: see there
+        if design.mode is Mode.SHADOW:
+            expected = Phrase(
+                "none in mode shadow: nobody is answered by the treatment",
+                "nada en modo shadow: a nadie le responde el tratamiento",
+            )
+            raise refusal(design, "guardrails", guardrail.event, expected)
         if guardrail.event not in EVENTS or guardrail.higher_is_better is not None:
             raise refusal(design, "guardrails", guardrail.event, ", ".join(EVENTS))
         if guardrail.tolerated < 1.0 or guardrail.tolerated >= 10.0:

@@ -46,11 +46,19 @@ from timonel.experiments.counting.sums import (
     slots,
 )
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
-from timonel.experiments.design import UNPLACED, Design, Mode, split_variant
+from timonel.experiments.design import (
+    ERROR,
+    FALLBACK,
+    SLOW,
+    UNPLACED,
+    Design,
+    Mode,
+    split_variant,
+)
 from timonel.stats.moments import quantise
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables_experiments import experiment_cells, experiment_totals, experiments
-from timonel.wire.answer import Label, Reason
+from timonel.wire.answer import FAILED, Label, Reason
 
 _ASSIGNED = Reason.ASSIGNED.value
 _N_KEY = 9
@@ -342,14 +350,14 @@ def _confidence(design: Design, frame: PredictionFrame) -> float | None:
 def _bad_events(design: Design, frame: PredictionFrame) -> list[str]:
     bad = []
     for guardrail in design.guardrails:
-        if guardrail.event == "fallback" and frame.reason != _ASSIGNED:
-            bad.append("fallback")
-        elif (
-            guardrail.event == "slow"
-            and guardrail.threshold_ms is not None
-            and frame.latency_us > guardrail.threshold_ms * 1000.0
-        ):
-            bad.append("slow")
+        limit_ms = guardrail.threshold_ms
+        happened = {
+            FALLBACK: frame.reason != _ASSIGNED,
+            ERROR: frame.reason in FAILED,
+            SLOW: limit_ms is not None and frame.latency_us > limit_ms * 1000.0,
+        }
+        if happened.get(guardrail.event, False):
+            bad.append(guardrail.event)
     return bad
 
 
