@@ -92,6 +92,13 @@ class _Asked:
     rule: Rule
     rules: Mapping[str, str]
 
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise ValueError(f"alpha is a chance of errors, in (0, 1), not {self.alpha!r}")
+        for floor in (self.floor, *self.floors.values()):
+            if not 0 <= floor <= 1:
+                raise ValueError(f"a floor is a least difference of shares, 0 to 1, not {floor!r}")
+
     def scale(self, column: str) -> Scale:
         """Give a column's calibration; without one, what clusters may do to it at most."""
         return self.scales.get(column) or Scale(phi=self.clustering)
@@ -172,7 +179,13 @@ def compare(
     Returns
     -------
     DriftReport
-        A column with fewer than 200 rows on a side is in state ``not_enough_data``.
+        A column with fewer than 200 rows on a side, or that the window does not have, is in state
+        ``not_enough_data`` with the reason.
+
+    Raises
+    ------
+    ValueError
+        If alpha, a floor or a rule is none, or a column of the window cannot be counted.
 
     Notes
     -----
@@ -183,11 +196,12 @@ def compare(
     unknown words in each; and by the words that documents hold (``timonel.stats.texts.shifts``).
     Moments: only by whether they are there, because they move on by nature.
     """
-    if not isinstance(current, Profile):
-        current = reference.empty_like().update(current)
     asked = _Asked(
         alpha, floor, floors or {}, scales or {}, max(1.0, clustering), Rule(rule), rules or {}
     )
+    if not isinstance(current, Profile):
+        given = [column for name, column in reference.columns.items() if name in current]
+        current = Profile(given, reference.n).empty_like().update(current)
     pairs = {name: _pair(reference, current, name, asked.clustering) for name in reference.columns}
     tested = {name: pair for name, pair in pairs.items() if isinstance(pair, _Pair)}
     n_tests = sum(len(pair.groups) for pair in tested.values())
@@ -210,7 +224,9 @@ def _pair(
     column, now = reference.columns[name], current.columns.get(name)
     n, m = column.n, now.n if now is not None else 0
     units = int(m / clustering)
-    if now is None or min(n, units) < FEWEST_ROWS:
+    if now is None:
+        return _unknown(column, m, "the window has no column of this name")
+    if min(n, units) < FEWEST_ROWS:
         return _unknown(column, m, _too_few(n, m, units))
     both = Aligned(column.cells, column.counts, now.counts)
     if not column.same_cells(now):

@@ -1,6 +1,7 @@
 """The default rule: what drifts, what does not, and what cannot be said."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -167,9 +168,29 @@ def test_bad_input_gives_states_and_plain_figures() -> None:
     json.dumps(report.document(), allow_nan=False)
     json.dumps(reference.to_json(), allow_nan=False)
     del window["words"]
-    assert compare(reference, window).columns["words"].state is DriftState.NOT_ENOUGH_DATA
+    gone = compare(reference, window).columns["words"]
+    assert gone.state is DriftState.NOT_ENOUGH_DATA
+    assert gone.reason == "the window has no column of this name"
     moved = compare(reference, {**columns, "constant": np.ones(n), "missing": [1.0] * n})
     assert moved.drifted_columns == ("constant", "missing")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alpha": 5}, "in (0, 1), not 5"),
+        ({"alpha": float("nan")}, "in (0, 1), not nan"),
+        ({"floor": 3}, "0 to 1, not 3"),
+        ({"floors": {"age": -0.1}}, "0 to 1, not -0.1"),
+        ({"rule": "kolmogorov"}, "expected one of default, ks, psi, mean_shift, confidence"),
+        ({"rules": {"age": "t"}}, "expected one of default, ks, psi, mean_shift, confidence"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_an_error(
+    reference: Profile, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        compare(reference, reference, **settings)
 
 
 def test_a_column_of_another_kind_is_a_state() -> None:

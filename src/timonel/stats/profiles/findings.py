@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
 from timonel.stats.profiles.units import UnitChange
 
@@ -23,6 +23,10 @@ class Rule(StrEnum):
     PSI = "psi"
     MEAN_SHIFT = "mean_shift"
     CONFIDENCE = "confidence"
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(f"rule {value!r}, expected one of {', '.join(cls)}")
 
 
 @dataclass(frozen=True, slots=True)
