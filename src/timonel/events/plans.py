@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from timonel.registry.manifest import OutcomePlan
 from timonel.store.tables import aliases, declarations, model_versions
-from timonel.wire.answer import Label
+from timonel.wire.answer import Label, is_outside
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BOOLEANS = {"true": "1", "false": "0"}
@@ -252,12 +252,16 @@ class Plans:
 def read_classes(
     connection: Connection, project: str, model: str, versions: Iterable[str]
 ) -> tuple[Label, ...]:
-    """Give the classes that a model's declaration and some of its versions know."""
+    """Give the classes that a model's declaration and some of its versions know.
+
+    What answers elsewhere has none of its own: it is one of the model's, so they all tell.
+    """
     d, v = declarations.c, model_versions.c
+    asked = sorted(versions)
     declared = select(d.manifest).where(d.project == project, d.model == model)
-    known = select(v.manifest).where(
-        v.project == project, v.model == model, v.version.in_(sorted(versions))
-    )
+    known = select(v.manifest).where(v.project == project, v.model == model)
+    if not any(is_outside(version) for version in asked):
+        known = known.where(v.version.in_(asked))
     texts = [*connection.scalars(declared), *connection.scalars(known)]
     return _classes_of([_decoder.decode(text) for text in texts])
 

@@ -63,6 +63,11 @@ class Quality:
         """Whether the policy's number of labels is reached."""
         return self.interval is not None and self.n_labels >= self.n_needed
 
+    @property
+    def measure(self) -> Measure:
+        """Give it in the form of the further figures."""
+        return Measure(self.metric, None, self.interval, self.unknown, self.n_labels)
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -162,7 +167,11 @@ def measure(
     n_needed: int,
     by_arrival: bool = False,
 ) -> Performance:
-    """Read a model's performance over ``[since, until)``: answers given, or truths arrived."""
+    """Read a model's performance over ``[since, until)``: answers given, or truths arrived.
+
+    Truths are counted by whole hours, so the span begins with the hour that ``since_us`` is in.
+    """
+    since_us -= since_us % HOUR_US
     kept = [metric_of(task)[1], *ERRORS]
     span = (project, model, since_us, until_us)
     with reading(engine) as connection:

@@ -7,6 +7,9 @@ from sklearn import metrics as oracle
 
 from timonel.events.frames import Frame
 from timonel.monitoring.performance import Performance, measure
+from timonel.registry.registry import Registry
+from timonel.store.control import ensure_project
+from timonel.testing.builders import make_manifest, register_version
 from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan
 
 HOUR_US = 3_600_000_000
@@ -116,3 +119,33 @@ def test_numbers(bench: Bench) -> None:
         assert interval is not None
         assert interval.estimate == pytest.approx(value, rel=1e-6)
         assert interval.low < value < interval.high
+
+
+def test_what_answers_elsewhere_has_the_classes_that_any_version_knows(bench: Bench) -> None:
+    publish_plan(bench.engine, PROJECT, "churn", task="multiclass")
+    ensure_project(bench.engine, PROJECT, "America/Santiago")
+    registry = Registry(bench.engine, PROJECT, bench.clock)
+    manifest = make_manifest("churn", task="multiclass", classes=["low", "middle"])
+    version = register_version(registry, manifest=manifest)
+    registry.promote("churn", version.version, who="ana", reason="first")
+    events = Events(7)
+    p = events.prediction(
+        prediction="low", version="ext:2026", source="external", score=None, probabilities=None
+    )
+    late = START_US + 40 * 60_000_000
+    bench.write(p, events.outcome("middle", prediction=p.id, at=late))
+    bench.drainer().drain_once()
+    found = measured(bench, "churn", "multiclass", (0, 1))
+    assert {m.label for m in found.measures} == {None, "low", "middle"}
+    assert found.confusion == {"classes": ["low", "middle"], "counts": [[0, 0], [1, 0]]}
+    # the hour that a span begins in is counted whole: never more truths than answers
+    begun = measure(
+        bench.engine,
+        PROJECT,
+        "churn",
+        "multiclass",
+        since_us=START_US + 30 * 60_000_000,
+        until_us=START_US + HOUR_US,
+        n_needed=1,
+    )
+    assert (begun.n_answered, begun.overall.n_labels) == (1, 1)

@@ -52,6 +52,8 @@ PERFORMANCE_TEXTS: dict[str, dict[str, str]] = {
     "performance_by_baseline": {"en": "baseline", "es": "línea base"},
     "performance_by_model": {"en": "model", "es": "modelo"},
     "performance_by_external": {"en": "outside", "es": "de afuera"},
+    "measure_accuracy": {"en": "accuracy", "es": "exactitud"},
+    "measure_mean_absolute_error": {"en": "mean absolute error", "es": "error absoluto medio"},
     "measure_precision": {"en": "precision", "es": "precisión"},
     "measure_recall": {"en": "recall", "es": "exhaustividad"},
     "measure_specificity": {"en": "specificity", "es": "especificidad"},

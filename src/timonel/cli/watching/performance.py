@@ -95,7 +95,7 @@ def _measured(
 
 
 def _print_measures(performance: "Performance", days: int) -> None:
-    """Print the figures beyond accuracy, of each version that has labels."""
+    """Print the figures of each version that has labels, that by which it is judged first."""
     rows = [
         [
             group.version or text(f"performance_by_{group.source}"),
@@ -107,7 +107,7 @@ def _print_measures(performance: "Performance", days: int) -> None:
         ]
         for group in performance.groups
         if group.quality.n_labels
-        for one in group.measures
+        for one in (group.quality.measure, *group.measures)
     ]
     if not rows:
         return

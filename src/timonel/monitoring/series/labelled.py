@@ -42,7 +42,9 @@ class Measure:
 
     Parameters
     ----------
-    metric : {"precision", "recall", "specificity", "f1", "macro_f1", "rmse", "r2", "mean_error"}
+    metric : str
+        "accuracy", "precision", "recall", "specificity", "f1", "macro_f1", "mean_absolute_error",
+        "rmse", "r2" or "mean_error".
     label : Label or None
         The class it is of; None for a metric of the whole.
     interval : Interval or None
