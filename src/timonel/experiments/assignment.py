@@ -41,6 +41,8 @@ def assign(salt: str, unit_id: str, weights: Sequence[float], *, hash: Hash = "b
     ------
     ValueError
         If the weights are no shares, or the hash is not known.
+    TypeError
+        If the salt or the unit is no text.
 
     Notes
     -----
@@ -57,6 +59,9 @@ def assign(salt: str, unit_id: str, weights: Sequence[float], *, hash: Hash = "b
     >>> [assign("churn-2", unit, [0.5, 0.5]) for unit in ("u1", "u2", "u3")]
     [1, 0, 0]
     """
+    if not (isinstance(salt, str) and isinstance(unit_id, str)):
+        message = f"salt {salt!r} and unit {unit_id!r}, expected texts, such as str(unit_id)"
+        raise TypeError(message)
     if hash == "blake2b":
         return _by_range(salt, tuple(weights))(unit_id)
     if hash == "fnv1a":

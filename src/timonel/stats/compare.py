@@ -6,13 +6,13 @@ valid for one look at a sample whose size was fixed before; for looking again an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from math import inf, sqrt
+from math import hypot, inf, isfinite, sqrt
 
 import numpy as np
 from scipy.special import gammaln, ndtr, ndtri, stdtr, stdtrit
 
+from timonel.stats.comparing.arguments import of_moments, require_hits, require_level
+from timonel.stats.comparing.results import Bayes, Comparison, Interval, Unsayable, unsayable
 from timonel.stats.intervals import wilson
 from timonel.stats.moments import BivariateMoments, Moments, adjusted, theta_of
 
@@ -35,76 +35,7 @@ __all__ = [
 ]
 
 _SAME = 1.0 + 1e-7
-
-
-class Unsayable(StrEnum):
-    """Why a comparison has no p-value."""
-
-    EMPTY = "an arm has no units"
-    SINGLE = "an arm has fewer than two units"
-    CONSTANT = "every unit of an arm has the same value: its variance is unknown"
-    NOT_POSITIVE = "the control mean is not positive: there is nothing to relate to"
-    NO_DENOMINATOR = "the denominators of an arm do not sum to a positive number"
-    NO_SPREAD = "the standard error is 0: nothing was measured"
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A difference between two arms, tested.
-
-    Parameters
-    ----------
-    effect : float or None
-        Treatment minus control; None where an arm has no value.
-    se : float or None
-        Standard error of the effect; None where it is unknown, or (exact tests) not used.
-    statistic : float or None
-        z, t, or for ``fisher_exact`` the odds ratio.
-    p_value : float or None
-        Two-sided; None: it cannot be said, and ``reason`` says why.
-    lower, upper : float or None
-        Two-sided interval of the effect at ``1 - alpha``.
-    n : int
-        Units of both arms.
-    reason : Unsayable or None
-    """
-
-    effect: float | None
-    se: float | None
-    statistic: float | None
-    p_value: float | None
-    lower: float | None
-    upper: float | None
-    n: int
-    reason: Unsayable | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A two-sided interval of a difference."""
-
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bayes:
-    """What a normal posterior says of a difference; shown, and not a stopping rule.
-
-    Parameters
-    ----------
-    chance_to_win : float or None
-        Posterior probability that the treatment is better.
-    risk_control, risk_treatment : float or None
-        What is lost on average by choosing that arm, in the unit of the effect.
-    reason : Unsayable or None
-        Why there are no figures.
-    """
-
-    chance_to_win: float | None
-    risk_control: float | None
-    risk_treatment: float | None
-    reason: Unsayable | None = None
+_REACH, _AT_LEAST = 40.0, 1000.0
 
 
 # --- two arms
@@ -140,16 +71,18 @@ def two_proportions(x_a: int, n_a: int, x_b: int, n_b: int, *, alpha: float = 0.
     >>> round(two_proportions(200, 1000, 250, 1000).p_value, 5)
     0.00731
     """
-    _require_counts(x_a, n_a, x_b, n_b)
+    require_level(alpha)
+    require_hits(x_a, n_a, x_b, n_b)
     n = n_a + n_b
     if not n_a or not n_b:
-        return _unsayable(n, Unsayable.EMPTY)
+        return unsayable(n, Unsayable.EMPTY)
     p_a, p_b = x_a / n_a, x_b / n_b
     if x_a in {0, n_a} or x_b in {0, n_b}:
-        return _unsayable(n, Unsayable.CONSTANT, p_b - p_a)
+        return unsayable(n, Unsayable.CONSTANT, p_b - p_a)
     return _normal(p_b - p_a, p_a * (1 - p_a) / n_a + p_b * (1 - p_b) / n_b, n, alpha)
 
 
+@of_moments
 def welch(a: Moments, b: Moments, *, alpha: float = 0.05) -> Comparison:
     """Compare two means without assuming equal variances.
 
@@ -175,7 +108,8 @@ def welch(a: Moments, b: Moments, *, alpha: float = 0.05) -> Comparison:
         return refused
     share_a, share_b = a.m2 / (a.n - 1) / a.n, b.m2 / (b.n - 1) / b.n
     variance = share_a + share_b
-    freedom = variance**2 / (share_a**2 / (a.n - 1) + share_b**2 / (b.n - 1))
+    of_a = share_a / variance
+    freedom = 1.0 / (of_a**2 / (a.n - 1) + (1.0 - of_a) ** 2 / (b.n - 1))
     effect, se = b.mean - a.mean, sqrt(variance)
     half = float(stdtrit(freedom, 1.0 - alpha / 2.0)) * se
     t = effect / se
@@ -183,6 +117,7 @@ def welch(a: Moments, b: Moments, *, alpha: float = 0.05) -> Comparison:
     return Comparison(effect, se, t, p_value, effect - half, effect + half, a.n + b.n)
 
 
+@of_moments
 def relative_lift(a: Moments, b: Moments, *, alpha: float = 0.05) -> Comparison:
     """Compare two means as a share of the control's: ``mean_b / mean_a - 1``.
 
@@ -201,12 +136,13 @@ def relative_lift(a: Moments, b: Moments, *, alpha: float = 0.05) -> Comparison:
     if refused is not None:
         return refused
     if a.mean <= 0.0:
-        return _unsayable(a.n + b.n, Unsayable.NOT_POSITIVE)
+        return unsayable(a.n + b.n, Unsayable.NOT_POSITIVE)
     of_b = b.m2 / (b.n - 1) / b.n / a.mean**2
     of_a = a.m2 / (a.n - 1) / a.n * b.mean**2 / a.mean**4
     return _normal(b.mean / a.mean - 1.0, of_a + of_b, a.n + b.n, alpha)
 
 
+@of_moments
 def ratio(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05) -> Comparison:
     """Compare two ratios of sums where units, not requests, were randomised.
 
@@ -229,15 +165,15 @@ def ratio(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05) -> C
     """
     n = a.n + b.n
     if not a.n or not b.n:
-        return _unsayable(n, Unsayable.EMPTY)
+        return unsayable(n, Unsayable.EMPTY)
     if a.mean_x <= 0.0 or b.mean_x <= 0.0:
-        return _unsayable(n, Unsayable.NO_DENOMINATOR)
+        return unsayable(n, Unsayable.NO_DENOMINATOR)
     effect = b.mean_y / b.mean_x - a.mean_y / a.mean_x
     if min(a.n, b.n) < 2:
-        return _unsayable(n, Unsayable.SINGLE, effect)
+        return unsayable(n, Unsayable.SINGLE, effect)
     variances = _ratio_variance(a), _ratio_variance(b)
     if min(variances) <= 0.0:
-        return _unsayable(n, Unsayable.CONSTANT, effect)
+        return unsayable(n, Unsayable.CONSTANT, effect)
     return _normal(effect, sum(variances), n, alpha)
 
 
@@ -252,6 +188,7 @@ def _ratio_variance(arm: BivariateMoments) -> float:
 # --- with what was known before
 
 
+@of_moments
 def cuped(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05) -> Comparison:
     """Compare two means after taking out what was known of the units before.
 
@@ -277,6 +214,7 @@ def cuped(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05) -> C
     return welch(adjusted(a, theta), adjusted(b, theta), alpha=alpha)
 
 
+@of_moments
 def cuped_lift(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05) -> Comparison:
     """Compare two adjusted means as a share of the control's unadjusted mean.
 
@@ -297,7 +235,7 @@ def cuped_lift(a: BivariateMoments, b: BivariateMoments, *, alpha: float = 0.05)
         return refused
     base = a.mean_y
     if base <= 0.0:
-        return _unsayable(a.n + b.n, Unsayable.NOT_POSITIVE)
+        return unsayable(a.n + b.n, Unsayable.NOT_POSITIVE)
     apart = other.mean - own.mean
     scale = a.n * (a.n - 1)
     of_b = other.m2 / (b.n - 1) / b.n
@@ -339,11 +277,16 @@ def fisher_exact(x_a: int, n_a: int, x_b: int, n_b: int, *, alpha: float = 0.05)
     >>> round(fisher_exact(12, 17, 11, 11).p_value, 3)
     0.125
     """
-    _require_counts(x_a, n_a, x_b, n_b)
+    require_level(alpha)
+    require_hits(x_a, n_a, x_b, n_b)
     n, hits = n_a + n_b, x_a + x_b
     if not n_a or not n_b:
-        return _unsayable(n, Unsayable.EMPTY)
-    possible = np.arange(max(0, hits - n_a), min(hits, n_b) + 1)
+        return unsayable(n, Unsayable.EMPTY)
+    # tables that far from the likeliest have a chance that no float holds
+    likeliest = hits * n_b / n
+    reach = _REACH * sqrt(likeliest * (n_a / n) * ((n - hits) / n)) + _AT_LEAST
+    first = max(0, hits - n_a, int(likeliest - reach))
+    possible = np.arange(first, min(hits, n_b, int(likeliest + reach)) + 1)
     ways = -(
         gammaln(possible + 1.0)
         + gammaln(n_b - possible + 1.0)
@@ -351,7 +294,7 @@ def fisher_exact(x_a: int, n_a: int, x_b: int, n_b: int, *, alpha: float = 0.05)
         + gammaln(n_a - hits + possible + 1.0)
     )
     weights = np.exp(ways - ways.max())
-    seen = weights[x_b - possible[0]]
+    seen = weights[x_b - first] if first <= x_b <= possible[-1] else 0.0
     p_value = min(1.0, float(np.sum(weights[weights <= seen * _SAME]) / np.sum(weights)))
     cross = (n_b - x_b) * x_a
     odds = x_b * (n_a - x_a) / cross if cross else None
@@ -391,7 +334,8 @@ def newcombe_interval(x_a: int, n_a: int, x_b: int, n_b: int, *, alpha: float = 
     >>> round(found.lower, 4), round(found.upper, 4)
     (0.0524, 0.3339)
     """
-    _require_counts(x_a, n_a, x_b, n_b)
+    require_level(alpha)
+    require_hits(x_a, n_a, x_b, n_b)
     if not n_a or not n_b:
         return Interval(-1.0, 1.0)
     a = wilson(x_a, n_a, confidence=1.0 - alpha)
@@ -425,7 +369,7 @@ def chance_to_win(
     Raises
     ------
     ValueError
-        If ``se`` is negative or not finite, or ``prior_sd`` is not positive.
+        If ``se`` is negative, ``prior_sd`` not positive, or another number not finite.
 
     Notes
     -----
@@ -437,15 +381,20 @@ def chance_to_win(
     >>> round(chance_to_win(1.0, 1.0).chance_to_win, 4)
     0.8413
     """
-    if not 0.0 <= se < inf or not prior_sd > 0.0:
-        message = f"standard error {se}, prior standard deviation {prior_sd}"
+    if not (0.0 <= se < inf and prior_sd > 0.0 and isfinite(effect) and isfinite(prior_mean)):
+        message = (
+            f"effect {effect}, standard error {se}, prior mean {prior_mean} and standard deviation "
+            f"{prior_sd}, expected finite numbers, se >= 0 and prior_sd > 0 (inf: a flat prior)"
+        )
         raise ValueError(message)
     if se == 0.0:
         return Bayes(None, None, None, Unsayable.NO_SPREAD)
-    weight = 1.0 / se**2
-    prior = 0.0 if prior_sd == inf else 1.0 / prior_sd**2
-    mean = (weight * effect + prior * prior_mean) / (weight + prior)
-    spread = 1.0 / sqrt(weight + prior)
+    # by shares, since the inverse of a small square is more than a float holds
+    of_effect = 1.0 if prior_sd == inf else prior_sd / hypot(se, prior_sd)
+    mean = of_effect**2 * effect + (1.0 - of_effect**2) * prior_mean
+    spread = se * of_effect
+    if not isfinite(mean) or spread == 0.0:
+        return Bayes(None, None, None, Unsayable.BEYOND)
     z = mean / spread
     density = float(np.exp(-z * z / 2.0) / np.sqrt(2.0 * np.pi))
     risk_treatment = max(0.0, spread * density - mean * float(ndtr(-z)))
@@ -469,18 +418,8 @@ def _refused(
 ) -> Comparison | None:
     n = a.n + b.n
     if not a.n or not b.n:
-        return _unsayable(n, Unsayable.EMPTY)
+        return unsayable(n, Unsayable.EMPTY)
     if min(a.n, b.n) > 1 and min(a.m2, b.m2) > 0.0:
         return None
     reason = Unsayable.SINGLE if min(a.n, b.n) < 2 else Unsayable.CONSTANT
-    return _unsayable(n, reason, effect() if effect else b.mean - a.mean)
-
-
-def _unsayable(n: int, reason: Unsayable, effect: float | None = None) -> Comparison:
-    return Comparison(effect, None, None, None, None, None, n, reason)
-
-
-def _require_counts(x_a: int, n_a: int, x_b: int, n_b: int) -> None:
-    if not 0 <= x_a <= n_a or not 0 <= x_b <= n_b:
-        message = f"{x_a} hits of {n_a} against {x_b} of {n_b}"
-        raise ValueError(message)
+    return unsayable(n, reason, effect() if effect else b.mean - a.mean)

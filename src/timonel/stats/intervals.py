@@ -35,7 +35,7 @@ def wilson(n_hits: int, n: int, *, confidence: float = 0.95) -> Interval:
     Raises
     ------
     ValueError
-        If the counts contradict each other.
+        If the counts contradict each other, or the confidence is none.
 
     Notes
     -----
@@ -49,7 +49,11 @@ def wilson(n_hits: int, n: int, *, confidence: float = 0.95) -> Interval:
     if not 0 <= n_hits <= n or n < 1:
         message = f"{n_hits} hits of {n}"
         raise ValueError(message)
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    level = (1 + confidence) / 2
+    if not 0.5 < level < 1.0:
+        message = f"confidence is {confidence}, expected between 0 and 1, such as 0.95"
+        raise ValueError(message)
+    z = NormalDist().inv_cdf(level)
     share = n_hits / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))

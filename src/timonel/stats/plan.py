@@ -73,11 +73,21 @@ def sample_size_per_arm(
         message = f"alpha {alpha} and power {power}, both must lie between 0 and 1"
         raise ValueError(message)
     if not 0.0 <= variance_a < inf or not 0.0 <= variance_b < inf or not 0.0 < abs(mde) < inf:
-        message = f"variances {variance_a} and {variance_b}, effect {mde}"
+        message = (
+            f"variances {variance_a} and {variance_b}, effect {mde}, expected finite numbers, "
+            "variances of at least 0 and an effect that is not 0"
+        )
         raise ValueError(message)
     z = float(ndtri(1.0 - alpha / 2.0) + ndtri(power))
     factor = ENGINE_FACTOR[Engine(engine)]
-    return ceil(factor * z * z * (variance_a + variance_b) / mde**2)
+    # divided twice: the square of a small effect may be less than any float
+    n = factor * z * z * (variance_a + variance_b) / abs(mde) / abs(mde)
+    if not n < inf:
+        message = f"an effect of {mde} at variances {variance_a} and {variance_b} needs more units "
+        message += "than can be counted, expected a larger one"
+        raise ValueError(message)
+    # where nothing varies one unit of each arm shows the effect
+    return max(1, ceil(n))
 
 
 def power(

@@ -13,8 +13,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaln, gammaln, log_ndtr, ndtr, ndtri, ndtri_exp
+from scipy.special import betaln, erfcx, gammaln, log_ndtr, ndtr, ndtri
 
+from timonel.stats.comparing.arguments import MOST, require_counts, require_level
+from timonel.stats.comparing.recursion import barrier_of, going_on
 from timonel.stats.moments import Moments
 
 Floats = NDArray[np.float64]
@@ -23,9 +25,8 @@ Spending = Literal["obf", "power"]
 
 BETS = (1.1, 1.2, 1.35, 1.5, 2.0, 3.0, 5.0, 10.0)
 _LARGEST = log(sys.float_info.max)
-_NODES = 8
-_MOST_PANELS = 300
-_HALVINGS = 60
+_FLATTEST = 1e9  # a prior of more says nothing at any count, and rounding would speak instead
+_FAR = -30.0
 
 
 # --- any effect with a standard error
@@ -108,12 +109,7 @@ def asymptotic_cs(
         return Sequence(half, effect - half, effect + half, _bounded(log_e), _p_value(log_e))
     half = se * sqrt(2.0 * (k + 1.0) / k * log1p(sqrt(k + 1.0) / (2.0 * alpha)))
     towards = z if side == "greater" else -z
-    log_e = (
-        log(2.0)
-        - log1p(k) / 2.0
-        + k * z * z / (2.0 * (k + 1.0))
-        + float(log_ndtr(towards * sqrt(k / (k + 1.0))))
-    )
+    log_e = log(2.0) - log1p(k) / 2.0 + _log_mills(k, z, towards * sqrt(k / (k + 1.0)))
     lower, upper = (effect - half, inf) if side == "greater" else (-inf, effect + half)
     return Sequence(half, lower, upper, _bounded(log_e), _p_value(log_e))
 
@@ -124,12 +120,22 @@ def _require_sequence(
     if side not in {"two", "greater", "less"}:
         message = f"side {side!r}, expected two, greater or less"
         raise ValueError(message)
-    if not 0.0 < alpha < (1.0 if side == "two" else 0.5):
-        message = f"alpha {alpha} for side {side}"
+    require_level(alpha, below=1.0 if side == "two" else 0.5)
+    if not (isfinite(effect) and 0.0 <= se < inf and 0.0 <= n <= MOST and 0.0 < n_star <= MOST):
+        message = (
+            f"effect {effect}, standard error {se}, n {n}, n_star {n_star}, expected finite "
+            "numbers, se >= 0, n from 0 and n_star above 0 (both up to 1e12)"
+        )
         raise ValueError(message)
-    if not (isfinite(effect) and 0.0 <= se < inf and 0.0 <= n < inf and 0.0 < n_star < inf):
-        message = f"effect {effect}, standard error {se}, n {n}, n_star {n_star}"
-        raise ValueError(message)
+
+
+def _log_mills(k: float, z: float, x: float) -> float:
+    """Give ``k z^2 / (2 (k + 1)) + ln Phi(x)``, where the first is ``x^2 / 2``."""
+    if x > _FAR:
+        return k * z * z / (2.0 * (k + 1.0)) + float(log_ndtr(x))
+    # far on the other side both are huge, and what is left of them would be rounding
+    scaled = float(erfcx(-x / sqrt(2.0)))
+    return log(scaled / 2.0) if scaled > 0.0 else -inf
 
 
 # --- strata of exposure and of arrival
@@ -237,16 +243,15 @@ def paired_e_value(n10: int, n01: int, *, k: float = 10) -> float:
     Raises
     ------
     ValueError
-        If a count is negative or ``k`` is not positive.
+        If a count is no whole number, or ``k`` not positive (or above 1e9).
 
     Examples
     --------
     >>> paired_e_value(0, 0)
     1.0
     """
-    if min(n10, n01) < 0 or not 0.0 < k < inf:
-        message = f"{n10} and {n01} discordant pairs, k {k}"
-        raise ValueError(message)
+    require_counts("discordant pairs", n10, n01)
+    _require_prior("k", k)
     return _bounded(float(betaln(k + n10, k + n01) - betaln(k, k)) + (n10 + n01) * log(2.0))
 
 
@@ -271,7 +276,8 @@ def srm_e_value(counts: ArrayLike, weights: ArrayLike, *, a: float = 10_000) -> 
     Raises
     ------
     ValueError
-        If the two differ in length, or a number is negative.
+        If the two differ in length, a count is no whole number, the weights are no shares, or ``a``
+        is not positive (or above 1e9).
 
     Notes
     -----
@@ -279,12 +285,14 @@ def srm_e_value(counts: ArrayLike, weights: ArrayLike, *, a: float = 10_000) -> 
     M. Lindon, A. Malek, arXiv 2011.03567.
     """
     seen, shares = np.asarray(counts, np.float64), np.asarray(weights, np.float64)
-    if seen.shape != shares.shape or seen.ndim != 1 or not len(seen) or not 0.0 < a < inf:
-        message = f"{seen.size} counts for {shares.size} weights, a {a}"
+    _require_prior("a", a)
+    if seen.shape != shares.shape or seen.ndim != 1 or not len(seen):
+        message = f"{seen.size} counts for {shares.size} weights, expected one weight a count"
         raise ValueError(message)
+    require_counts("counts", *seen.tolist())
     total = float(np.sum(shares))
-    if not np.all(seen >= 0.0) or not np.all(shares >= 0.0) or not 0.0 < total < inf:
-        message = f"counts {counts!r}, weights {weights!r}"
+    if not np.all(shares >= 0.0) or not 0.0 < total < inf:
+        message = f"weights {weights!r}, expected shares of at least 0, not all 0"
         raise ValueError(message)
     if np.any(seen[shares == 0.0] > 0.0):
         return sys.float_info.max
@@ -431,8 +439,9 @@ def lan_demets_bounds(
     if t.ndim != 1 or not len(t) or not np.all(np.diff(t, prepend=0.0) > 0.0) or not t[-1] <= 1.0:
         message = f"fractions must rise within (0, 1], not {fractions!r}"
         raise ValueError(message)
-    if not 0.0 < alpha < 1.0 or spending not in {"obf", "power"}:
-        message = f"alpha {alpha}, spending {spending!r}"
+    require_level(alpha)
+    if spending not in {"obf", "power"}:
+        message = f"spending {spending!r}, expected obf or power"
         raise ValueError(message)
     spent = (
         4.0 * ndtr(-ndtri(1.0 - alpha / 4.0) / np.sqrt(t)) if spending == "obf" else alpha * t**2
@@ -449,43 +458,20 @@ def lan_demets_bounds(
     # at: where the sum of increments may be on going on; mass: density times quadrature weight
     at, mass = np.zeros(1), np.ones(1)
     for look in range(len(t)):
-        barrier = _barrier(at, mass, float(steps[look]), float(each[look]), sqrt(float(t[look])))
+        barrier = barrier_of(at, mass, float(steps[look]), float(each[look]), sqrt(float(t[look])))
         bounds[look] = barrier / sqrt(t[look])
         if look + 1 < len(t):
-            at, mass = _going_on(at, mass, float(steps[look]), barrier, float(min(steps)), t[look])
+            at, mass = going_on(at, mass, float(steps[look]), barrier, float(min(steps)), t[look])
     return bounds
 
 
-def _barrier(at: Floats, mass: Floats, step: float, spend: float, scale: float) -> float:
-    """Find the b with P(abs(next sum) >= b) = spend, by bisection of a falling function."""
-    if spend < sys.float_info.min:
-        return inf
-    if len(at) == 1:
-        return -step * float(ndtri_exp(log(spend / 2.0)))
-    low, high = 0.0, 40.0 * scale
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2.0
-        beyond = ndtr((at - middle) / step) + ndtr((-at - middle) / step)
-        low, high = (middle, high) if float(mass @ beyond) > spend else (low, middle)
-    return (low + high) / 2.0
-
-
-def _going_on(
-    at: Floats, mass: Floats, step: float, barrier: float, finest: float, variance: float
-) -> tuple[Floats, Floats]:
-    """Carry the density one look on, restricted to where nothing was decided."""
-    reach = min(barrier, 12.0 * sqrt(variance))
-    panels = min(_MOST_PANELS, max(4, int(2.0 * reach / finest) + 1))
-    points, weights = np.polynomial.legendre.leggauss(_NODES)
-    edges = np.linspace(-reach, reach, panels + 1)
-    width = reach / panels
-    nodes = (edges[:-1, None] + width * (points + 1.0)).ravel()
-    apart = (nodes[:, None] - at[None, :]) / step
-    density = np.exp(-apart * apart / 2.0) @ mass / (step * sqrt(2.0 * np.pi))
-    return nodes, density * np.tile(weights * width, panels)
-
-
 # --- shared steps
+
+
+def _require_prior(name: str, value: float) -> None:
+    if not 0.0 < value <= _FLATTEST:
+        message = f"{name} is {value}, expected more than 0 and at most 1e9"
+        raise ValueError(message)
 
 
 def _bounded(log_e: float) -> float:

@@ -1,5 +1,5 @@
-from dataclasses import astuple
-from math import inf, isfinite
+from dataclasses import astuple, replace
+from math import inf, isfinite, nan
 
 import pytest
 
@@ -113,11 +113,77 @@ def test_exact_tests_speak_where_the_others_cannot() -> None:
     assert 0.0 < found.lower < 0.2
 
 
-@pytest.mark.parametrize("counts", [(5, 4, 1, 2), (-1, 4, 1, 2), (1, 4, 3, 2)])
+@pytest.mark.parametrize(
+    "counts",
+    [(5, 4, 1, 2), (-1, 4, 1, 2), (1, 4, 3, 2), (1.5, 4, 1, 2), (1, inf, 1, 2), (nan, 4, 1, 2)],
+)
 def test_contradicting_counts_are_refused(counts: tuple[int, int, int, int]) -> None:
     for test in (two_proportions, fisher_exact, newcombe_interval):
-        with pytest.raises(ValueError, match="hits of"):
+        with pytest.raises(ValueError, match=r"hits of .* expected"):
             test(*counts)
+
+
+PAIR = BivariateMoments(5, 2.0, 1.0, 3.0, 2.0, 1.0)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -1.0, 2.0, nan])
+def test_levels_that_are_none_are_refused(alpha: float) -> None:
+    for test in (two_proportions, fisher_exact, newcombe_interval):
+        with pytest.raises(ValueError, match=r"alpha is .* expected"):
+            test(5, 10, 6, 10, alpha=alpha)
+    for compare in (ratio, cuped, cuped_lift):
+        with pytest.raises(ValueError, match=r"alpha is .* expected"):
+            compare(PAIR, PAIR, alpha=alpha)
+    for of_means in (welch, relative_lift):
+        with pytest.raises(ValueError, match=r"alpha is .* expected"):
+            of_means(PAIR.y, PAIR.y, alpha=alpha)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"n": -5},
+        {"n": 2.5},
+        {"mean_y": nan},
+        {"mean_y": inf},
+        {"m2_y": -1.0},
+        {"m2_y": nan},
+        {"m2_y": inf},
+        {"mean_x": nan},
+        {"m2_x": nan},
+        {"c_yx": nan},
+        {"c_yx": 100.0},
+    ],
+)
+def test_moments_that_no_numbers_have_are_refused(changed: dict[str, float]) -> None:
+    wrong = replace(PAIR, **changed)  # type: ignore[arg-type]
+    for compare in (ratio, cuped, cuped_lift):
+        for arms in ((wrong, PAIR), (PAIR, wrong)):
+            with pytest.raises(ValueError, match="expected"):
+                compare(*arms)
+    if set(changed) & {"n", "mean_y", "m2_y"}:
+        for of_means in (welch, relative_lift):
+            with pytest.raises(ValueError, match="expected"):
+                of_means(PAIR.y, wrong.y)
+
+
+def test_what_no_float_holds_is_unknown_with_a_reason() -> None:
+    huge, tiny = Moments(5, 1e200, 1e300), Moments(5, 1e-200, 1.0)
+    for found in (relative_lift(huge, huge), relative_lift(tiny, PAIR.y)):
+        assert (found.p_value, found.reason) == (None, Unsayable.BEYOND)
+    # small spreads are no reason to give up
+    assert welch(Moments(5, 1.0, 1e-200), Moments(5, 2.0, 1e-200)).p_value == 0.0
+    assert chance_to_win(1.0, 1e-320).chance_to_win == 1.0
+    assert chance_to_win(1.0, 1e300, prior_sd=1.0).chance_to_win == 0.5
+
+
+def test_fisher_sums_the_tables_that_have_a_chance() -> None:
+    # the windows end beyond what a float holds: the tail of 1e8 units is the normal one
+    many = fisher_exact(10_000_000, 100_000_000, 10_005_000, 100_000_000)
+    assert many.p_value == pytest.approx(
+        two_proportions(10_000_000, 100_000_000, 10_005_000, 100_000_000).p_value, rel=1e-3
+    )
+    assert fisher_exact(0, 10**6, 10**6, 10**6).p_value == 0.0
 
 
 def test_a_prior_pulls_and_a_flat_one_does_not() -> None:
@@ -127,9 +193,12 @@ def test_a_prior_pulls_and_a_flat_one_does_not() -> None:
     assert flat.chance_to_win > 0.84 > 0.51 > tight.chance_to_win > 0.5
     assert chance_to_win(1.0, 0.0) == Bayes(None, None, None, Unsayable.NO_SPREAD)
     assert chance_to_win(1e6, 1.0).risk_treatment == 0.0
-    for se, prior in ((-1.0, 1.0), (inf, 1.0), (1.0, 0.0), (float("nan"), 1.0)):
+    for se, prior in ((-1.0, 1.0), (inf, 1.0), (1.0, 0.0), (nan, 1.0)):
         with pytest.raises(ValueError, match="standard error"):
             chance_to_win(1.0, se, prior_sd=prior)
+    for effect, mean in ((nan, 0.0), (inf, 0.0), (1.0, nan)):
+        with pytest.raises(ValueError, match="expected finite"):
+            chance_to_win(effect, 1.0, prior_mean=mean)
 
 
 def test_adjusting_none_and_one() -> None:
@@ -137,7 +206,7 @@ def test_adjusting_none_and_one() -> None:
         assert adjust([]).tolist() == []
         assert adjust([0.2]).tolist() == [0.2]
         assert adjust([0.9, 0.8]).max() <= 1.0
-        for bad in ([0.1, float("nan")], [1.2], [-0.1], [[0.1]]):
+        for bad in ([0.1, nan], [1.2], [-0.1], [[0.1]]):
             with pytest.raises(ValueError, match="p-values"):
                 adjust(bad)
 
@@ -150,3 +219,6 @@ def test_a_sequence_costs_more_units_than_one_look() -> None:
     for wrong in ((0.25, 0.25, 0.0, 0.05), (-1.0, 0.25, 0.1, 0.05), (0.25, 0.25, 0.1, 1.0)):
         with pytest.raises(ValueError, match=r"variances|alpha"):
             sample_size_per_arm(*wrong[:3], alpha=wrong[3])
+    with pytest.raises(ValueError, match="more units"):
+        sample_size_per_arm(0.25, 0.25, 1e-200)
+    assert sample_size_per_arm(0.0, 0.0, 0.1) == 1

@@ -154,6 +154,7 @@ def test_overwhelming_evidence_is_a_number() -> None:
         (nan, 0.1, 10, 0.05, "two"),
         (0.1, nan, 10, 0.05, "two"),
         (0.1, -0.1, 10, 0.05, "two"),
+        (0.1, 0.1, 1e308, 0.05, "two"),
         (0.1, 0.1, -1, 0.05, "two"),
         (0.1, 0.1, 10, 0.5, "greater"),
         (0.1, 0.1, 10, 0.0, "two"),
@@ -175,12 +176,20 @@ def test_other_arguments_out_of_range() -> None:
         lan_demets_bounds([1.0], spending="pocock")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="alpha"):
         lan_demets_bounds([1.0], alpha=0.0)
-    with pytest.raises(ValueError, match="discordant"):
-        paired_e_value(-1, 3)
+    for pairs in ((-1, 3), (nan, 2), (2, nan), (1.5, 2)):
+        with pytest.raises(ValueError, match="discordant"):
+            paired_e_value(*pairs)
+    for prior in (0.0, nan, 1e308):
+        with pytest.raises(ValueError, match="expected more than 0"):
+            paired_e_value(5, 5, k=prior)
+        with pytest.raises(ValueError, match="expected more than 0"):
+            srm_e_value([5, 5], [0.5, 0.5], a=prior)
     with pytest.raises(ValueError, match="counts"):
         srm_e_value([1, 2, 3], [0.5, 0.5])
     with pytest.raises(ValueError, match="counts"):
         srm_e_value([1, -2], [0.5, 0.5])
+    with pytest.raises(ValueError, match="counts"):
+        srm_e_value([inf, 2], [0.5, 0.5])
     with pytest.raises(ValueError, match="bad events"):
         rare_event_e_value([3], [2], [0.5])
     with pytest.raises(ValueError, match="bad events"):
@@ -260,3 +269,12 @@ def test_the_tuning_is_that_of_the_paper() -> None:
     k = -2 * log(0.05) + log(1 - 2 * log(0.05))
     found = asymptotic_cs(0.0, 1.0, 5000).half_width
     assert found == pytest.approx(sqrt((k + 1) / k * log((k + 1) / 0.0025)))
+
+
+@pytest.mark.parametrize("z", [-1e4, -1e9, -1e200])
+def test_far_on_the_other_side_rounding_is_no_evidence(z: float) -> None:
+    assert asymptotic_cs(z, 1.0, 1000, side="greater").e_value < 1e-3
+    assert asymptotic_cs(-z, 1.0, 1000, side="less").e_value < 1e-3
+    # where both ways of computing it hold they give the same
+    near, far = (asymptotic_cs(at, 1.0, 1e6, side="greater").e_value for at in (-30.0, -30.02))
+    assert near == pytest.approx(far, rel=1e-3)

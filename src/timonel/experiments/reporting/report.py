@@ -70,6 +70,10 @@ _REASONS = {
     Unsayable.NOT_POSITIVE: Phrase(
         "the control's mean is not positive", "la media del control no es positiva"
     ),
+    Unsayable.BEYOND: Phrase(
+        "its numbers are too large or too small to compute with",
+        "sus números son demasiado grandes o pequeños para calcular con ellos",
+    ),
 }
 
 
