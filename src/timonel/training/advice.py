@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from timonel.errors import Comma
 from timonel.runtime.featuriser import Featuriser, Value
 from timonel.training.evaluate import Evaluation
 
@@ -114,10 +115,10 @@ def _on_baseline(found: list[Advice], evaluation: Evaluation) -> None:
                 f"({baseline:.4g}), but its probabilities are not shown to be nearer to "
                 "the truth than the base rate: often such a model is too sure of itself. "
                 "`recipes.calibrated(...)` around its recipe, or more rows, may mend it.",
-                f"Acierta más a menudo ({accuracy.value:.4g}) que la clase más frecuente "
-                f"({baseline:.4g}), pero no se demuestra que sus probabilidades estén "
-                "más cerca de la verdad que la tasa base: un modelo así suele estar demasiado "
-                "seguro. `recipes.calibrated(...)` en torno a su receta, o más filas, puede "
+                f"Acierta más a menudo ({Comma(accuracy.value or 0.0):.4g}) que la clase más "
+                f"frecuente ({Comma(baseline):.4g}), pero no se demuestra que sus probabilidades "
+                "estén más cerca de la verdad que la tasa base: un modelo así suele estar "
+                "demasiado seguro. `recipes.calibrated(...)` en torno a su receta, o más filas, puede "
                 "remediarlo.",
             )
         )
@@ -138,8 +139,8 @@ def _on_baseline(found: list[Advice], evaluation: Evaluation) -> None:
                 "no_better_than_rules",
                 f"It is not shown to be better than the rules ({evaluation.rules:.4g} on the rows "
                 "they answer).",
-                f"No se demuestra que sea mejor que las reglas ({evaluation.rules:.4g} en las "
-                "filas que responden).",
+                f"No se demuestra que sea mejor que las reglas ({Comma(evaluation.rules):.4g} en "
+                "las filas que responden).",
             )
         )
 
@@ -154,8 +155,8 @@ def _on_data(
                 "too_good",
                 f"Accuracy {main.value:.3f} is rarely honest: look for an input that is only "
                 "known after the fact.",
-                f"Una exactitud de {main.value:.3f} rara vez es honesta: busque una entrada que "
-                "solo se conoce después del hecho.",
+                f"Una exactitud de {Comma(main.value or 0.0):.3f} rara vez es honesta: busque una "
+                "entrada que solo se conoce después del hecho.",
             )
         )
     n_dropped = sum(dropped.values())
@@ -188,7 +189,7 @@ def _on_data(
                 f"The holdout has {main.n} rows: {main.name} is only known to lie within "
                 f"{main.lower:.3g} and {main.upper:.3g}.",
                 f"La muestra de prueba tiene {main.n} filas: de {main.name} solo se sabe que está "
-                f"entre {main.lower:.3g} y {main.upper:.3g}.",
+                f"entre {Comma(main.lower):.3g} y {Comma(main.upper):.3g}.",
             )
         )
 
@@ -207,8 +208,8 @@ def _on_classes(found: list[Advice], evaluation: Evaluation) -> None:
                 "weak_class",
                 f"Class {label} is found in {recall:.0%} of its cases only: more rows of it, or "
                 "inputs that tell it apart, would help most.",
-                f"La clase {label} se reconoce solo en {recall:.0%} de sus casos: lo que más "
-                "ayudaría son más filas de ella, o entradas que la distingan.",
+                f"La clase {label} se reconoce solo en {Comma(recall):.0%} de sus casos: lo que "
+                "más ayudaría son más filas de ella, o entradas que la distingan.",
             )
         )
     ece = evaluation.measures.get("ece")
@@ -218,7 +219,7 @@ def _on_classes(found: list[Advice], evaluation: Evaluation) -> None:
                 "miscalibrated",
                 f"Stated probabilities are off by {ece.value:.2f} on average: do not read them as "
                 "frequencies.",
-                f"Las probabilidades declaradas se desvían {ece.value:.2f} en promedio: no las lea "
-                "como frecuencias.",
+                f"Las probabilidades declaradas se desvían {Comma(ece.value or 0.0):.2f} en "
+                "promedio: no las lea como frecuencias.",
             )
         )

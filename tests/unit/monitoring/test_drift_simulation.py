@@ -128,7 +128,12 @@ def test_a_report_says_what_was_found_and_lost(simulation: DriftSimulation, tmp_
     assert "height" in shift.drift.drifted_columns
     assert shift.degradation["accuracy"] > 0.2
     assert "Retraining would learn the fault" in shift.recommendation
-    assert by_kind[InjectedKind.MISSING_VALUES].n_refused > 0
+    holed = by_kind[InjectedKind.MISSING_VALUES]
+    assert holed.n_refused > 0
+    assert holed.recommendation == (
+        f"Mend the source first: {holed.n_refused} of {holed.n} rows lack a value that has to be "
+        "there, and would be refused. The figures say what the model would answer all the same."
+    )
     assert shift.n_refused == 0
     files = report.write(tmp_path / "reports")
     assert [file.name for file in files] == [

@@ -8,7 +8,7 @@ import typer
 
 from timonel.cli.errors import InvalidUsage
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import explained, language, out, out_json, say, table, text
+from timonel.cli.output import decimal, explained, language, out, out_json, say, table, text
 from timonel.errors import in_language
 from timonel.registry.versions import Stage
 from timonel.signals import Condition, Kind, Severity, Signal
@@ -83,7 +83,7 @@ def _print(report: "SimulationReport", files: list[Path]) -> None:
         "simulated",
         version=f"{report.model}@{report.version}",
         n=report.found[0].n,
-        intensity=f"{report.intensity:g}",
+        intensity=decimal(report.intensity, "g"),
     )
     if not report.unseen:
         say("simulated_seen")
@@ -93,7 +93,10 @@ def _print(report: "SimulationReport", files: list[Path]) -> None:
     rows = [
         [
             one.kind,
-            *(f"{one.before[name]:.3f} → {one.after[name]:.3f}" for name in figures),
+            *(
+                f"{decimal(one.before[name], '.3f')} → {decimal(one.after[name], '.3f')}"
+                for name in figures
+            ),
             len(one.drift.drifted_columns),
             one.n_refused,
         ]

@@ -135,8 +135,8 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "días también se comparan con ello.",
     },
     "simulated": {
-        "en": "{version}: drift of intensity {intensity} in {n} real rows",
-        "es": "{version}: deriva de intensidad {intensity} en {n} filas reales",
+        "en": "{version}: drift of intensity {intensity} in {n} rows held back at training",
+        "es": "{version}: deriva de intensidad {intensity} en {n} filas reservadas al entrenar",
     },
     "simulated_seen": {
         "en": "  The source has changed since training: some of these rows may have been learned.",

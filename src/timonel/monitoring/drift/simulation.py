@@ -17,7 +17,7 @@ from timonel.charts.raster import Panel, panels_png
 from timonel.errors import Phrase
 from timonel.monitoring.drift.errors import CannotSimulate
 from timonel.monitoring.drift.injection import InjectedKind, Rows, inject
-from timonel.project.model import Model, Task
+from timonel.project.model import Model, Task, Watch
 from timonel.registry.artifacts import ArtifactStore
 from timonel.registry.catalogue import ModelVersion
 from timonel.registry.manifest import ServingManifest
@@ -228,17 +228,14 @@ class DriftSimulation:
             changed = self._predictor.predict_rows(rows.values)
             drift = self._judge(rows, changed)
             after = self._figures(rows.target, changed)
-            found.append(
-                Simulated(
-                    kind,
-                    len(rows.target),
-                    self._refused(rows),
-                    before,
-                    after,
-                    drift,
-                    recommend(before, after, drift, kind, self._model.policy.watch),
-                )
+            n, n_refused = len(rows.target), self._refused(rows)
+            moved = [name for name in drift.drifted_columns if name not in quiet.drifted_columns]
+            said = _recommended(
+                before, after, moved or drift.drifted_columns, kind, self._model.policy.watch
             )
+            if n_refused > n * self._model.policy.watch.refused_rate:
+                said = _mend_first(n_refused, n)
+            found.append(Simulated(kind, n, n_refused, before, after, drift, said))
             panels += self._panels(kind, rows, changed, drift)[: max(3, MOST_PANELS // len(kinds))]
         return SimulationReport(
             self._model.name,
@@ -344,21 +341,32 @@ def _plain(value: float) -> str:
     return "0" if abs(value) < _TINY else f"{value:.3g}"
 
 
-def recommend(
+def _mend_first(n_refused: int, n: int) -> Phrase:
+    return Phrase(
+        "Mend the source first: {n_refused} of {n} rows lack a value that has to be there, and "
+        "would be refused. The figures say what the model would answer all the same.",
+        "Repare primero el origen: a {n_refused} de {n} filas les falta un valor que debe estar, y "
+        "se rechazarían. Las cifras dicen qué respondería el modelo de todos modos.",
+        n_refused=n_refused,
+        n=n,
+    )
+
+
+def _recommended(
     before: dict[str, float],
     after: dict[str, float],
-    drift: DriftReport,
+    moved: Sequence[str],
     kind: InjectedKind,
-    watch: Any,
+    watch: Watch,
 ) -> Phrase:
-    """Say what to do if this happened."""
+    """Say what to do if this happened; ``moved`` are the columns that drifted by it."""
     name = next(iter(before))
     if name == "mae":
         lost = after[name] > (1 + watch.error_rise) * before[name]
     else:
         lost = before[name] - after[name] > watch.accuracy_loss
-    columns = ", ".join(drift.drifted_columns[:5])
-    if lost and not drift.drifted:
+    columns = ", ".join(moved[:5])
+    if lost and not moved:
         return Phrase(
             "The loss would not show in the inputs: only truths would tell. See that they come.",
             "La pérdida no se vería en las entradas: solo la verdad la diría. Asegure que llegue.",
@@ -377,7 +385,7 @@ def recommend(
             "Revise {columns}; reentrene cuando haya respuestas con verdad del nuevo tipo.",
             columns=columns,
         )
-    if drift.drifted:
+    if moved:
         return Phrase(
             "Nothing but a look at {columns}: the answers hold, and drift alone is no reason to "
             "retrain.",
