@@ -118,8 +118,8 @@ def _on_baseline(found: list[Advice], evaluation: Evaluation) -> None:
                 f"Acierta más a menudo ({Comma(accuracy.value or 0.0):.4g}) que la clase más "
                 f"frecuente ({Comma(baseline):.4g}), pero no se demuestra que sus probabilidades "
                 "estén más cerca de la verdad que la tasa base: un modelo así suele estar "
-                "demasiado seguro. `recipes.calibrated(...)` en torno a su receta, o más filas, puede "
-                "remediarlo.",
+                "demasiado seguro. `recipes.calibrated(...)` en torno a su receta, o más filas, "
+                "puede remediarlo.",
             )
         )
     else:
