@@ -35,7 +35,8 @@ from timonel.stats.drift import Profile
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.control import ensure_project
 from timonel.store.engine import make_engine
-from timonel.store.tables import drainers, metadata, minute_windows, performance_cells
+from timonel.store.migrate import upgrade
+from timonel.store.tables import drainers, minute_windows, performance_cells
 from timonel.store.tables_loop import column_windows
 from timonel.wire.answer import Answer
 
@@ -162,7 +163,7 @@ def main() -> None:
     profile = Profile.fit(drawn(rng, 10_000))
     with tempfile.TemporaryDirectory() as folder:
         engine = make_engine(f"sqlite:///{Path(folder) / 'timonel.db'}")
-        metadata.create_all(engine)
+        upgrade(engine)  # the tables as projects have them: SQLite's choice of an index is by age
         ensure_project(engine, "p", "America/Santiago")
         alive = {"project": "p", "drainer_id": "d", "watermark": 0, "seen_at": 2**62}
         with engine.begin() as connection:

@@ -113,6 +113,18 @@ def test_profiles_of_other_cells_are_added_closely() -> None:
     }
 
 
+def test_long_columns_are_counted_as_their_parts_are() -> None:
+    rng = np.random.default_rng(4)
+    table = {f"x{at}": rng.normal(size=24_000).round(at) for at in range(6)}
+    table["w"] = rng.choice(["a", "b", "ñ"], 24_000)
+    empty = Profile.fit({name: values[:1_000] for name, values in table.items()}).empty_like()
+    halves = [{name: v[at::2] for name, v in table.items()} for at in (0, 1)]
+    assert empty.update(table).to_json() == empty.update(halves[0]).update(halves[1]).to_json()
+    table["x3"] = np.array(["seven"] * 24_000)
+    with pytest.raises(ValueError, match="column 'x3'"):
+        empty.update(table)
+
+
 def test_columns_must_be_equally_long() -> None:
     with pytest.raises(ValueError, match="different lengths"):
         Profile.fit({"a": [1], "b": [1, 2]})

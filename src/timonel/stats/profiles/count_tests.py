@@ -26,7 +26,8 @@ OWN_BIN = 0.05
 LEAST_EXPECTED = 5.0
 _LEAST_REST = 0.02
 _FEW_SINGLES = 20
-_TAIL_SD = 40
+_TAIL_SD = 12
+_FARTHEST_SD = 120  # no float holds what lies beyond
 _N_RANKS = 64
 _SCALED = ("chi2", "vocabulary", "ks", "vocabulary_ks", "words")
 
@@ -337,12 +338,12 @@ def _hypergeometric_tails(k: int, n: int, k_now: int, m: int) -> tuple[float, fl
     low, high = max(0, total - n), min(total, m)
     mean = total * m / rows
     sd = sqrt(mean * (1 - total / rows) * n / max(1, rows - 1))
-    reach = int(_TAIL_SD * sd) + 2 * _TAIL_SD
-    # beyond 40 sd of the mean there is nothing that a float could show
-    near = max(low, int(mean) - reach), min(high, int(mean) + reach)
-    x = np.arange(min(k_now, near[0]), max(k_now, near[1]) + 1)
-    if len(x) > 4 * reach:
+    if abs(k_now - mean) > _FARTHEST_SD * (sd + 2):
         return (0.0, 1.0) if k_now < mean else (1.0, 0.0)
+    # what lies farther beyond both adds less to either tail than its float holds
+    reach = int(_TAIL_SD * (sd + 7))
+    first, last = min(k_now, int(mean)) - reach, max(k_now, int(mean)) + reach
+    x = np.arange(max(low, first), min(high, last) + 1)
     logs = -(
         gammaln(x + 1.0)
         + gammaln(total - x + 1.0)

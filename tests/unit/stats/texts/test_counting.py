@@ -28,6 +28,12 @@ def test_many_rows_and_many_kinds_are_counted_over_all_blocks() -> None:
     assert count_array(values) == Counter(values.tolist())
 
 
+def test_where_nearly_all_differ_the_few_that_follow_are_counted_with_them() -> None:
+    each = [f"user {k}" for k in range(100_000)]
+    values = np.array(each + ["user 7"] * 1_000 + each[:10])
+    assert count_array(values) == Counter(values.tolist())
+
+
 def test_other_arrays_are_not_for_it() -> None:
     assert not countable(["a"])
     assert not countable(np.array(["a", None], dtype=object))
