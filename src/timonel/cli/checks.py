@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from timonel import __version__
 from timonel.cli.output import language
-from timonel.errors import Phrase, TimonelError, in_language
+from timonel.errors import Phrase, TimonelError, in_language, joined
 from timonel.installs import distribution, installed, is_serving_only
+from timonel.schema.changes import changes_between
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -100,9 +101,44 @@ def _project(app: "App") -> Iterator[Finding]:
         zone=app.config.timezone,
     )
     yield Finding("project", "ok", detail)
+    yield from differing_schemas(app)
     for fault in app.project.absences():
         lang = language()
         yield Finding("outcomes", "warning", fault.message(lang), fault.remedy(lang))
+
+
+def differing_schemas(app: "App") -> Iterator[Finding]:
+    """Find the models whose version in production was trained on another schema than declared."""
+    for name, model in app.project.models.items():
+        champion = app.registry.champion(name) if name in app.registry.models() else None
+        if champion is None:
+            continue
+        trained = app.registry.manifest(name, champion.version).schema
+        changes = changes_between(trained, model.schema.to_json())
+        if not changes.names:
+            continue
+        parts = [
+            Phrase(en, es, names=", ".join(names))
+            for en, es, names in (
+                ("new: {names}", "nuevos: {names}", changes.added),
+                ("no longer declared: {names}", "ya no declarados: {names}", changes.removed),
+                (
+                    "declared otherwise: {names}",
+                    "declarados de otro modo: {names}",
+                    changes.different,
+                ),
+            )
+            if names
+        ]
+        detail = Phrase(
+            "{version} was trained on another schema than is declared ({changes}); requests are "
+            "held to its own",
+            "{version} se entrenó con otro esquema que el declarado ({changes}); las peticiones se "
+            "miden con el suyo",
+            version=champion,
+            changes=joined(parts),
+        )
+        yield Finding("versions", "warning", detail, f"timonel train {name}")
 
 
 def _database(app: "Host") -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from timonel.cli.output import (
     text,
 )
 from timonel.cli.retrain import result_sentence
-from timonel.errors import TimonelError
+from timonel.errors import TimonelError, in_language
 
 if TYPE_CHECKING:
     from timonel.host import Host as ServingHost
@@ -56,6 +56,7 @@ def up(
     """Run everything on this machine: server, drainers, worker; trains a first version."""
     with explained():
         from timonel.app import open_app
+        from timonel.cli.checks import differing_schemas
 
         app = open_app(folder, host=host, port=port, workers=workers)
         output = log_as_asked(app, "supervisor")
@@ -64,6 +65,9 @@ def up(
         changed = app.declare()
         if changed:
             say("declared", models=", ".join(changed))
+        for finding in differing_schemas(app):
+            out(in_language(finding.detail, language()))
+            out(f"  -> {finding.remedy}")
         run_server(app, output, with_worker=True)
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -22,8 +23,9 @@ from timonel.monitoring.quality_check import QualityWatch, closed_minute
 from timonel.monitoring.series.anomaly_check import AnomalyWatch
 from timonel.monitoring.series.recorded_check import RecordedWatch
 from timonel.monitoring.watched import CheckResult, Watched
-from timonel.registry.manifest import decode_manifest
+from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.registry import Registry
+from timonel.schema.changes import SchemaChanges, changes_between
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.stats.calibration.reference import Estimator
 from timonel.stats.multivariate.row_outliers import Limits
@@ -82,6 +84,7 @@ class Checks:
         self._profiles: dict[tuple[str, str], tuple[str, Profile] | None] = {}
         self._estimators: dict[tuple[str, str], Estimator | None] = {}
         self._outlier_limits: dict[tuple[str, str], Limits | None] = {}
+        self._trained_schemas: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self._done: dict[tuple[str, str], tuple[object, ...]] = {}
         self._quality = QualityWatch()
         self._anomalies = AnomalyWatch()
@@ -186,6 +189,7 @@ class Checks:
                     profile_of=partial(self._profile, row.model),
                     estimator_of=partial(self._estimator, row.model),
                     limits_of=partial(self._limits, row.model),
+                    schema_changes_of=partial(self._schema_changes, manifest),
                     raise_signal=self._raise,
                     now_us=now_us,
                     low_confidence=manifest.policy.low_confidence,
@@ -213,6 +217,13 @@ class Checks:
             found = self._registry.manifest(model, version).outliers
             self._outlier_limits[key] = None if found is None else Limits(**found["limits"])
         return self._outlier_limits[key]
+
+    def _schema_changes(self, declared: ServingManifest, version: str) -> SchemaChanges:
+        """Compare what is declared with what a version was trained on; read once."""
+        key = (declared.model, version)
+        if key not in self._trained_schemas:
+            self._trained_schemas[key] = self._registry.manifest(*key).schema
+        return changes_between(self._trained_schemas[key], declared.schema)
 
     def _estimator(self, model: str, version: str) -> Estimator | None:
         """Give what estimates a version's performance, fitted once; None where it left nothing."""

@@ -29,6 +29,7 @@ class Monitor(StrEnum):
     NO_DATA = "no_data"
     DATA_QUALITY = "data_quality"
     OUTLIERS = "outliers"
+    SCHEMA = "schema"
     ANOMALY = "anomaly"
 
 

@@ -6,7 +6,7 @@ judged by the silences of the week before, on the event clock.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -17,6 +17,7 @@ from timonel.monitoring.drift.batch_quality import refused_rows
 from timonel.monitoring.drift_check import worst
 from timonel.monitoring.verdicts import Verdict, VerdictState, write_verdicts
 from timonel.monitoring.watched import CheckResult, Watched
+from timonel.schema.changes import SchemaChanges
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.intervals import wilson
 from timonel.store.engine import reading
@@ -80,7 +81,7 @@ class QualityWatch:
         self._weeks: dict[str, tuple[int, dict[int, Presence]]] = {}
 
     def check(self, watched: Watched, closed_min: int | None) -> CheckResult:
-        """Judge fallback, confidence, silence and refused rows up to a complete minute."""
+        """Judge fallback, confidence, silence, refused rows and the schema up to a minute."""
         if closed_min is None:
             return CheckResult("quality", watched.model, "unknown", "no_live_drainer")
         with reading(watched.engine) as connection:
@@ -90,20 +91,9 @@ class QualityWatch:
                 return CheckResult("quality", watched.model, "unknown", "no_predictions")
             span, minutes = _read_newest(*mine, closed_min)
             refused = read_refused(*mine, closed_min - span, closed_min)
-        found = {
-            ("fallback", Kind.HIGH_FALLBACK_RATE, Severity.HIGH): judge_fallback(
-                minutes, closed_min, watched.plan.fallback_rate
-            ),
-            # who is refused asks all the same
-            ("no_data", Kind.NO_DATA, Severity.HIGH): judge_silence(asked, closed_min),
-            ("data_quality", Kind.DATA_QUALITY, Severity.MEDIUM): judge_refused(
-                minutes, refused, closed_min, watched.plan.refused_rate
-            ),
-        }
-        if watched.low_confidence is not None:
-            found["low_confidence", Kind.LOW_CONFIDENCE, Severity.LOW] = judge_confidence(
-                minutes, closed_min, watched.plan.fallback_rate, watched.low_confidence
-            )
+        found = _judge(watched, minutes, refused, closed_min)
+        # who is refused asks all the same
+        found["no_data", Kind.NO_DATA, Severity.HIGH] = judge_silence(asked, closed_min)
         version = watched.champion.version if watched.champion is not None else ""
         verdicts = []
         for (monitor, kind, severity), finding in found.items():
@@ -174,6 +164,28 @@ class QualityWatch:
         return known
 
 
+def _judge(
+    watched: Watched, minutes: Sequence[Minute], refused: Sequence[Refused], closed_min: int
+) -> dict[tuple[str, Kind, Severity], Finding]:
+    """Judge what the newest minutes hold, and whether the version learned what is declared."""
+    plan, champion = watched.plan, watched.champion
+    found = {
+        ("fallback", Kind.HIGH_FALLBACK_RATE, Severity.HIGH): judge_fallback(
+            minutes, closed_min, plan.fallback_rate
+        ),
+        ("data_quality", Kind.DATA_QUALITY, Severity.MEDIUM): judge_refused(
+            minutes, refused, closed_min, plan.refused_rate
+        ),
+    }
+    if watched.low_confidence is not None:
+        found["low_confidence", Kind.LOW_CONFIDENCE, Severity.LOW] = judge_confidence(
+            minutes, closed_min, plan.fallback_rate, watched.low_confidence
+        )
+    if champion is not None and (changes := watched.schema_changes_of(champion.version)):
+        found["schema", Kind.DATA_QUALITY, Severity.LOW] = judge_schema(str(champion), changes)
+    return found
+
+
 def _read_newest(
     connection: Connection, project: str, model: str, closed_min: int
 ) -> tuple[int, list[Minute]]:
@@ -221,6 +233,15 @@ def judge_refused(
     n_refused, fields = refused_rows(row for row in refused if row.minute >= closed_min - span)
     facts = {"n_refused": n_refused, "fields": fields}
     return _judge_share(newest, span, n_refused, threshold, facts)
+
+
+def judge_schema(version: str, changes: SchemaChanges) -> Finding:
+    """Judge whether what is declared is what the version in production was trained on."""
+    if not changes.names:
+        return Finding(VerdictState.OK, 0, 0, {})
+    parts = {kind: list(names) for kind, names in asdict(changes).items()}
+    facts = {"trained": version, "differs": list(changes.names), **parts}
+    return Finding(VerdictState.ALERT, 0, 0, facts)
 
 
 def judge_silence(asked: Presence, closed_min: int) -> Finding:

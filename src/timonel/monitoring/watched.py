@@ -11,6 +11,7 @@ from timonel.events.outcomes import complete_until
 from timonel.monitoring.windows import HOUR_US
 from timonel.registry.catalogue import ModelVersion
 from timonel.registry.manifest import WatchPlan
+from timonel.schema.changes import SchemaChanges
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.stats.calibration.reference import Estimator
 from timonel.stats.multivariate.row_outliers import Limits
@@ -59,6 +60,7 @@ class Watched:
     now_us: int
     estimator_of: Callable[[str], Estimator | None] = lambda _version: None
     limits_of: Callable[[str], Limits | None] = lambda _version: None
+    schema_changes_of: Callable[[str], SchemaChanges | None] = lambda _version: None
     low_confidence: float | None = None
     timezone: str = "UTC"
     versions: tuple[str, ...] = field(default=())

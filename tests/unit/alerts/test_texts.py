@@ -133,3 +133,13 @@ def test_messages_have_a_heading_in_their_language(news: News, lang: str) -> Non
     assert body["event"] == str(news)
     assert body["at"] == "2025-10-09T08:53:20Z"
     assert trial_body("ops", lang, project="p", at=START).keys() == body.keys()
+
+
+def test_a_schema_that_is_not_the_trained_one_is_named_in_both_languages() -> None:
+    facts = {"trained": "churn@1.0.0", "differs": ["age", "plan"], "added": ["plan"]}
+    found = alert(Kind.DATA_QUALITY, facts, monitor="schema", model="churn", column="")
+    said = describe(found, "en")
+    assert said.title == "churn is declared with another schema than churn@1.0.0 was trained on"
+    assert said.seen == "churn@1.0.0 was trained on another schema. Fields that differ: age, plan."
+    assert "`timonel train churn`" in said.steps[0]
+    assert describe(found, "es").expected == "El esquema con que se entrenó churn@1.0.0."

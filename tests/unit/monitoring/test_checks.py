@@ -19,11 +19,14 @@ from timonel.monitoring.history import Monitor, drift_windows, recent_verdicts
 from timonel.monitoring.watched import Watched
 from timonel.project.model import Watch
 from timonel.registry.manifest import WatchPlan
+from timonel.schema.features import Category, Flag, Number
+from timonel.schema.schema import Schema
 from timonel.signals import Condition, Kind, Signal
 from timonel.store.control import read_clock
 from timonel.store.engine import make_engine
 from timonel.store.tables import drainers, metadata
 from timonel.store.tables_loop import health_checks, verdicts
+from timonel.testing.builders import make_manifest
 from timonel.testing.events import PROJECT
 from timonel.testing.monitored import City, usual
 
@@ -310,7 +313,7 @@ def test_refused_rows_raise_an_alert_by_field_and_it_ends(city: Make) -> None:
     for _ in range(2):
         one.ask(400)
         one.refuse(100, ["plan", "age"])
-        raised += [s for s in one.end_hour() if s.kind is Kind.DATA_QUALITY]
+        raised += [s for s in one.end_hour() if s.monitor == Monitor.DATA_QUALITY]
     assert [s.condition for s in raised] == [Condition.HOLDS] * 2
     facts = raised[-1].facts
     assert facts["rate"] == pytest.approx(0.2, abs=0.02)
@@ -321,7 +324,7 @@ def test_refused_rows_raise_an_alert_by_field_and_it_ends(city: Make) -> None:
     assert [step.news for step in steps] == [None, None, News.FIRING]
     for _ in range(2):
         one.ask(400)
-        (calm,) = [s for s in one.end_hour() if s.kind is Kind.DATA_QUALITY]
+        (calm,) = [s for s in one.end_hour() if s.monitor == Monitor.DATA_QUALITY]
         steps.append(hear(steps[-1].alert, calm, rule_of(calm)))
     assert [step.alert and step.alert.state for step in steps[-2:]] == [
         State.FIRING,
@@ -372,6 +375,33 @@ def test_a_version_that_cannot_tell_rows_says_so(quick_city: Make) -> None:
     assert [str(s.condition) for s in one.end_hour() if s.monitor == "outliers"] == ["unknown"]
     (verdict,) = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.OUTLIERS, limit=9)
     assert verdict.facts == {"reason": "no_row_reference"}
+
+
+def test_a_declared_schema_that_no_version_learned_is_told_until_one_has(quick_city: Make) -> None:
+    found = quick_city(schema=Schema(Number("age"), Number("visits"), Category("plan", ["basic"])))
+
+    def told() -> list[Signal]:
+        found.ask(60)
+        return [one for one in found.end_hour() if one.monitor == "schema"]
+
+    assert [one.condition for one in told()] == [Condition.CLEAR]
+    found.schema = Schema(Number("age", ge=0), Category("plan", ["basic"]), Flag("member"))
+    found.registry.declare(
+        make_manifest(
+            found.model, schema=found.schema.to_json(), classes=["no", "yes"], watch=found.plan
+        )
+    )
+    (one,) = told()
+    assert (one.kind, one.condition) == (Kind.DATA_QUALITY, Condition.HOLDS)
+    assert one.facts == {
+        "trained": "churn@1.0.0",
+        "differs": ["member", "visits", "age"],
+        "added": ["member"],
+        "removed": ["visits"],
+        "different": ["age"],
+    }
+    found.deploy("2", draw=lambda rng, n: {**usual(rng, n), "member": rng.random(n) < 0.5})
+    assert [one.condition for one in told()] == [Condition.CLEAR]
 
 
 def test_callers_whose_every_row_is_refused_are_not_called_silent(quick_city: Make) -> None:

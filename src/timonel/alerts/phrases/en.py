@@ -127,6 +127,7 @@ PHRASES: dict[Kind, Phrases] = {
         title=(
             "Bad data in {column} of {model}",
             "Rows that stand out are sent to {model} ({n_outliers} of {n})",
+            "{model} is declared with another schema than {trained} was trained on",
             "Bad data is sent to {model}",
             "Bad data comes in",
         ),
@@ -134,13 +135,20 @@ PHRASES: dict[Kind, Phrases] = {
             "{rate:%} of {n} rows break a rule of {column}: {reason}.",
             "{n_outliers} of {n} rows stand out ({rate:%}; of ordinary rows {usual:%} do), most "
             "by: {columns}.",
+            "{trained} was trained on another schema. Fields that differ: {differs}.",
             "{n_refused} of {n} rows were refused ({rate:%}), by field: {fields}.",
             "{n_refused} of {n} rows were refused ({rate:%}).",
             "{reason}.",
             "Rows break the rules of the schema.",
         ),
-        expected=("At most {threshold:%}.", "Rows that keep to the declared schema."),
+        expected=(
+            "At most {threshold:%}.",
+            "The schema that {trained} was trained on.",
+            "Rows that keep to the declared schema.",
+        ),
         steps=(
+            "Requests are held to the schema of {trained} until another version serves: "
+            "`timonel train {model}`. `timonel doctor` says what differs.",
             "See what is wrong with them: the errors of the refused requests name field, value and "
             "what was expected; `timonel drift {model}` counts them by field ({fields}).",
             "Look at such rows of that time: see whether {columns} came in another unit, order or "

@@ -134,6 +134,7 @@ PHRASES: dict[Kind, Phrases] = {
         title=(
             "Datos malos en {column} de {model}",
             "Llegan filas fuera de lo común a {model} ({n_outliers} de {n})",
+            "{model} se declara con otro esquema que el que aprendió {trained}",
             "Se envían datos malos a {model}",
             "Llegan datos malos",
         ),
@@ -141,13 +142,20 @@ PHRASES: dict[Kind, Phrases] = {
             "{rate:%} de {n} filas no cumplen una regla de {column}: {reason}.",
             "{n_outliers} de {n} filas se salen de lo común ({rate:%}; de las ordinarias, "
             "{usual:%}), sobre todo por: {columns}.",
+            "{trained} se entrenó con otro esquema. Campos que difieren: {differs}.",
             "Se rechazaron {n_refused} de {n} filas ({rate:%}), por campo: {fields}.",
             "Se rechazaron {n_refused} de {n} filas ({rate:%}).",
             "{reason}.",
             "Hay filas que no cumplen las reglas del esquema.",
         ),
-        expected=("A lo más {threshold:%}.", "Filas que respetan el esquema declarado."),
+        expected=(
+            "A lo más {threshold:%}.",
+            "El esquema con que se entrenó {trained}.",
+            "Filas que respetan el esquema declarado.",
+        ),
         steps=(
+            "Las peticiones se miden con el esquema de {trained} hasta que sirva otra versión: "
+            "`timonel train {model}`. `timonel doctor` dice qué difiere.",
             "Vea qué tienen de malo: los errores de las peticiones rechazadas nombran el campo, el "
             "valor y lo esperado; `timonel drift {model}` las cuenta por campo ({fields}).",
             "Mire filas así de ese tiempo: vea si {columns} llegó en otra unidad, otro orden u "
