@@ -29,6 +29,7 @@ DRIFT_SIGNS = {
     VerdictState.UNKNOWN: ("?", "unknown"),
 }
 SHOWN_COLUMNS = 3
+_SHARES = ("precision", "recall", "specificity", "f1", "macro_f1", "wape")
 
 _VERSION_COLUMNS = ("col_version", "col_stage", "col_holdout", "col_created", "col_by")
 
@@ -168,7 +169,9 @@ def _card(card: Card, zone: ZoneInfo, lang: Language) -> dict[str, Any]:
         "groups_header": _groups_header(card, lang),
         "groups": _groups(card, lang),
         "measures_of": say(lang, "last_7_days"),
-        "measures_header": _header(("col_metric", "col_value", "col_interval", "col_labels"), lang),
+        "measures_header": _header(
+            ("col_metric", "col_value", "col_interval", "col_holdout", "col_labels"), lang
+        ),
         "measures": _measures(card, lang),
     }
 
@@ -352,10 +355,10 @@ def _measures(card: Card, lang: Language) -> list[tuple[str, ...]]:
     for one in own[0].measures if own else performance.measures:
         if one.interval is None:
             continue  # what cannot be said stands, with its reason, in the command and the route
-        shares = one.metric not in ("rmse", "r2", "mean_error")
-        write = formats.percent if shares else formats.measure
+        write = formats.percent if one.metric in _SHARES else formats.measure
         value, low, high = (write(bound, lang) for bound in one.interval[:3])
         name = say(lang, f"measure_{one.metric}")
         name = name if one.label is None else f"{name}: {one.label}"
-        rows.append((name, value, f"{low} – {high}", formats.number(one.n, lang)))
+        held = "–" if one.holdout.value is None else write(one.holdout.value, lang)
+        rows.append((name, value, f"{low} – {high}", held, formats.number(one.n, lang)))
     return rows

@@ -16,16 +16,20 @@ from sqlalchemy import Connection, Engine
 from timonel.events.column_windows import ColumnWindows
 from timonel.events.frames import PredictionFrame, RefusalFrame, ShadowAnswer
 from timonel.events.plans import Plan
+from timonel.stats.calibration.scored import Said, ScoreSums
 from timonel.stats.moments import ExactSums, quantise, quantise_all
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables import minute_windows, performance_cells
-from timonel.store.tables_loop import refusal_windows
+from timonel.store.tables_loop import refusal_windows, score_windows
 from timonel.wire.answer import Label
 
 MINUTE_US = 60_000_000
 HOUR_US = 3_600_000_000
 LATENCY_EDGES_US = tuple(round(16 * 2 ** (step / 2)) for step in range(41))
 """Upper edges of the latency histogram, 16 us to 16.8 s in half powers of two; one bin beyond."""
+
+BY_PREDICTION, BY_ARRIVAL = "prediction", "arrival"
+"""What the hour of a row of ``score_windows`` is of."""
 
 Key = tuple[Any, ...]
 
@@ -45,6 +49,8 @@ class LoggedPrediction:
     generation: int = 0
     shadow: ShadowAnswer | None = None  # within its frame, or joined to it
     shadow_asked: bool | None = None
+    score: float | None = None
+    probabilities: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +120,13 @@ class Accumulator(Protocol):
 
 
 def default_accumulators(engine: Engine, project: str) -> list[Accumulator]:
-    """Give the accumulators of every project: minute and column windows, performance cells."""
-    return [MinuteWindows(project), PerformanceCells(project), ColumnWindows(project)]
+    """Give the accumulators of every project: minutes, columns, and what truths said."""
+    return [
+        MinuteWindows(project),
+        PerformanceCells(project),
+        ScoreWindows(project),
+        ColumnWindows(project),
+    ]
 
 
 class _Window:
@@ -244,6 +255,54 @@ class PerformanceCells:
     def clear(self) -> None:
         """Forget what was taken."""
         self._cells.clear()
+
+
+class ScoreWindows:
+    """What truths said of stated probabilities, by hour of prediction, and by hour of arrival.
+
+    Each axis has rows of its own: by pairs of hours there would be as many as labels.
+    """
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._said: dict[Key, tuple[list[Said], list[int]]] = {}
+
+    def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
+        """Take nothing: probabilities alone are counted with the columns."""
+
+    def add_truths(self, changes: Sequence[TruthChange]) -> None:
+        """Add or retract what predictions stated whose truth changed."""
+        for change in changes:
+            p = change.prediction
+            said = change.plan.said(p.prediction, p.score, p.probabilities, change.value)
+            if said is None:
+                continue
+            hours = p.at // HOUR_US, change.at // HOUR_US
+            key = (p.model, p.version, p.variant, p.source, said.names, *hours)
+            rows, signs = self._said.setdefault(key, ([], []))
+            rows.append(said)
+            signs.append(change.sign)
+
+    def add_shadows(self, results: Sequence[ShadowResult]) -> None:
+        """Count nothing: these are sums of answers that were given."""
+
+    def write(self, connection: Connection, drainer_id: str) -> None:
+        """Add the sums to the rows of both axes."""
+        changed: dict[Key, ScoreSums] = {}
+        for (*place, _, predicted, arrived), (rows, signs) in self._said.items():
+            sums = ScoreSums()
+            sums.add(rows, signs)
+            for axis, hour in ((BY_PREDICTION, predicted), (BY_ARRIVAL, arrived)):
+                key = (self._project, *place, axis, hour, drainer_id)
+                changed.setdefault(key, ScoreSums()).merge(sums)
+        for *known, text in read_keyed(connection, score_windows, 8, changed):
+            changed[tuple(known)].merge(ScoreSums.decode(text))
+        written = [(*key, sums.encode()) for key, sums in changed.items()]
+        write_keyed(connection, score_windows, 8, written)
+
+    def clear(self) -> None:
+        """Forget what was taken."""
+        self._said.clear()
 
 
 def count_refusals(

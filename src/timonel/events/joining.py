@@ -26,6 +26,7 @@ from timonel.wire.answer import Label
 PARKED, JOINED, IDENTICAL, INVALID, EXPIRED = "parked", "joined", "identical", "invalid", "expired"
 
 _PAGE = 500
+_probabilities = msgspec.json.Decoder(dict[str, float]).decode
 
 
 # The questions travel as one JSON document: their number changes, the statement does not.
@@ -209,6 +210,8 @@ def read_logged(
             p.generation,
             p.shadow,
             p.shadow_asked,
+            p.score,
+            p.probabilities,
         ).where(p.project == project, p.prediction_id.in_(page))
         for row in connection.execute(query):
             logged[row.prediction_id.bytes] = LoggedPrediction(
@@ -223,6 +226,8 @@ def read_logged(
                 row.generation,
                 row.shadow and msgspec.json.decode(row.shadow, type=ShadowAnswer),
                 row.shadow_asked,
+                row.score,
+                row.probabilities and _probabilities(row.probabilities),
             )
     asked = [identifier for identifier, one in logged.items() if one.shadow_asked]
     if asked and locked:

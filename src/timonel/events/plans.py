@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -11,12 +11,18 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from timonel.registry.manifest import OutcomePlan
+from timonel.stats.calibration.scored import (
+    Said,
+    said_of_answer,
+    said_of_several,
+    said_of_two,
+)
 from timonel.store.tables import aliases, declarations, model_versions
 from timonel.wire.answer import Label, is_outside
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BOOLEANS = {"true": "1", "false": "0"}
-REGRESSION = "regression"
+BINARY, REGRESSION = "binary", "regression"
 MAX_PAIR_CLASSES = 20
 """With more classes the pairs of truth and answer are not counted: they would be too many rows."""
 
@@ -26,6 +32,7 @@ class _Published(msgspec.Struct):
 
     task: str
     classes: list[Label] | None = None
+    positive: Label | None = None
     outcome: OutcomePlan = OutcomePlan()
 
 
@@ -80,12 +87,17 @@ class Plan:
     classes : tuple of labels
         Empty where they are not known: then any label is one.
     outcome : OutcomePlan
+    positive : label or None
+        Of two classes the one that a score is the probability of; None where it is not known.
     """
 
     task: str = ""
     classes: tuple[Label, ...] = ()
     outcome: OutcomePlan = field(default_factory=OutcomePlan)
+    positive: Label | None = None
     _by_token: dict[str, Label] = field(init=False, repr=False, compare=False)
+    _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _positive: tuple[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_token: dict[str, Label] = {}
@@ -95,6 +107,10 @@ class Plan:
             if spelled in by_token and by_token[spelled] != label:
                 ambiguous.add(spelled)
             by_token[spelled] = label
+        names = tuple(str(label) for label in self.classes)
+        object.__setattr__(self, "_names", names if len(names) <= MAX_PAIR_CLASSES else ())
+        positive = self.classes[-1] if self.positive is None and self.classes else self.positive
+        object.__setattr__(self, "_positive", (str(positive),))
         # two classes that differ only in spelling are told apart by their exact text alone
         object.__setattr__(
             self, "_by_token", {k: v for k, v in by_token.items() if k not in ambiguous}
@@ -158,6 +174,34 @@ class Plan:
             return {"error": error, "absolute_error": abs(error), "squared_error": squared}
         return {"correct": float(self.same(prediction, truth))} if self.task else {}
 
+    def said(
+        self,
+        prediction: Label,
+        score: float | None,
+        probabilities: Mapping[str, float] | None,
+        truth: Label,
+    ) -> Said | None:
+        """Hold what an answer stated against its truth.
+
+        Returns
+        -------
+        Said or None
+            None where nothing usable was stated: by a regression, by rules without a score, or for
+            classes that are not known.
+        """
+        if not self.classes or self.task == REGRESSION:
+            return None
+        if self.task == BINARY:
+            positive = self._positive
+            stated = (probabilities or {}).get(positive[0], score)
+            came = str(truth) == positive[0]
+            return None if stated is None else said_of_two(positive, stated, came=came)
+        if probabilities:
+            return said_of_several(self._names, probabilities, str(prediction), str(truth))
+        if score is None:
+            return None
+        return said_of_answer(score, right=self.same(prediction, truth))
+
     def sums(self, prediction: Label, truth: Label) -> dict[str, float]:
         """Give what the performance cells add up: the score, and what further metrics need.
 
@@ -165,13 +209,14 @@ class Plan:
         -------
         dict of str to float
             Beside ``score``: the pair of truth and answer, 1 each (up to ``MAX_PAIR_CLASSES``
-            classes); for regression ``truth``, whose spread R2 is held against.
+            classes); for regression ``truth``, whose spread R2 is held against, and of WAPE
+            ``absolute_truth`` and ``error_by_truth`` (absolute error times absolute truth).
         """
         score = self.score(prediction, truth)
         if not score:
             return {}
         if self.task == REGRESSION:
-            return score | {"truth": float(truth)}
+            return score | _sizes(score["absolute_error"], float(truth))
         if not 0 < len(self.classes) <= MAX_PAIR_CLASSES:
             return score
         return score | {pair_metric(self._known(truth), self._known(prediction)): 1.0}
@@ -246,7 +291,8 @@ class Plans:
         if not manifests:
             return Plan()
         first = manifests[0]
-        return Plan(first.task, _classes_of(manifests), first.outcome)
+        known = [m.positive for m in manifests if m.positive is not None]
+        return Plan(first.task, _classes_of(manifests), first.outcome, (*known, None)[0])
 
 
 def read_classes(
@@ -272,6 +318,13 @@ def _classes_of(manifests: Iterable[_Published]) -> tuple[Label, ...]:
         (type(label), label) for manifest in manifests for label in manifest.classes or ()
     )
     return tuple(label for _, label in found)
+
+
+def _sizes(error: float, truth: float) -> dict[str, float]:
+    size, together = abs(truth), error * abs(truth)
+    if not math.isfinite(together):
+        return {"truth": truth}
+    return {"truth": truth, "absolute_truth": size, "error_by_truth": together}
 
 
 def _finite(value: Label) -> bool:

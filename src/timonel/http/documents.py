@@ -173,6 +173,7 @@ def _quality(quality: Quality) -> dict[str, Any]:
         "n_needed": quality.n_needed,
         "enough": quality.enough,
         "reason": str(quality.unknown) if quality.unknown else None,
+        "baseline": quality.holdout.document(),
     }
 
 

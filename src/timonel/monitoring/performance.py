@@ -1,7 +1,7 @@
 """How good a model's answers were, from the exact sums that the drain keeps of joined outcomes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -11,11 +11,12 @@ from timonel.events.plans import read_classes
 from timonel.monitoring.series.labelled import (
     ERRORS,
     PAIR,
-    Measure,
     confusion,
     measures,
     pair_counts,
 )
+from timonel.monitoring.series.measured import NO_HOLDOUT, Figures, Holdout, Measure
+from timonel.stats.calibration.scored import ScoreSums
 from timonel.stats.intervals import Interval, mean_interval, wilson
 from timonel.store.engine import reading
 from timonel.store.reads_windows import (
@@ -24,9 +25,11 @@ from timonel.store.reads_windows import (
     Cell,
     read_answered,
     read_cells,
+    read_holdouts,
     read_pairs,
+    read_scores,
 )
-from timonel.wire.answer import Label
+from timonel.wire.answer import Label, Source
 
 _STEP = 1_000_000  # quantities are kept in steps of 1e-6
 
@@ -50,6 +53,8 @@ class Quality:
         None together with ``unknown``.
     n_labels, n_needed : int
         Labelled answers behind it, and how many the policy asks for before it is to be trusted.
+    holdout : Holdout
+        What the version reached at its training.
     """
 
     metric: str
@@ -57,6 +62,7 @@ class Quality:
     unknown: Unknown | None
     n_labels: int
     n_needed: int
+    holdout: Holdout = NO_HOLDOUT
 
     @property
     def enough(self) -> bool:
@@ -66,7 +72,7 @@ class Quality:
     @property
     def measure(self) -> Measure:
         """Give it in the form of the further figures."""
-        return Measure(self.metric, None, self.interval, self.unknown, self.n_labels)
+        return Measure(self.metric, None, self.interval, self.unknown, self.n_labels, self.holdout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +184,12 @@ def measure(
         answered = read_answered(connection, *span)
         cells = read_cells(connection, *span, metrics=kept, by_arrival=by_arrival)
         rows = read_pairs(connection, *span, prefix=PAIR, by_arrival=by_arrival)
-        classes = read_classes(connection, project, model, {version for version, *_ in rows})
-    pairs = pair_counts(rows)
+        stated = read_scores(connection, *span, by_arrival=by_arrival)
+        versions = {version for version, *_ in rows} | {cell.version for cell in cells}
+        classes = read_classes(connection, project, model, versions)
+        holdouts = read_holdouts(connection, project, model, versions)
+    figures = {version: Figures(text) for version, text in holdouts.items()}
+    pairs, scores = pair_counts(rows), _scores(stated)
     every: dict[str, int] = {}
     for counted in pairs.values():
         every = {name: every.get(name, 0) + counted.get(name, 0) for name in {*every, *counted}}
@@ -192,7 +202,18 @@ def measure(
         n = sum(r.n for r in answered if (r.version, r.source) == (version, source))
         own = [c for c in cells if (c.version, c.source) == (version, source)]
         how_good = quality(own, task, n_answered=n, n_needed=n_needed)
-        further = measures(task, classes, own, pairs.get((version, source), {}))
+        of_version = figures.get(version) if source == Source.MODEL else None
+        further = measures(
+            task,
+            classes,
+            own,
+            pairs.get((version, source), {}),
+            scores.get((version, source), ScoreSums()),
+            None if of_version is None else of_version.of("naive_error").value,
+        )
+        if of_version is not None:
+            how_good = replace(how_good, holdout=of_version.of(how_good.metric))
+            further = of_version.beside(further)
         groups.append(Group(version, source, n, how_good, further))
     n_all = sum(row.n for row in answered)
     return Performance(
@@ -204,9 +225,17 @@ def measure(
         cells=tuple(cells),
         answered=tuple(answered),
         by_arrival=by_arrival,
-        measures=measures(task, classes, cells, every),
+        measures=measures(task, classes, cells, every, ScoreSums.of(scores.values())),
         confusion=_confusion(classes, every),
     )
+
+
+def _scores(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str], ScoreSums]:
+    """Add up labelled scores by version and source."""
+    found: dict[tuple[str, str], ScoreSums] = {}
+    for version, source, _, sums in rows:
+        found.setdefault((version, source), ScoreSums()).merge(ScoreSums.decode(sums))
+    return found
 
 
 def _confusion(classes: Sequence[Label], pairs: Mapping[str, int]) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """Reads of sums and counts: what the drain keeps, over drainers, and what was found in it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -17,7 +17,7 @@ from timonel.store.tables import (
     performance_cells,
     processes,
 )
-from timonel.store.tables_loop import NEVER_AGAIN, alert_outbox, alerts, verdicts
+from timonel.store.tables_loop import NEVER_AGAIN, alert_outbox, alerts, score_windows, verdicts
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -169,6 +169,42 @@ def read_pairs(
         .group_by(c.version, c.source, c.metric)
     )
     return [(v, s, m, int(n)) for v, s, m, n in rows if n]
+
+
+def read_scores(
+    connection: Connection,
+    project: str,
+    model: str,
+    since_us: int,
+    until_us: int,
+    *,
+    by_arrival: bool = False,
+) -> list[tuple[str, str, str, str]]:
+    """Read version, source, variant and sums (JSON) of labelled scores over a span."""
+    s = score_windows.c
+    rows = connection.execute(
+        select(s.version, s.source, s.variant, s.sums).where(
+            s.project == project,
+            s.model == model,
+            s.axis == ("arrival" if by_arrival else "prediction"),
+            s.hour >= since_us // HOUR_US,
+            s.hour < -(-until_us // HOUR_US),
+        )
+    )
+    return [(version, source, variant, sums) for version, source, variant, sums in rows]
+
+
+def read_holdouts(
+    connection: Connection, project: str, model: str, versions: Iterable[str]
+) -> dict[str, str]:
+    """Give what training measured of some versions (JSON), by version."""
+    v = model_versions.c
+    rows = connection.execute(
+        select(v.version, v.metrics).where(
+            v.project == project, v.model == model, v.version.in_(sorted(versions))
+        )
+    )
+    return {str(version): str(metrics) for version, metrics in rows}
 
 
 def read_declarations(connection: Connection, project: str) -> list[DeclarationRow]:

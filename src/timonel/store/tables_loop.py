@@ -254,6 +254,23 @@ comparisons = Table(
     PrimaryKeyConstraint("project", "model", "candidate", "champion"),
 )
 
+score_windows = Table(
+    "score_windows",
+    metadata,
+    _project(),  # what truths said of stated probabilities, an hour; a row belongs to one drainer
+    Column("model", NAME, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("variant", NAME, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("axis", String(16), nullable=False),  # "prediction" or "arrival": what the hour is of
+    Column("hour", BigInteger, nullable=False),  # epoch hours of event time, UTC
+    Column("drainer_id", String(64), nullable=False),
+    Column("sums", Text, nullable=False),  # timonel.stats.calibration.scored.ScoreSums as JSON
+    PrimaryKeyConstraint(
+        "project", "model", "version", "variant", "source", "axis", "hour", "drainer_id"
+    ),
+)
+
 window_figures = Table(
     "window_figures",
     metadata,

@@ -13,6 +13,7 @@ from timonel.events.frames import Frame, OutcomeFrame, PredictionFrame
 from timonel.events.plans import PAIR
 from timonel.events.spool import SpoolWriter
 from timonel.registry.manifest import OutcomePlan, ServingManifest
+from timonel.stats.calibration.scored import ScoreSums
 from timonel.store.tables import declarations, metadata
 from timonel.wire.answer import Label
 
@@ -152,6 +153,14 @@ class Bench:
             total[tuple(key)] = (a + n, b + int(q), c + int(q2))
         return {key: sums for key, sums in total.items() if any(sums)}
 
+    def scores(self) -> dict[tuple[Any, ...], str]:
+        """Add up the sums of labelled scores over drainers, without those that are empty."""
+        total: dict[tuple[Any, ...], ScoreSums] = {}
+        for *key, _, sums in self.rows("score_windows"):
+            total.setdefault(tuple(key), ScoreSums()).merge(ScoreSums.decode(sums))
+        empty = ScoreSums().encode()
+        return {key: found for key, sums in total.items() if (found := sums.encode()) != empty}
+
 
 def publish_plan(
     engine: Engine,
@@ -160,6 +169,7 @@ def publish_plan(
     *,
     task: str = "binary",
     classes: list[Label] | None = None,
+    positive: Label | None = None,
     plan: OutcomePlan | None = None,
 ) -> OutcomePlan:
     """Publish a declaration that says no more than how outcomes are read."""
@@ -173,6 +183,7 @@ def publish_plan(
         schema=[],
         timezone="America/Santiago",
         classes=classes,
+        positive=positive,
         outcome=plan,
     )
     row = {

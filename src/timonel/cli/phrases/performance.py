@@ -45,8 +45,8 @@ PERFORMANCE_TEXTS: dict[str, dict[str, str]] = {
         "es": "{model}: por los resultados que llegaron en los últimos {days} días",
     },
     "performance_measure_headings": {
-        "en": "version|metric|class|value|outcomes|note",
-        "es": "versión|métrica|clase|valor|resultados|nota",
+        "en": "version|metric|class|value|on its holdout|outcomes|note",
+        "es": "versión|métrica|clase|valor|en su prueba|resultados|nota",
     },
     "performance_by_rules": {"en": "rules", "es": "reglas"},
     "performance_by_baseline": {"en": "baseline", "es": "línea base"},
@@ -59,6 +59,13 @@ PERFORMANCE_TEXTS: dict[str, dict[str, str]] = {
     "measure_specificity": {"en": "specificity", "es": "especificidad"},
     "measure_f1": {"en": "F1", "es": "F1"},
     "measure_macro_f1": {"en": "macro F1", "es": "F1 macro"},
+    "measure_roc_auc": {"en": "ROC AUC", "es": "ROC AUC"},
+    "measure_log_loss": {"en": "log loss", "es": "pérdida logarítmica"},
+    "measure_brier": {"en": "Brier score", "es": "puntaje de Brier"},
+    "measure_ece": {"en": "calibration error (ECE)", "es": "error de calibración (ECE)"},
+    "measure_wape": {"en": "WAPE", "es": "WAPE"},
+    "measure_mase": {"en": "MASE", "es": "MASE"},
+    "measure_coverage": {"en": "coverage of intervals", "es": "cobertura de intervalos"},
     "measure_rmse": {"en": "RMSE", "es": "RMSE"},
     "measure_r2": {"en": "R2", "es": "R2"},
     "measure_mean_error": {"en": "mean error (bias)", "es": "error medio (sesgo)"},
@@ -76,6 +83,34 @@ PERFORMANCE_TEXTS: dict[str, dict[str, str]] = {
     },
     "measure_class_never_true": {"en": "never the outcome", "es": "nunca fue el resultado"},
     "measure_class_always_true": {"en": "always the outcome", "es": "siempre fue el resultado"},
+    "measure_no_classes": {
+        "en": "no version tells its classes yet",
+        "es": "aún ninguna versión dice sus clases",
+    },
+    "measure_no_scores": {
+        "en": "no probability was counted with its outcomes",
+        "es": "no se contó ninguna probabilidad con sus resultados",
+    },
+    "measure_one_class": {
+        "en": "all outcomes of one side: no AUC",
+        "es": "todos los resultados de un solo lado: sin AUC",
+    },
+    "measure_too_few_labels": {
+        "en": "under 20 outcomes",
+        "es": "menos de 20 resultados",
+    },
+    "measure_zero_truths": {
+        "en": "all outcomes are 0",
+        "es": "todos los resultados son 0",
+    },
+    "measure_no_scale": {
+        "en": "its training part has no order in time to scale by",
+        "es": "su parte de entrenamiento no tiene un orden en el tiempo con que escalar",
+    },
+    "measure_no_prediction_intervals": {
+        "en": "its answers carry no intervals",
+        "es": "sus respuestas no traen intervalos",
+    },
     "measure_too_many_classes": {
         "en": "over 20 classes: not counted by class",
         "es": "más de 20 clases: no se cuenta por clase",

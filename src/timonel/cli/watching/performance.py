@@ -102,6 +102,7 @@ def _print_measures(performance: "Performance", days: int) -> None:
             text(f"measure_{one.metric}"),
             "" if one.label is None else str(one.label),
             "-" if one.interval is None else _interval(*one.interval[:3]),
+            _interval(one.holdout.value, one.holdout.low, one.holdout.high),
             one.n,
             "" if one.unknown is None else text(f"measure_{one.unknown}"),
         ]
