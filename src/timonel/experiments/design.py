@@ -294,6 +294,13 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         return "sticky by unit" if self.unit == "unit" else "request-level, not sticky"
 
     @property
+    def first_weights(self) -> tuple[float, ...]:
+        """Shares as it starts: a ramp's first step; of a shadow the control answers all."""
+        if self.mode is Mode.RAMP:
+            return (1.0 - self.steps[0].share, self.steps[0].share)
+        return (1.0, 0.0) if self.mode is Mode.SHADOW else self.weights
+
+    @property
     def needs_list(self) -> bool:
         """Whether its units have to be assigned as one list, before it starts."""
         paired = self.mode is Mode.SHADOW  # by what both forecast, and no unit is switched
@@ -340,6 +347,11 @@ _decoder = msgspec.json.Decoder(Design)
 def decode_design(text: str | bytes) -> Design:
     """Read a design back; raises ``msgspec.ValidationError`` on another form."""
     return _decoder.decode(text)
+
+
+def condition_text(condition: Condition) -> str:
+    """Write a condition as it is given to ``--only``."""
+    return f"{condition.feature} {condition.op} {msgspec.json.encode(condition.value).decode()}"
 
 
 def parts_of(metric: str) -> tuple[str, ...]:

@@ -76,6 +76,27 @@ class PowerUnknown(InvalidInput):
     }
 
 
+class LatencyUnknown(Conflict):
+    """The start of an experiment whose threshold of "slow" nothing is known of."""
+
+    code = "experiment_latency_unknown"
+    texts = {
+        "en": Text(
+            "Cannot start experiment {experiment}: its guardrail slow is held against the latency "
+            "of the control's day before, in which {version} gave fewer than {least} answers.",
+            "Start it when the control has answered for a while; or drop it (`timonel experiment "
+            "stop {experiment}`) and create another with `--guardrail slow:MILLISECONDS`.",
+        ),
+        "es": Text(
+            "No se puede iniciar el experimento {experiment}: su límite slow se mide contra la "
+            "latencia del control en el día anterior, del que {version} tiene menos de {least} "
+            "respuestas.",
+            "Inícielo cuando el control haya respondido un tiempo; o descártelo (`timonel "
+            "experiment stop {experiment}`) y cree otro con `--guardrail slow:MILISEGUNDOS`.",
+        ),
+    }
+
+
 class ExperimentExists(Conflict):
     """A second experiment of one name."""
 
@@ -93,28 +114,43 @@ class ExperimentExists(Conflict):
     }
 
 
+# with the article that a language puts before "experiment"
+_DOING: dict[str, Phrase] = {
+    "create": Phrase("create", "crear el"),
+    "assign": Phrase("assign the list of", "asignar la lista del"),
+    "start": Phrase("start", "iniciar el"),
+    "pause": Phrase("pause", "pausar el"),
+    "resume": Phrase("resume", "reanudar el"),
+    "stop": Phrase("stop", "detener el"),
+    "set": Phrase("set the shares of", "cambiar las partes del"),
+}
+
+
 class IllegalMove(Conflict):
     """A change that the experiment's state does not allow."""
 
     code = "experiment_state"
     texts = {
         "en": Text(
-            "Cannot {action} experiment {experiment}: its state is {state}, expected {expected}.",
+            "Cannot {doing} experiment {experiment}: its state is {state}, expected {expected}.",
             "{way_out}",
         ),
         "es": Text(
-            "No se puede ({action}) el experimento {experiment}: su estado es {state}, se esperaba "
+            "No se puede {doing} experimento {experiment}: su estado es {state}, se esperaba "
             "{expected}.",
             "{way_out}",
         ),
     }
 
+    def __init__(self, *, action: str, **facts: Any) -> None:
+        super().__init__(**{"action": action, "doing": _DOING[action], **facts})
+
 
 # by state
 WAYS_OUT: dict[str, Phrase] = {
     "draft": Phrase(
-        "Start it first: `timonel experiment start NAME`.",
-        "Inícielo primero: `timonel experiment start NOMBRE`.",
+        "Start it first: `timonel experiment start NAME`; `stop NAME` drops it.",
+        "Inícielo primero: `timonel experiment start NOMBRE`; `stop NOMBRE` lo descarta.",
     ),
     "active": Phrase(
         "It is running; `timonel experiment pause NAME` or `stop NAME`.",
@@ -177,15 +213,17 @@ class ExperimentBusy(Conflict):
     code = "experiment_busy"
     texts = {
         "en": Text(
-            "Cannot {action} experiment {experiment}: it was changed by someone else meanwhile.",
+            "Cannot {doing} experiment {experiment}: it was changed by someone else meanwhile.",
             "Look at it again (`timonel experiment show {experiment}`) and repeat if still wanted.",
         ),
         "es": Text(
-            "No se puede ({action}) el experimento {experiment}: otra persona lo cambió "
-            "entretanto.",
+            "No se puede {doing} experimento {experiment}: otra persona lo cambió entretanto.",
             "Mírelo de nuevo (`timonel experiment show {experiment}`) y repita si aún corresponde.",
         ),
     }
+
+    def __init__(self, *, action: str, **facts: Any) -> None:
+        super().__init__(**{"action": action, "doing": _DOING[action], **facts})
 
 
 class NotOutside(Conflict):

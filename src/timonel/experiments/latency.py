@@ -8,10 +8,9 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
-from timonel.errors import Phrase
 from timonel.events.accumulators import LATENCY_EDGES_US, MINUTE_US
-from timonel.experiments.checking.refusals import refusal
-from timonel.experiments.design import CONTROL, SLOW, Design
+from timonel.experiments.design import CONTROL, SLOW, Answers, Design
+from timonel.experiments.errors import LatencyUnknown
 from timonel.store.tables import minute_windows
 from timonel.wire.answer import FAILED, Reason
 
@@ -52,7 +51,7 @@ def with_frozen(connection: Connection, project: str, design: Design, at: int) -
 
     Raises
     ------
-    InvalidDesign
+    LatencyUnknown
         If that day knows too few answers.
     """
     guardrails = []
@@ -61,12 +60,9 @@ def with_frozen(connection: Connection, project: str, design: Design, at: int) -
             control = design.arms[CONTROL].version
             limit_ms = frozen_p95_ms(connection, project, design.model, control, at)
             if limit_ms is None:
-                found = Phrase(
-                    "slow, without a day of the control's latency to measure by",
-                    "slow, sin un día de latencia del control para medir",
+                raise LatencyUnknown(
+                    experiment=design.name, version=control or str(Answers.RULES), least=_LEAST
                 )
-                expected = Phrase("slow:MILLISECONDS", "slow:MILISEGUNDOS")
-                raise refusal(design, "guardrails", found, expected)
             guardrail = replace(guardrail, threshold_ms=limit_ms)
         guardrails.append(guardrail)
     return replace(design, guardrails=tuple(guardrails))

@@ -13,6 +13,7 @@ from timonel.experiments.design import Mode, Strategy
 from timonel.experiments.judging.batches import least_units
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.rows import Experiment
+from timonel.experiments.texts import rule_text
 
 # evidence of harm at which a share no longer grows, long before it rolls back: an exposed unit says
 # most of the difference while the share is small (ADR 0039)
@@ -57,7 +58,7 @@ def next_move(experiment: Experiment, look: Look, began: int, exposed: int) -> M
     if design.mode is not Mode.RAMP:
         return Move(Moved.HOLD, Phrase("people decide it", "lo deciden personas"))
     if look.verdict is Verdict.ROLL_BACK:
-        reason = Phrase("harm: {rule}", "daño: {rule}", rule=str(look.rule))
+        reason = Phrase("harm: {rule}", "daño: {rule}", rule=rule_text(look.rule))
         return Move(Moved.ROLL_BACK, reason)
     if look.verdict is Verdict.INVALID:
         return Move(Moved.HOLD, Phrase("the look is invalid", "la mirada no es válida"))
@@ -94,8 +95,7 @@ def _next_batch(experiment: Experiment, look: Look, began: int) -> Move:
     if look.facts["units_of_batch"] < least_units(design):
         return Move(Moved.HOLD, Phrase("too few units", "muy pocas unidades"))
     if look.verdict is Verdict.INVALID or "shares" not in look.facts:
-        held = Phrase("shares stay: {rule}", "las partes quedan: {rule}", rule=str(look.rule))
-        return Move(Moved.BATCH, held, experiment.weights)
+        return Move(Moved.BATCH, rule_text(look.rule), experiment.weights)
     followed = Phrase("chances of being the best", "probabilidades de ser la mejor")
     return Move(Moved.BATCH, followed, tuple(look.facts["shares"]))
 

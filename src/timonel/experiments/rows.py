@@ -106,7 +106,7 @@ class Rows:
             "model": design.model,
             "state": str(State.DRAFT),
             "design": design.encode(),
-            "weights": _encode(design.weights),
+            "weights": _encode(design.first_weights),
             "phase": 0,
             "revised": 0,
             "created_by": who,

@@ -155,7 +155,7 @@ class Experiments:
             self._refuse_overlap(rows, experiment)
             at = self._clock.now_us()
             design = with_frozen(rows.connection, self._project, experiment.design, at)
-            weights = start_weights(design)
+            weights = design.first_weights
             rows.change(
                 experiment,
                 "start",
@@ -189,8 +189,9 @@ class Experiments:
         return self.show(name)[0]
 
     def stop(self, name: str, *, who: str, reason: str = "", verdict: str = "") -> Experiment:
-        """End an experiment for good; late labels are still counted."""
-        with self._changing(name, "stop", (State.ACTIVE, State.PAUSED)) as (rows, experiment, _):
+        """End an experiment for good, or drop a draft; late labels are still counted."""
+        begun = (State.DRAFT, State.ACTIVE, State.PAUSED)
+        with self._changing(name, "stop", begun) as (rows, experiment, _):
             at = self._clock.now_us()
             _, look = rows.last_look(name)
             ended = verdict or (str(look.verdict) if look is not None else None)
@@ -342,7 +343,9 @@ class Experiments:
         )
         if not grows and not bandit:
             raise SharesShrink(
-                experiment=experiment.name, found=list(weights), expected=list(before)
+                experiment=experiment.name,
+                found=[round(share, 6) for share in weights],
+                expected=[round(share, 6) for share in before],
             )
         at, phase = self._clock.now_us(), experiment.phase + 1
         rows.change(experiment, "set", weights=_json(weights), phase=phase)
@@ -396,15 +399,6 @@ def _harm(experiment: Experiment, look: Look, condition: Condition) -> Signal:
         at=look.at,
         facts={name: value for name, value in facts.items() if value is not None},
     )
-
-
-def start_weights(design: Design) -> tuple[float, ...]:
-    """Give the shares that a design begins with: a ramp's first step, else its own."""
-    if design.mode is Mode.RAMP:
-        return (1.0 - design.steps[0].share, design.steps[0].share)
-    if design.mode is Mode.SHADOW:
-        return (1.0, 0.0)  # it is heard always
-    return design.weights
 
 
 def replace_design(design: Design, **changes: Any) -> Design:

@@ -163,6 +163,11 @@ def unsaid(reason: Unsaid) -> Phrase:
     return Phrase(*_UNSAID[reason])
 
 
+def rule_text(rule: Rule) -> Phrase:
+    """Say the reason of a verdict."""
+    return Phrase(*_RULES[rule])
+
+
 def sentence(look: Look) -> Phrase:
     """Say a look's verdict and its reason."""
     en, es = _VERDICTS[look.verdict]

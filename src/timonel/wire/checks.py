@@ -24,6 +24,8 @@ _EXPECTED = {
     "less_than": ("less than {lt}", "menos de {lt}"),
     "string_too_long": ("at most {max_length} characters", "a lo más {max_length} caracteres"),
     "string_too_short": ("at least {min_length} characters", "al menos {min_length} caracteres"),
+    "too_short": ("at least {min_length} of them", "al menos {min_length}"),
+    "too_long": ("at most {max_length} of them", "a lo más {max_length}"),
     "string_pattern_mismatch": (
         "a text of the form {pattern}",
         "un texto de la forma {pattern}",

@@ -68,6 +68,7 @@ def test_help_in_spanish(
         ("predict", "Falta el argumento 'model'."),
         ("drift a b c", "Sobran argumentos: b c"),
         ("up --port abc", "Valor inválido de '--port': se espera un número entero"),
+        ("experiment share x 110", "Valor inválido de 'percent': se espera a lo más 100"),
         ("up --port", "La opción '--port' necesita un valor."),
     ],
 )

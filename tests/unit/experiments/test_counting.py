@@ -29,7 +29,12 @@ from timonel.experiments.design import (
     Step,
     variant_of,
 )
-from timonel.experiments.errors import IllegalMove, InvalidDesign, UnitsOverlap
+from timonel.experiments.errors import (
+    IllegalMove,
+    InvalidDesign,
+    LatencyUnknown,
+    UnitsOverlap,
+)
 from timonel.experiments.judging.evidence import Contribution, join_phases
 from timonel.experiments.judging.look import Rule, Verdict
 from timonel.experiments.judging.reading import evidence_of, read_evidence
@@ -377,8 +382,23 @@ def test_two_experiments_share_no_unit(world: World) -> None:
     with pytest.raises(IllegalMove):
         world.experiments.resume("third", who="ana")
     world.experiments.stop("newer", who="ana")
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalMove) as twice:
         world.experiments.stop("newer", who="ana")
+    assert twice.value.message("es").startswith("No se puede detener el experimento newer: ")
+    assert twice.value.context["action"] == "stop"
+
+
+def test_a_draft_says_how_it_will_begin_and_can_be_dropped(world: World) -> None:
+    ramp = world.design(
+        mode=Mode.RAMP, steps=(Step(0.01), Step(1.0)), guardrails=(Guardrail("slow"),)
+    )
+    assert world.experiments.create(ramp, who="ana").weights == (0.99, 0.01)
+    with pytest.raises(LatencyUnknown, match="fewer than 200 answers"):
+        world.experiments.start("newer", who="ana")
+    dropped = world.experiments.stop("newer", who="ana")
+    assert (dropped.state, dropped.started_at, dropped.verdict) == ("completed", None, None)
+    with pytest.raises(IllegalMove, match="Cannot start experiment newer: its state is completed"):
+        world.experiments.start("newer", who="ana")
 
 
 def test_a_unit_that_is_bad_in_several_phases_is_one_bad_event(world: World) -> None:

@@ -11,6 +11,7 @@ from timonel.cli.experiments.show import (
     print_experiment,
     print_list,
     print_listed,
+    print_participation,
     shares_text,
 )
 from timonel.cli.options import HERE, Folder, Json, Who
@@ -245,6 +246,7 @@ def create(
             unit=design.unit,
             metric=design.metric,
         )
+        print_participation(design)
         if design.unit == "request":
             say("experiment_not_sticky")
         print_listed(design)
@@ -285,11 +287,12 @@ def resume(
 def stop(
     name: Name, reason: Reason = "", folder: Folder = HERE, who: Who = None, as_json: Json = False
 ) -> None:
-    """End an experiment for good; the champion answers everything."""
+    """End an experiment for good, or drop a draft; the champion answers everything."""
     with explained(as_json):
         app = opened(folder)
         made = app.experiments.stop(name, who=who or _me(), reason=reason)
-        _told(app, made, "experiment_stopped", as_json, verdict=made.verdict or "-")
+        key = "experiment_dropped" if made.started_at is None else "experiment_stopped"
+        _told(app, made, key, as_json, verdict=made.verdict or "-")
 
 
 def share(

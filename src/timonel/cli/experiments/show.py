@@ -61,6 +61,7 @@ def print_experiment(
         unit=design.unit,
     )
     _print_times(experiment, zone)
+    print_participation(design)
     print_listed(design)
     if design.cap is not None:
         _print_cap(design.cap, design.cap_needs)
@@ -121,6 +122,15 @@ def _print_times(experiment: "Experiment", zone: str) -> None:
 
 def _moment(at: int, zone: str) -> str:
     return f"{(_EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+
+
+def print_participation(design: "Design") -> None:
+    """Say who takes part, and how shares grow, where the design limits it."""
+    from timonel.experiments.reporting.asked import participation
+    from timonel.experiments.reporting.phrases import phrase
+
+    for key, asked in participation(design):
+        out(f"  {in_language(phrase(key), language()):<9} {in_language(asked, language())}")
 
 
 def print_listed(design: "Design") -> None:

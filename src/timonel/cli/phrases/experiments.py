@@ -45,6 +45,10 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "{name} has ended ({verdict}). Labels that come yet are still counted.",
         "es": "{name} terminó ({verdict}). Los resultados que falten se siguen contando.",
     },
+    "experiment_dropped": {
+        "en": "{name} was dropped before it began; its name stays taken.",
+        "es": "{name} se descartó antes de comenzar; su nombre queda ocupado.",
+    },
     "experiment_share": {
         "en": "{name}: {shares}, as phase {phase}.",
         "es": "{name}: {shares}, como fase {phase}.",

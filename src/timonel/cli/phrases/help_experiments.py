@@ -139,8 +139,8 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "Assign again, with the shares from before the pause.": (
         "Asigna de nuevo, con las partes de antes de la pausa."
     ),
-    "End an experiment for good; the champion answers everything.": (
-        "Termina un experimento; la versión en producción responde todo."
+    "End an experiment for good, or drop a draft; the champion answers everything.": (
+        "Termina un experimento o descarta un borrador; la versión en producción responde todo."
     ),
     "Grow the treatment's share; a unit that has it keeps it.": (
         "Aumenta la parte del tratamiento; quien lo tiene lo conserva."

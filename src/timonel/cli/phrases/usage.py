@@ -22,13 +22,13 @@ _PATTERNS = tuple(
         (r"Did you mean (.*)\?$", r"¿Quiso decir \1?"),
         (r"(?:File|Path|Directory) ('.*') does not exist\.", r"\1 no existe."),
         (r"Value (.*) is not a valid .*\.$", r"\1 no vale aquí."),
-        (r"Input should be (.* or .*)$", r"se espera \1"),
         (r"Input should be a valid integer.*$", "se espera un número entero"),
         (r"Input should be a valid number.*$", "se espera un número"),
         (r"Input should be greater than or equal to (.*)$", r"se espera al menos \1"),
         (r"Input should be greater than (.*)$", r"se espera más de \1"),
         (r"Input should be less than or equal to (.*)$", r"se espera a lo más \1"),
         (r"Input should be less than (.*)$", r"se espera menos de \1"),
+        (r"Input should be (.*) or (.*)$", r"se espera \1 o \2"),
     )
 )
 

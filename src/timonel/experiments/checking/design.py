@@ -22,6 +22,7 @@ from timonel.experiments.design import (
     Design,
     Mode,
     Strategy,
+    condition_text,
 )
 from timonel.experiments.templates import check_template
 
@@ -107,7 +108,7 @@ def _check_condition(design: Design, condition: Condition, features: Mapping[str
     types, expected = _COMPARED[kind]
     for value in values:
         if type(value) not in types:
-            raise refusal(design, "targeting", f"{condition.feature} {value}"[:64], expected)
+            raise refusal(design, "targeting", condition_text(condition)[:64], expected)
 
 
 def may_share_units(mine: Design, theirs: Design) -> bool:
@@ -145,22 +146,26 @@ def _check_names(design: Design) -> None:
         raise refusal(design, "arms", shown, expected)
 
 
+def _shown(weights: tuple[float, ...]) -> str:
+    return ", ".join(f"{share:.6g}" for share in weights)
+
+
 def check_shares(design: Design, weights: tuple[float, ...]) -> None:
     """Refuse shares that are none; raises ``InvalidDesign``."""
     if design.mode is Mode.INTERLEAVE and weights != (0.5, 0.5):
         half = Phrase(
             "half and half: teams pick in turns", "mitad y mitad: los equipos eligen por turnos"
         )
-        raise refusal(design, "shares", str(list(weights)), half)
+        raise refusal(design, "shares", _shown(weights), half)
     if len(weights) != len(design.arms):
         expected = Phrase("one share an arm", "una parte por variante")
-        raise refusal(design, "shares", str(list(weights)), expected)
+        raise refusal(design, "shares", _shown(weights), expected)
     if not all(math.isfinite(w) and 0.0 <= w <= 1.0 for w in weights):
         expected = Phrase("shares from 0 to 1", "partes de 0 a 1")
-        raise refusal(design, "shares", str(list(weights)), expected)
+        raise refusal(design, "shares", _shown(weights), expected)
     if abs(math.fsum(weights) - 1.0) > _TOLERANCE:
         expected = Phrase("shares that sum to 1", "partes que sumen 1")
-        raise refusal(design, "shares", str(math.fsum(weights)), expected)
+        raise refusal(design, "shares", f"{_shown(weights)} = {math.fsum(weights):.6g}", expected)
 
 
 def _check_shares(design: Design) -> None:
@@ -180,7 +185,7 @@ def _check_strategy(design: Design) -> None:
         expected = Phrase(
             "half and half: that is RANDOM_50_50", "mitad y mitad: eso es RANDOM_50_50"
         )
-        raise refusal(design, "shares", str(list(design.weights)), expected)
+        raise refusal(design, "shares", _shown(design.weights), expected)
     by_time = design.strategy is Strategy.TIME_BASED
     if by_time != (design.unit == "block"):
         expected = Phrase(

@@ -26,7 +26,7 @@ def check_outside(design: Design) -> None:
     if design.mode is not Mode.OUTSIDE:
         outside = Phrase("mode outside", "modo outside")
         if design.cap:
-            raise refusal(design, "cap", str(design.cap), outside)
+            raise refusal(design, "cap", f"{design.cap.quantile * 100:g} %", outside)
         if design.secondary and not design.period_s:
             expected = Phrase("mode outside, or a period", "modo outside, o un período")
             raise refusal(design, "also", ", ".join(design.secondary), expected)

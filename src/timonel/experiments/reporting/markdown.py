@@ -15,6 +15,7 @@ from timonel.experiments.design import (
 )
 from timonel.experiments.judging.look import Look, Unsaid
 from timonel.experiments.reporting import bandits, comparing, rankings
+from timonel.experiments.reporting.asked import participation
 from timonel.experiments.reporting.page import Page, Section, number, plain, seen
 from timonel.experiments.reporting.phrases import engine
 from timonel.experiments.reporting.report import Report
@@ -90,6 +91,7 @@ def _design(page: Page, report: Report) -> None:
         ("hypothesis", given),
         ("state", str(experiment.state)),
         ("mode", str(design.mode)),
+        ("strategy", str(design.strategy)),
         ("model", f"`{design.model}`"),
         ("arms", "; ".join(arms)),
         ("unit", design.unit),
@@ -108,7 +110,7 @@ def _design(page: Page, report: Report) -> None:
 
 def _asked(page: Page, design: Design) -> list[tuple[str, str]]:
     """Give what was asked for beyond what every experiment has."""
-    rows: list[tuple[str, str]] = []
+    rows = [(key, plain(page.tell(text))) for key, text in participation(design)]
     if design.template:
         rows.append(("template", design.template))
     if design.horizon_days:

@@ -57,6 +57,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "less": ("{metric}, less is better", "{metric}, menos es mejor"),
     "also": ("also recorded", "también se registra"),
     "also_compared": ("also compared", "también se compara"),
+    "strategy": ("strategy", "estrategia"),
+    "only": ("only", "solo"),
+    "namespace": ("namespace", "espacio"),
+    "holdout": ("holdout", "reserva"),
+    "steps": ("steps", "pasos"),
+    "block": ("block", "bloque"),
     "costs": ("costs of a piece", "costos de una pieza"),
     "costs_are": (
         "{holding} left over, {shortage} short; the stock of a period is what was forecast for it",

@@ -191,7 +191,7 @@ def _changing(router: APIRouter, app: "App") -> None:
     decided("start", "Let a draft assign traffic")
     decided("pause", "Let the control answer everything for a while")
     decided("resume", "Assign again")
-    decided("stop", "End an experiment for good")
+    decided("stop", "End an experiment for good, or drop a draft")
 
     @router.post("/experiments/{name}/share", summary="Grow the treatment's share")
     def share(request: Request, name: Name, body: Shares) -> Document:
