@@ -41,6 +41,7 @@ simulate: .venv/installed ## false alarms and power of drift and experiments, so
 	$(BIN)/python benchmarks/text_drift_simulation.py --out benchmarks/results/texts.md $(ARGS)
 	$(BIN)/python -m benchmarks.experiment_simulation --out benchmarks/results/experiments.md $(ARGS)
 	$(BIN)/python -m benchmarks.ramp_simulation --out benchmarks/results/ramps.md $(ARGS)
+	$(BIN)/python -m benchmarks.guardrail_simulation --out benchmarks/results/guardrails.md $(ARGS)
 	$(BIN)/python -m benchmarks.choosing_simulation --out benchmarks/results/choosing.md $(ARGS)
 	$(BIN)/python -m benchmarks.forecast_simulation --out benchmarks/results/forecasts.md $(ARGS)
 	$(BIN)/python -m benchmarks.stock_simulation --out benchmarks/results/stock.md $(ARGS)

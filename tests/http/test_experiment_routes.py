@@ -77,6 +77,38 @@ async def test_what_is_refused_says_why(app: world.LocalApp, client: httpx.Async
     assert ignored.status_code == 422
 
 
+async def test_what_is_recorded_may_guard_our_own_answers(
+    app: world.LocalApp, client: httpx.AsyncClient
+) -> None:
+    model = declared(app)
+    world.register(app, model)
+    here, spanish = f"/v1/models/{model}/experiments", {"accept-language": "es"}
+    by_unit = NEW | {"unit": "unit", "guardrails": ["churned"]}
+    unknown = await client.post(here, json=by_unit, headers=spanish)
+    assert unknown.status_code == 422
+    assert "fallback, error, slow o slow:MILISEGUNDOS" in unknown.json()["detail"]
+    assert "NOMBRE:bad (1 si ocurrió, si no 0" in unknown.json()["detail"]
+    made = await client.post(here, json=by_unit | {"guardrails": ["error", "churned:bad@1.5"]})
+    assert made.status_code == 201, made.text
+    guarded = made.json()["design"]["guardrails"][1]
+    assert (guarded["event"], guarded["tolerated"], guarded["recorded"]) == ("churned", 1.5, True)
+    await client.post("/v1/experiments/newer/start")
+    outcomes = "/v1/experiments/newer/outcomes"
+    for body, code in (
+        ({"unit_id": "u1", "values": {"churned": True}}, "unit_not_answered"),
+        ({"unit_id": "u1", "values": {"churned": 2}}, "not_yes_or_no"),
+        ({"unit_id": "u1", "values": {"revenue": 2}}, "undeclared_metric"),
+    ):
+        refused = await client.post(outcomes, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+    rows = {"outcomes": [{"unit_id": "u1", "values": {"churned": 1}}]}
+    told = await client.post("/v1/experiments/newer/record", json=rows)
+    assert told.json()["refused"][0]["reason"] == "u1 is in no arm of the experiment"
+    look = (await client.post("/v1/experiments/newer/look")).json()
+    assert look["unheard_of"] == ["churned"]
+    assert look["metrics"][1]["why"] == "it was recorded of no unit"
+
+
 async def test_a_plan_and_an_a_a_by_the_log(app: world.LocalApp, client: httpx.AsyncClient) -> None:
     model = declared(app)
     world.register(app, model)

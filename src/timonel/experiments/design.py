@@ -95,15 +95,21 @@ class Namespace(msgspec.Struct, frozen=True):
 class Guardrail(msgspec.Struct, frozen=True):
     """A bad event that a treatment may not bring about more often than tolerated, or a metric.
 
-    Of units that others act on, it is a recorded metric that may not be worse by more than the
-    margin.
+    Events are of one answer (EVENTS), or recorded of a unit as 1 and 0. A metric may not be worse
+    by more than the margin.
     """
 
-    event: str  # one of EVENTS, or a metric
+    event: str  # one of EVENTS, or what is recorded
     tolerated: float = 1.1  # ratio of the rates that is still as good
     threshold_ms: float | None = None  # of "slow": frozen at the start
     higher_is_better: bool | None = None  # of a metric; None: an event
     margin: float = 0.0  # of a metric, in its own unit
+    recorded: bool = False  # an event of units, not of answers
+
+    @property
+    def of_units(self) -> bool:
+        """Whether it is compared by values of units, and not by answers."""
+        return self.recorded or self.higher_is_better is not None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -321,8 +327,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Every metric that units are compared in where someone else acts, the goal first."""
-        guarded = [one.event for one in self.guardrails if one.higher_is_better is not None]
+        """Every metric that units are compared in, the goal first."""
+        guarded = [one.event for one in self.guardrails if one.of_units]
         return tuple(dict.fromkeys((self.metric, *self.secondary, *guarded)))
 
     @property
@@ -331,8 +337,18 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
         return (self.metric, *self.secondary) if self.mode is Mode.SHADOW else ()
 
     @property
+    def guarded(self) -> tuple[str, ...]:
+        """What is recorded of units that our answers expose: guardrails alone."""
+        if self.mode is Mode.OUTSIDE:
+            return ()
+        names = [one.event for one in self.guardrails if one.of_units]
+        return tuple(name for name in names if name not in OF_ANSWERS)
+
+    @property
     def recorded(self) -> tuple[str, ...]:
-        """What is recorded of units to know all metrics: of a ratio, both of its parts."""
+        """What has to be recorded of units to know all metrics: of a ratio, both of its parts."""
+        if self.mode is not Mode.OUTSIDE:
+            return self.guarded
         return tuple(dict.fromkeys(part for metric in self.metrics for part in parts_of(metric)))
 
     @property

@@ -73,6 +73,7 @@ def look_document(look: Look, lang: str = "en") -> dict[str, Any]:
         for name, reports in (("metrics", look.compared), ("parts", look.by_part))
     }
     shown |= {"sentence": in_language(sentence(look), lang), "shadow": None}
+    shown |= {"unheard_of": look.silent}
     shadow = look.asked_later
     if shadow is not None:
         shown["shadow"] = msgspec.to_builtins(shadow) | {

@@ -234,14 +234,15 @@ class NotOutside(Conflict):
         "en": Text(
             "Cannot take units of experiment {experiment} by this route: its mode is {mode}, "
             "expected outside.",
-            "Its units come with predictions (`unit_id`) or interleaved lists; or create "
-            "an experiment with `--mode outside`.",
+            "Its units come with predictions (`unit_id`) or interleaved lists. To record what came "
+            "of them, create one that guards it (`--guardrail churned:bad`), or `--mode outside`.",
         ),
         "es": Text(
             "No se pueden recibir unidades del experimento {experiment} por esta ruta: su modo es "
             "{mode}, se esperaba outside.",
-            "Sus unidades llegan con las predicciones (`unit_id`) o con listas "
-            "intercaladas; o cree un experimento con `--mode outside`.",
+            "Sus unidades llegan con las predicciones (`unit_id`) o con listas intercaladas. Para "
+            "registrar lo que pasó con ellas, cree uno que lo vigile (`--guardrail churned:bad`), "
+            "o con `--mode outside`.",
         ),
     }
 
@@ -264,62 +265,6 @@ class NotAssigning(Conflict):
     }
 
 
-class HorizonNotOver(Conflict):
-    """Outcomes that cannot be known yet: who has not left may still do so."""
-
-    code = "horizon_not_over"
-    texts = {
-        "en": Text(
-            "Cannot record outcomes of experiment {experiment}: they are those of day {days}, "
-            "which is {until}.",
-            "Record them from then on; nothing of this was counted.",
-        ),
-        "es": Text(
-            "No se pueden registrar resultados del experimento {experiment}: son los del día "
-            "{days}, que es el {until}.",
-            "Regístrelos desde entonces; nada de esto se contó.",
-        ),
-    }
-
-
-class UnitNotAssigned(InvalidInput):
-    """A unit that is in no arm; it is never counted for the control."""
-
-    code = "unit_not_assigned"
-    texts = {
-        "en": Text(
-            "Cannot count unit {unit}: it is in no arm of experiment {experiment}.",
-            "Ask for its arm first (POST /v1/experiments/{experiment}/assign); a unit that does "
-            "not meet the experiment's conditions or list takes no part in it.",
-        ),
-        "es": Text(
-            "No se puede contar la unidad {unit}: no está en ninguna variante del experimento "
-            "{experiment}.",
-            "Pida primero su variante (POST /v1/experiments/{experiment}/assign); una unidad que "
-            "no cumple las condiciones o no está en la lista no participa.",
-        ),
-    }
-
-
-class UndeclaredMetric(InvalidInput):
-    """A value of a metric that the design does not name."""
-
-    code = "undeclared_metric"
-    texts = {
-        "en": Text(
-            "Cannot record {metric}: experiment {experiment} was declared with {declared}.",
-            "Use one of these names. A metric chosen after the fact proves nothing: declare it in "
-            "a new experiment (`--metric`, `--also`).",
-        ),
-        "es": Text(
-            "No se puede registrar {metric}: el experimento {experiment} se declaró con "
-            "{declared}.",
-            "Use uno de esos nombres. Una métrica elegida después no prueba nada: declárela en un "
-            "experimento nuevo (`--metric`, `--also`).",
-        ),
-    }
-
-
 class UnusableUnits(InvalidInput):
     """A file of units in which a row names none, or one that stood before."""
 
@@ -335,26 +280,6 @@ class UnusableUnits(InvalidInput):
             "Corrija esas líneas y cree el experimento de nuevo: cada unidad una vez, con un "
             "identificador de 1 a 256 caracteres y con valor en cada columna nombrada. No se "
             "asignó nada.",
-        ),
-    }
-
-
-class UnusableOutcomeFile(InvalidInput):
-    """A file of outcomes without a column that says whose or what."""
-
-    code = "unusable_outcome_file"
-    texts = {
-        "en": Text(
-            "Cannot record outcomes for experiment {experiment} from {path}: found columns "
-            "{found}, expected {expected}.",
-            "Name the column of the units with `--key-column`; a column of values has the name of "
-            "a metric of the experiment (`timonel experiment show {experiment}`).",
-        ),
-        "es": Text(
-            "No se pueden registrar resultados del experimento {experiment} desde {path}: hay "
-            "columnas {found}, se esperaba {expected}.",
-            "Nombre la columna de las unidades con `--key-column`; una columna de valores lleva el "
-            "nombre de una métrica del experimento (`timonel experiment show {experiment}`).",
         ),
     }
 

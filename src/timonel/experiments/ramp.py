@@ -62,25 +62,39 @@ def next_move(experiment: Experiment, look: Look, began: int, exposed: int) -> M
         return Move(Moved.ROLL_BACK, reason)
     if look.verdict is Verdict.INVALID:
         return Move(Moved.HOLD, Phrase("the look is invalid", "la mirada no es válida"))
-    if (look.ramp_e or 1.0) >= CAUTION_E:
-        return Move(Moved.HOLD, Phrase("signs of harm", "señales de daño"))
+    held = _why_not_yet(experiment, look, began, exposed)
+    if held is not None:
+        return Move(Moved.HOLD, held)
     place = _step(experiment)
-    step = design.steps[place]
-    lasted_s = (look.at - began) / 1e6
-    treatment = next((arm for arm in look.arms if arm.arm == design.names[1]), None)
-    if lasted_s < step.least_s:
-        return Move(Moved.HOLD, Phrase("the step is young", "el paso es reciente"))
-    least = sum(one.least_exposed for one in design.steps[: place + 1])
-    if treatment is None or exposed < least:
-        return Move(Moved.HOLD, Phrase("too few units", "muy pocas unidades"))
-    if treatment.labelled < least:
-        # an exposure without a label says nothing of the goal
-        return Move(Moved.HOLD, Phrase("too few labels", "muy pocos resultados"))
     if place + 1 < len(design.steps):
         share = design.steps[place + 1].share
         reason = Phrase("nothing speaks against it", "nada habla en contra")
         return Move(Moved.GROW, reason, (1.0 - share, share))
     return Move(Moved.PROMOTE, Phrase("the last step has held", "el último paso se sostuvo"))
+
+
+def _why_not_yet(experiment: Experiment, look: Look, began: int, exposed: int) -> Phrase | None:
+    """Say why a ramp's share stays as it is, if it has to."""
+    if (look.ramp_e or 1.0) >= CAUTION_E:
+        return Phrase("signs of harm", "señales de daño")
+    design, place = experiment.design, _step(experiment)
+    lasted_s = (look.at - began) / 1e6
+    treatment = next((arm for arm in look.arms if arm.arm == design.names[1]), None)
+    if lasted_s < design.steps[place].least_s:
+        return Phrase("the step is young", "el paso es reciente")
+    least = sum(one.least_exposed for one in design.steps[: place + 1])
+    if treatment is None or exposed < least:
+        return Phrase("too few units", "muy pocas unidades")
+    if treatment.labelled < least:
+        # an exposure without a label says nothing of the goal
+        return Phrase("too few labels", "muy pocos resultados")
+    if look.silent:
+        return Phrase(
+            "too little is recorded of {metrics} to speak of harm",
+            "de {metrics} se ha registrado muy poco para hablar de daño",
+            metrics=", ".join(look.silent),
+        )
+    return None
 
 
 def _next_batch(experiment: Experiment, look: Look, began: int) -> Move:

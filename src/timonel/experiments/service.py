@@ -29,9 +29,8 @@ from timonel.experiments.errors import (
     SharesShrink,
     UnitsOverlap,
 )
-from timonel.experiments.judging.evidence import Counted
+from timonel.experiments.judging.evidence import Counted, encode_evidence
 from timonel.experiments.judging.judge import judge
-from timonel.experiments.judging.keeping import encode_evidence
 from timonel.experiments.judging.look import Look, Verdict
 from timonel.experiments.judging.reading import read_evidence
 from timonel.experiments.latency import Answered, with_frozen

@@ -52,8 +52,8 @@ _RULES: dict[Rule, tuple[str, str]] = {
     ),
     Rule.GOAL_HARM: ("the goal is shown to be worse", "se mostró que el objetivo empeora"),
     Rule.GUARDRAIL_HARM: (
-        "bad events are shown to be more frequent than tolerated",
-        "se mostró que los eventos malos son más frecuentes que lo tolerado",
+        "{guardrail} is shown to be worse than tolerated",
+        "se mostró que {guardrail} está peor que lo tolerado",
     ),
     Rule.PAIRS_BETTER: (
         "of the requests on which only one was right, it was right more often",
@@ -158,6 +158,12 @@ _UNSAID: dict[Unsaid, tuple[str, str]] = {
 }
 
 
+SILENT = Phrase(
+    "too little is recorded of it since the shares were set to speak of harm",
+    "desde que se fijaron las partes se ha registrado muy poco para hablar de daño",
+)
+
+
 def unsaid(reason: Unsaid) -> Phrase:
     """Say why a metric has no effect."""
     return Phrase(*_UNSAID[reason])
@@ -173,9 +179,14 @@ def sentence(look: Look) -> Phrase:
     en, es = _VERDICTS[look.verdict]
     why_en, why_es = _RULES[look.rule]
     arm = look.arm or (look.goals[0].arm if look.goals else "-")
-    return Phrase(
-        "{what}: {why}", "{what}: {why}", what=Phrase(en, es, arm=arm), why=Phrase(why_en, why_es)
-    )
+    why = Phrase(why_en, why_es, guardrail=_heaviest(look, arm))
+    return Phrase("{what}: {why}", "{what}: {why}", what=Phrase(en, es, arm=arm), why=why)
+
+
+def _heaviest(look: Look, arm: str) -> str:
+    """Name the guardrail of an arm that has the largest share of the evidence of harm."""
+    mine = {name: e for name, e in look.guardrails.items() if name.startswith(f"{arm}:")}
+    return max(mine, key=lambda name: mine[name]).partition(":")[2] if mine else "-"
 
 
 def effect_of(goal: GoalReport | MetricReport) -> Phrase:

@@ -8,8 +8,10 @@ import msgspec
 from msgspec.structs import replace
 
 from timonel.errors import Phrase
+from timonel.experiments.checking.guardrails import known_guardrails
 from timonel.experiments.design import (
     COST,
+    SLOW,
     STOCKED,
     STOCKOUT,
     Answers,
@@ -49,9 +51,9 @@ class Wish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         ``NAME:LOW-HIGH``.
     guardrails : list of str
         ``fallback``, ``error``, ``slow`` (against the control's day before) or
-        ``slow:MILLISECONDS``, each
-        with ``@RATIO`` where another ratio than 1.1 is tolerated. In mode outside a recorded metric
-        and which of it is better, ``churned:lower``, with ``@MARGIN`` for how much worse may pass.
+        ``slow:MILLISECONDS``, each with ``@RATIO`` where another ratio than 1.1 is tolerated; or
+        what is recorded of units: ``cancelled:bad`` with ``@RATIO``, of 1 and 0; ``spent:higher``
+        or ``spent:lower`` (which is better) with ``@MARGIN`` for how much worse may pass.
     also : list of str
         Further metrics that are recorded of units, in mode outside.
     lower_is_better : bool or None
@@ -327,39 +329,22 @@ def _namespace(wish: Wish, text: str) -> Namespace:
         ) from None
 
 
-def _metric_guardrail(wish: Wish, text: str) -> Guardrail:
-    metric, _, margin = text.partition("@")
-    metric, _, better = metric.partition(":")
-    try:
-        if better not in ("lower", "higher"):
-            raise ValueError
-        higher = better == "higher"
-        return Guardrail(metric, higher_is_better=higher, margin=float(margin or 0.0))
-    except ValueError:
-        expected = Phrase(
-            "METRIC:lower or METRIC:higher (which is better), and @MARGIN",
-            "MÉTRICA:lower (menos es mejor) o MÉTRICA:higher (más es mejor), y @MARGEN",
-        )
-        raise InvalidDesign(
-            experiment=wish.name[:64], field="guardrails", found=text[:64], expected=expected
-        ) from None
-
-
 def _guardrail(wish: Wish, text: str, mode: Mode) -> Guardrail:
-    if mode is Mode.OUTSIDE:
-        return _metric_guardrail(wish, text)
-    event, _, ratio = text.partition("@")
-    event, _, limit = event.partition(":")
+    """Read ``NAME:WHAT@NUMBER``, of which the name alone may do."""
+    name, _, number = text.partition("@")
+    name, _, what = name.partition(":")
     try:
-        return Guardrail(event, float(ratio or 1.1), float(limit) if limit else None)
+        if what in ("lower", "higher"):
+            margin = float(number or 0.0)
+            return Guardrail(name, higher_is_better=what == "higher", margin=margin)
+        tolerated = float(number or 1.1)
+        if what == "bad":
+            return Guardrail(name, tolerated, recorded=True)
+        if what and name != SLOW:
+            raise ValueError
+        return Guardrail(name, tolerated, float(what) if what else None)
     except ValueError:
-        expected = Phrase(
-            "fallback, error, slow or slow:MILLISECONDS, and @RATIO",
-            "fallback, error, slow o slow:MILISEGUNDOS, y @RAZÓN",
-        )
-        raise InvalidDesign(
-            experiment=wish.name[:64], field="guardrails", found=text[:64], expected=expected
-        ) from None
+        raise _unusable(wish, "guardrails", text, known_guardrails(mode)) from None
 
 
 def _condition(wish: Wish, text: str) -> Condition:

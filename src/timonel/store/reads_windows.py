@@ -33,7 +33,6 @@ class Answered(NamedTuple):
     reason: str
     n: int
     latency_sum_us: int
-    variant: str = ""
 
 
 class Cell(NamedTuple):
@@ -46,26 +45,6 @@ class Cell(NamedTuple):
     n: int
     sum_q: int
     sum_q2: int
-    variant: str = ""
-
-
-class Paired(NamedTuple):
-    """How many labelled answers had one pair of truth and answer (``metric`` names it)."""
-
-    version: str
-    source: str
-    variant: str
-    metric: str
-    n: int
-
-
-class Stated(NamedTuple):
-    """Sums of labelled scores of an hour and drainer, as JSON."""
-
-    version: str
-    source: str
-    variant: str
-    sums: str
 
 
 class DeclarationRow(NamedTuple):
@@ -98,17 +77,17 @@ def read_answered(
     """Add up a model's answers of the minutes in ``[since, until)``, event time."""
     w = minute_windows.c
     rows = connection.execute(
-        select(w.version, w.source, w.reason, func.sum(w.n), func.sum(w.latency_sum_us), w.variant)
+        select(w.version, w.source, w.reason, func.sum(w.n), func.sum(w.latency_sum_us))
         .where(
             w.project == project,
             w.model == model,
             w.minute >= since_us // MINUTE_US,
             w.minute < -(-until_us // MINUTE_US),
         )
-        .group_by(w.version, w.source, w.reason, w.variant)
+        .group_by(w.version, w.source, w.reason)
     )
     # PostgreSQL sums bigints to numeric
-    return [Answered(v, s, r, int(n), int(us), variant) for v, s, r, n, us, variant in rows]
+    return [Answered(v, s, r, int(n), int(us)) for v, s, r, n, us in rows]
 
 
 def read_minutes(
@@ -139,7 +118,7 @@ def read_cells(
     metrics: Sequence[str],
     by_arrival: bool = False,
 ) -> list[Cell]:
-    """Add up some metrics per version, source, metric, hour of prediction and variant.
+    """Add up some metrics per version, source, metric and hour of prediction.
 
     The span is of the predictions' time, or of the truths' arrival. The sums are unbounded
     integers kept as text, so they are added here, not in SQL. Retractions by revised outcomes are
@@ -148,9 +127,7 @@ def read_cells(
     c = performance_cells.c
     hour = c.arrival_hour if by_arrival else c.exposure_hour
     rows = connection.execute(
-        select(
-            *(c.version, c.source, c.metric, c.exposure_hour, c.variant, c.n, c.sum_q, c.sum_q2)
-        ).where(
+        select(c.version, c.source, c.metric, c.exposure_hour, c.n, c.sum_q, c.sum_q2).where(
             c.project == project,
             c.model == model,
             c.metric.in_(metrics),
@@ -158,17 +135,13 @@ def read_cells(
             hour < -(-until_us // HOUR_US),
         )
     )
-    sums: dict[tuple[str, str, str, int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for version, source, metric, hour, variant, n, sum_q, sum_q2 in rows:
-        total = sums[version, source, metric, hour, variant]
+    sums: dict[tuple[str, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for version, source, metric, hour, n, sum_q, sum_q2 in rows:
+        total = sums[version, source, metric, hour]
         total[0] += n
         total[1] += int(sum_q)
         total[2] += int(sum_q2)
-    return [
-        Cell(*key[:4], n, sum_q, sum_q2, key[4])
-        for key, (n, sum_q, sum_q2) in sorted(sums.items())
-        if n
-    ]
+    return [Cell(*key, *total) for key, total in sorted(sums.items()) if total[0]]
 
 
 def read_pairs(
@@ -180,12 +153,12 @@ def read_pairs(
     *,
     prefix: str,
     by_arrival: bool = False,
-) -> list[Paired]:
-    """Count labelled answers per version, source, variant and pair of truth and answer."""
+) -> list[tuple[str, str, str, int]]:
+    """Count labelled answers per version, source and pair of truth and answer, over a span."""
     c = performance_cells.c
     hour = c.arrival_hour if by_arrival else c.exposure_hour
     rows = connection.execute(
-        select(c.version, c.source, c.variant, c.metric, func.sum(c.n))
+        select(c.version, c.source, c.metric, func.sum(c.n))
         .where(
             c.project == project,
             c.model == model,
@@ -193,9 +166,9 @@ def read_pairs(
             hour >= since_us // HOUR_US,
             hour < -(-until_us // HOUR_US),
         )
-        .group_by(c.version, c.source, c.variant, c.metric)
+        .group_by(c.version, c.source, c.metric)
     )
-    return [Paired(v, s, variant, m, int(n)) for v, s, variant, m, n in rows if n]
+    return [(v, s, m, int(n)) for v, s, m, n in rows if n]
 
 
 def read_scores(
@@ -206,8 +179,8 @@ def read_scores(
     until_us: int,
     *,
     by_arrival: bool = False,
-) -> list[Stated]:
-    """Read the sums of labelled scores over a span."""
+) -> list[tuple[str, str, str, str]]:
+    """Read version, source, variant and sums (JSON) of labelled scores over a span."""
     s = score_windows.c
     rows = connection.execute(
         select(s.version, s.source, s.variant, s.sums).where(
@@ -218,7 +191,7 @@ def read_scores(
             s.hour < -(-until_us // HOUR_US),
         )
     )
-    return [Stated(*row) for row in rows]
+    return [(version, source, variant, sums) for version, source, variant, sums in rows]
 
 
 def read_holdouts(

@@ -12,11 +12,12 @@ from sqlalchemy import Engine
 
 from timonel.errors import ProjectFault
 from timonel.experiments.design import Answers, Arm, Cap, Design, Guardrail, Mode
-from timonel.experiments.errors import InvalidDesign, UndeclaredMetric, UnusableUnits
+from timonel.experiments.errors import InvalidDesign, UnusableUnits
 from timonel.experiments.judging.look import Look, Rule, Unsaid, Verdict
 from timonel.experiments.judging.reading import read_evidence
 from timonel.experiments.outside.capping import choose_cap, count_page
 from timonel.experiments.outside.drawing import draw_list
+from timonel.experiments.outside.errors import UndeclaredMetric
 from timonel.experiments.outside.files import UnitFile
 from timonel.experiments.outside.units import OutsideUnits
 from timonel.experiments.replaying.recount import recount

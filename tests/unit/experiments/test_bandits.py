@@ -22,8 +22,9 @@ from timonel.experiments.bandits.shares import (
     worth_of,
 )
 from timonel.experiments.design import Answers, Arm, Design, Mode, Strategy, UnitList
-from timonel.experiments.errors import InvalidDesign, SharesFollow, UnitNotAssigned
+from timonel.experiments.errors import InvalidDesign, SharesFollow
 from timonel.experiments.judging.look import Look, Rule, Verdict
+from timonel.experiments.outside.errors import UnitNotAssigned
 from timonel.experiments.outside.units import OutsideUnits
 from timonel.experiments.service import Experiments
 from timonel.registry.registry import Registry

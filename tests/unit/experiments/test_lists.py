@@ -24,12 +24,11 @@ from timonel.experiments.errors import (
     ListIsFixed,
     NoList,
     NotAssigning,
-    UnitNotAssigned,
-    UnusableOutcomeFile,
     UnusableUnits,
 )
 from timonel.experiments.judging.look import Rule, Unsaid, Verdict
 from timonel.experiments.outside.drawing import draw_list
+from timonel.experiments.outside.errors import UnitNotAssigned, UnusableOutcomeFile
 from timonel.experiments.outside.files import UnitFile
 from timonel.experiments.outside.lists import assign_list
 from timonel.experiments.outside.members import Member, write_members

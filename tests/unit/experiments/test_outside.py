@@ -12,14 +12,9 @@ from sqlalchemy import Engine, select
 from tests.databases import on_sqlite_alone, postgres_with_the_slow
 
 from timonel.experiments.design import Answers, Arm, Condition, Design, Guardrail, Mode
-from timonel.experiments.errors import (
-    InvalidDesign,
-    NotAssigning,
-    NotOutside,
-    UndeclaredMetric,
-    UnitNotAssigned,
-)
+from timonel.experiments.errors import InvalidDesign, NotAssigning, NotOutside
 from timonel.experiments.judging.look import Rule, Verdict
+from timonel.experiments.outside.errors import UndeclaredMetric, UnitNotAssigned
 from timonel.experiments.outside.units import OutsideUnits
 from timonel.experiments.service import Experiments
 from timonel.registry.registry import Registry

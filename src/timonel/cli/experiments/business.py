@@ -53,7 +53,7 @@ def record(
     folder: Folder = HERE,
     as_json: Json = False,
 ) -> None:
-    """Record what came of units, where someone else acts; twice the same changes nothing."""
+    """Record what came of units; twice the same changes nothing."""
     with explained(as_json):
         from timonel.project.incoming import Manner
 

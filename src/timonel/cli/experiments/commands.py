@@ -105,8 +105,8 @@ def create(
     guardrail: Annotated[
         list[str] | None,
         typer.Option(
-            help="fallback, error, slow, slow:MILLISECONDS; with @RATIO. Mode outside: "
-            "METRIC:lower or METRIC:higher; with @MARGIN. May be repeated."
+            help="fallback, error, slow, slow:MILLISECONDS, or METRIC:bad of what you record as "
+            "1 and 0; with @RATIO. METRIC:lower or METRIC:higher; with @MARGIN. May be repeated."
         ),
     ] = None,
     only: Annotated[

@@ -163,7 +163,7 @@ def _print_cap(cap: "Cap", least: int) -> None:
 
 
 def _print_look(experiment: "Experiment", look: "Look") -> None:
-    from timonel.experiments.texts import effect_of, expected_in, sentence
+    from timonel.experiments.texts import SILENT, effect_of, expected_in, sentence
 
     design = experiment.design
     say("experiment_says", sentence=sentence(look))
@@ -185,6 +185,8 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
     _print_labels(design, look)
     for name, evidence in look.guardrails.items():
         say("experiment_guardrail", name=name, e=f"{evidence:.3g}")
+    for metric in look.silent:
+        say("experiment_silent", name=metric, reason=SILENT)
     if look.ramp_e is not None:
         say("experiment_ramp_e", e=f"{look.ramp_e:.3g}")
     if look.verdict == "CONTINUE":

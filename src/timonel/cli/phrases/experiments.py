@@ -222,6 +222,10 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  guardrail {name}: e = {e}",
         "es": "  límite    {name}: e = {e}",
     },
+    "experiment_silent": {
+        "en": "  guardrail {name}: unknown: {reason}",
+        "es": "  límite    {name}: se desconoce: {reason}",
+    },
     "experiment_ramp_e": {
         "en": "  harm      e = {e} of 100",
         "es": "  daño      e = {e} de 100",

@@ -35,8 +35,8 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "CSV file to write: each unit and its arm.": (
         "Archivo CSV que se escribe: cada unidad y su variante."
     ),
-    "Record what came of units, where someone else acts; twice the same changes nothing.": (
-        "Registra qué pasó con las unidades cuando actúa otro; repetirlo no cambia nada."
+    "Record what came of units; twice the same changes nothing.": (
+        "Registra qué pasó con las unidades; repetirlo no cambia nada."
     ),
     "A further arm, with THOMPSON. May be repeated.": (
         "Otra variante, con THOMPSON. Se puede repetir."
@@ -110,10 +110,11 @@ EXPERIMENT_HELP_ES: dict[str, str] = {
     "For all looks together.": "Para todas las miradas juntas.",
     "Percent kept on the rules.": "Porcentaje que se queda con las reglas.",
     "NAME:0-0.5: a part of the units.": "NOMBRE:0-0.5: una parte de las unidades.",
-    "fallback, error, slow, slow:MILLISECONDS; with @RATIO. Mode outside: METRIC:lower or "
-    "METRIC:higher; with @MARGIN. May be repeated.": (
-        "fallback, error, slow o slow:MILISEGUNDOS; con @RAZÓN. En modo outside: MÉTRICA:lower "
-        "(menos es mejor) o MÉTRICA:higher (más es mejor); con @MARGEN. Se puede repetir."
+    "fallback, error, slow, slow:MILLISECONDS, or METRIC:bad of what you record as 1 and 0; with "
+    "@RATIO. METRIC:lower or METRIC:higher; with @MARGIN. May be repeated.": (
+        "fallback, error, slow, slow:MILISEGUNDOS, o MÉTRICA:bad de lo que registra como 1 y 0; "
+        "con @RAZÓN. MÉTRICA:lower (menos es mejor) o MÉTRICA:higher (más es mejor); con @MARGEN. "
+        "Se puede repetir."
     ),
     "Column of that file: what was known of each unit before (CUPED).": (
         "Columna de ese archivo: lo que se sabía de cada unidad antes (CUPED)."

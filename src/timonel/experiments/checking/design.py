@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from timonel.errors import Phrase
+from timonel.experiments.checking.guardrails import check_guardrails
 from timonel.experiments.checking.kinds import check_bandit, check_interleave
 from timonel.experiments.checking.outside import check_horizon, check_listed, check_outside
 from timonel.experiments.checking.pairs import check_pairs
 from timonel.experiments.checking.refusals import refusal
 from timonel.experiments.choosing import OPERATORS
 from timonel.experiments.design import (
-    EVENTS,
     HOLDOUT,
     OF_ANSWERS,
     PAIRED_LOSSES,
@@ -72,6 +72,7 @@ def check_design(
         _check_mode,
         _check_goal,
         _check_turns,
+        check_guardrails,
         check_outside,
         check_interleave,
         check_bandit,
@@ -229,19 +230,6 @@ def _check_numbers(design: Design) -> None:
     if namespace is not None and not 0.0 <= namespace.low < namespace.high <= 1.0:
         expected = Phrase("a part of 0 to 1: NAME:0-0.5", "una parte de 0 a 1: NOMBRE:0-0.5")
         raise refusal(design, "namespace", f"{namespace.low}-{namespace.high}", expected)
-    for guardrail in design.guardrails:
-        if design.mode is Mode.OUTSIDE:
-            continue  # metrics: see there
-        if design.mode is Mode.SHADOW:
-            expected = Phrase(
-                "none in mode shadow: nobody is answered by the treatment",
-                "nada en modo shadow: a nadie le responde el tratamiento",
-            )
-            raise refusal(design, "guardrails", guardrail.event, expected)
-        if guardrail.event not in EVENTS or guardrail.higher_is_better is not None:
-            raise refusal(design, "guardrails", guardrail.event, ", ".join(EVENTS))
-        if guardrail.tolerated < 1.0 or guardrail.tolerated >= 10.0:
-            raise refusal(design, "guardrails", str(guardrail.tolerated), "[1, 10)")
 
 
 def _check_mode(design: Design) -> None:

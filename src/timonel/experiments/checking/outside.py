@@ -1,23 +1,10 @@
 """What is asked of designs where someone else acts: metrics, caps and lists of units."""
 
-import math
-import re
-
 from timonel.errors import Phrase
+from timonel.experiments.checking.guardrails import METRIC, OWN_METRICS
 from timonel.experiments.checking.refusals import refusal
 from timonel.experiments.design import OF_ANSWERS, Answers, Design, Mode, parts_of
 
-_METRIC = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_OWN_METRICS = (
-    "exposed",
-    "first",
-    "leak",
-    "answers",
-    "latency_ms",
-    "confidence",
-    "difference",
-    "corrected",
-)
 _LONGEST_HORIZON = 730
 
 
@@ -46,7 +33,7 @@ def check_outside(design: Design) -> None:
 def _check_metrics(design: Design) -> None:
     for metric in design.metrics:
         parts = parts_of(metric)
-        usable = all(_METRIC.fullmatch(one) and one not in _OWN_METRICS for one in parts)
+        usable = all(METRIC.fullmatch(one) and one not in OWN_METRICS for one in parts)
         if not usable or len(parts) > 2 or len(set(parts)) < len(parts):
             expected = Phrase(
                 "a name of yours (a-z, 0-9 and _, at most 40), or a ratio of two: revenue/orders",
@@ -57,12 +44,6 @@ def _check_metrics(design: Design) -> None:
     if len(set(metrics)) < len(metrics):
         expected = Phrase("each metric once", "cada métrica una vez")
         raise refusal(design, "also", ", ".join(metrics), expected)
-    for guardrail in design.guardrails:
-        if guardrail.higher_is_better is None or guardrail.event == design.metric:
-            expected = Phrase("another metric than the goal", "otra métrica que el objetivo")
-            raise refusal(design, "guardrails", guardrail.event[:64], expected)
-        if not 0.0 <= guardrail.margin < math.inf:
-            raise refusal(design, "guardrails", str(guardrail.margin), ">= 0")
 
 
 def _check_cap(design: Design) -> None:

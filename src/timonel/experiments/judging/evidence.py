@@ -126,10 +126,12 @@ class Evidence:
     running : int or None
         The phase whose batch has not ended.
     metrics : dict of str to dict of str to Contribution
-        Each treatment against the control in every metric of units, the goal first; empty but
-        where someone else acts.
+        Each treatment against the control in every metric of units, the goal first; empty where
+        answers are ours and no metric is guarded.
     parts : dict of str to dict of str to Contribution
         Of the goal in parts of a list, by the name of their cells.
+    recorded : dict of str to dict of int to dict of str to int
+        Units with a value of a guarded metric, by metric, phase and arm; where answers are ours.
     """
 
     at: int
@@ -153,6 +155,20 @@ class Evidence:
     periods: PairSums = field(default_factory=PairSums)
     each: PairSums = field(default_factory=PairSums)
     paired: dict[str, Paired] = field(default_factory=dict)
+    recorded: dict[str, dict[int, dict[str, int]]] = field(default_factory=dict)
+
+
+_decoder = msgspec.json.Decoder(Evidence)
+
+
+def encode_evidence(evidence: Evidence) -> str:
+    """Give what a look was fed as JSON text, to judge it again: exact, and in order of counting."""
+    return msgspec.json.encode(evidence).decode()
+
+
+def decode_evidence(text: str) -> Evidence:
+    """Read it back; raises ``msgspec.DecodeError`` (or its ``ValidationError``) on another form."""
+    return _decoder.decode(text)
 
 
 def contribution(control: PairSums, treatment: PairSums) -> Contribution:

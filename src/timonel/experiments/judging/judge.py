@@ -19,6 +19,7 @@ from timonel.experiments.counting.sums import DAY_US, PairSums
 from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode, Strategy, parts_of
 from timonel.experiments.judging.batches import judge_batches
 from timonel.experiments.judging.evidence import Contribution, Counted, Evidence
+from timonel.experiments.judging.guardrails import silent_guardrails, weigh_guardrails
 from timonel.experiments.judging.look import (
     GoalReport,
     Look,
@@ -30,7 +31,7 @@ from timonel.experiments.judging.look import (
     n_star,
     smallest_p,
 )
-from timonel.experiments.judging.metrics import metric_guardrails, metric_reports, part_reports
+from timonel.experiments.judging.metrics import metric_reports, part_reports
 from timonel.experiments.judging.pairs import enough_clusters, paired_difference
 from timonel.experiments.judging.preferences import judge_preferences
 from timonel.experiments.judging.reports import arm_reports, labels, shadow_report
@@ -41,7 +42,6 @@ from timonel.stats.sequential import (
     lan_demets_bounds,
     paired_e_value,
     ramp_e_value,
-    rare_event_e_value,
     srm_e_value,
 )
 
@@ -90,12 +90,7 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
         for arm in design.arms[1:]
         if arm.name != HOLDOUT
     ]
-    guardrails = {
-        f"{arm.name}:{event}": _guardrail(design, evidence, place, event)
-        for place, arm in enumerate(design.arms)
-        if place
-        for event in evidence.bad
-    } | metric_guardrails(design, evidence)
+    guardrails = weigh_guardrails(design, evidence)
     srm = prod(
         srm_e_value([counts.get(name, 0) for name in design.names], evidence.weights[phase])
         for phase, counts in sorted(evidence.first.items())
@@ -133,6 +128,7 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
         facts=spent.facts,
         metrics=metric_reports(design, evidence, goals, before) or UNSET,
         parts=part_reports(design, evidence, before) or UNSET,
+        unheard_of=silent_guardrails(design, evidence) or UNSET,
         shadow=shadow_report(design, evidence.arms) or UNSET,
     )
 
@@ -394,23 +390,6 @@ def _interval(
         return found
     half = abs(effect) * (0.999999 if e >= 1.0 / alpha else 1.000001)
     return Sequence(half, effect - half, effect + half, e, min(1.0, 1.0 / e))
-
-
-def _guardrail(design: Design, evidence: Evidence, place: int, event: str) -> float:
-    """Weigh one guardrail of one arm over the phases in which both arms had a share."""
-    name, control = design.arms[place].name, design.names[0]
-    tolerated = next((g.tolerated for g in design.guardrails if g.event == event), 1.1)
-    bad, both, share = [], [], []
-    for phase, counts in sorted(evidence.bad[event].items()):
-        weights = evidence.weights.get(phase)
-        if weights is None or weights[place] <= 0.0 or weights[0] <= 0.0:
-            continue
-        bad.append(counts.get(name, 0))
-        both.append(counts.get(name, 0) + counts.get(control, 0))
-        share.append(weights[place] / (weights[place] + weights[0]))
-    if not bad:
-        return 1.0
-    return rare_event_e_value(bad, both, share, tolerated=tolerated)
 
 
 def _ramp_e(design: Design, goal: GoalReport, guardrails: Mapping[str, float]) -> float:

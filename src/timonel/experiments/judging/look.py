@@ -214,6 +214,13 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     parts: list[PartReport] | msgspec.UnsetType = msgspec.UNSET
     # of shadows that are asked after the answer; others have none
     shadow: ShadowReport | msgspec.UnsetType = msgspec.UNSET
+    # guarded metrics of which too little was recorded to speak of harm
+    unheard_of: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def silent(self) -> list[str]:
+        """What is to be guarded, and was recorded of too few units to speak of harm."""
+        return [] if self.unheard_of is msgspec.UNSET else self.unheard_of
 
     @property
     def compared(self) -> list[MetricReport]:

@@ -30,8 +30,6 @@ from timonel.stats.sequential import asymptotic_cs
 
 Report = TypeVar("Report", bound=MetricReport)
 GOAL, SECONDARY, GUARDRAIL, PART = "goal", "secondary", "guardrail", "part"
-_HARM_ALPHA = 0.01
-_LEAST = 30  # units with a value, in both arms together
 
 
 def metric_reports(
@@ -63,33 +61,6 @@ def _adjusted(reports: list[Report]) -> list[Report]:
         one if one.p_value is None else replace(one, adjusted_p=float(p))
         for one, p in zip(reports, adjusted, strict=True)
     ]
-
-
-def metric_guardrails(design: Design, evidence: Evidence) -> dict[str, float]:
-    """Weigh for each guarded metric and treatment the evidence that it is worse than its margin."""
-    found = {}
-    for guardrail in design.guardrails:
-        if guardrail.higher_is_better is None:
-            continue
-        for arm in design.names[1:]:
-            compared = evidence.metrics.get(guardrail.event, {}).get(arm, Contribution())
-            information, e = compared.information, 1.0
-            if (
-                information.effect is not None
-                and information.se is not None
-                and information.n >= _LEAST
-            ):
-                worse = -information.effect if guardrail.higher_is_better else information.effect
-                e = asymptotic_cs(
-                    worse - guardrail.margin,
-                    information.se,
-                    information.n,
-                    alpha=_HARM_ALPHA,
-                    n_star=n_star(design),
-                    side="greater",
-                ).e_value
-            found[f"{arm}:{guardrail.event}"] = e
-    return found
 
 
 def part_reports(design: Design, evidence: Evidence, before: Look | None) -> list[PartReport]:

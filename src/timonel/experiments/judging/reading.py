@@ -114,6 +114,7 @@ def evidence_of(
     evidence = Evidence(at=at, elapsed_us=0 if started_at is None else max(0, at - started_at))
     evidence.weights = sums.weights()
     _count(evidence, design, cells)
+    _count_recorded(evidence, design, cells)
     by_arrival = [cell for cell in cells if cell.arrival < OPEN and cell.metric == design.metric]
     closing = [cell for cell in by_arrival if cell.arrival + cell.span <= until]
     late = totals.maturity.hour < until
@@ -183,6 +184,19 @@ def _count(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
             evidence.bad.setdefault(guardrail.event, {})
 
 
+def _count_recorded(evidence: Evidence, design: Design, cells: Iterable[_Cell]) -> None:
+    """Take what is recorded of units: how many have a value, and how many had a bad event."""
+    events = {guardrail.event for guardrail in design.guardrails if guardrail.recorded}
+    for cell in cells if events or design.guarded else ():
+        if cell.arrival != OPEN:
+            continue
+        if cell.metric in design.guarded:
+            _tally(evidence.recorded.setdefault(cell.metric, {}), cell.phase, cell.arm, cell.sums.n)
+        if cell.metric in events:
+            happened = cell.sums.q // PER_UNIT
+            _tally(evidence.bad.setdefault(cell.metric, {}), cell.phase, cell.arm, happened)
+
+
 def _keep_mature_pairs(
     evidence: Evidence, design: Design, cells: Iterable[_Cell], until: int
 ) -> None:
@@ -242,7 +256,6 @@ def _add(totals: Totals, design: Design, cells: Iterable[_Cell]) -> None:
 def _compare_units(evidence: Evidence, design: Design, cells: Sequence[_Cell]) -> None:
     """Compare units that may come again: each phase and day of first exposure is a stratum."""
     came_again = _came_again(design, cells)
-    weights = evidence.weights if came_again else None
 
     def compared(metric: str) -> dict[str, Contribution]:
         strata: Strata = defaultdict(dict)
@@ -250,13 +263,18 @@ def _compare_units(evidence: Evidence, design: Design, cells: Sequence[_Cell]) -
         for cell in cells:
             if cell.arrival == OPEN and cell.metric == name:
                 strata[cell.phase, cell.exposure][cell.arm] = cell.sums
+        # what is recorded of a unit counts in one phase alone
+        again = came_again and metric not in design.guarded
+        weights = evidence.weights if again else None
         return compare_strata(design, metric, strata, weights)
 
     evidence.goal |= compared(design.metric)
-    if design.mode is Mode.OUTSIDE:
+    others = design.metrics[1:] if design.mode is not Mode.SHADOW else ()
+    if design.mode is Mode.OUTSIDE or others:
         evidence.metrics = {design.metric: dict(evidence.goal)}
-        for metric in design.metrics[1:]:
+        for metric in others:
             evidence.metrics[metric] = compared(metric)
+    if design.mode is Mode.OUTSIDE:
         evidence.parts = {name: compared(name) for name in part_cells(design)}
 
 

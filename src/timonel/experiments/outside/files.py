@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from timonel.errors import Phrase, joined
 from timonel.experiments.design import Design
-from timonel.experiments.errors import InvalidDesign, UnusableOutcomeFile
+from timonel.experiments.errors import InvalidDesign
+from timonel.experiments.outside.errors import UnusableOutcomeFile
 from timonel.project.incoming import Manner
 from timonel.project.scaffold import source_for
 from timonel.project.tables import Table

@@ -13,7 +13,7 @@ from pathlib import Path
 from timonel.errors import Phrase, in_language
 from timonel.events.importing.files import neutral
 from timonel.experiments.outside.files import OutcomeFile, OutcomeRow, read_outcomes, repeated
-from timonel.experiments.outside.units import OutsideUnits, Recorded
+from timonel.experiments.outside.units import YES_OR_NO, OutsideUnits, Recorded
 from timonel.project.incoming import Manner
 
 MOST = 1e12  # as the routes take it
@@ -131,11 +131,13 @@ def record_rows(
         As many are told one by one; None: all.
     """
     report, n_values = RecordReport(), 0
+    guardrails = units.recording(name).guardrails
+    events = frozenset(guardrail.event for guardrail in guardrails if guardrail.recorded)
     for page in _pages(rows):
         placed = units.placed(name, [row.unit for row in page])
         good: dict[str, dict[str, float]] = {}
         for row in page:
-            reason = _refusal(row, placed, twice)
+            reason = _refusal(row, placed, twice) or _other_than_yes_or_no(row, events)
             if reason is not None:
                 report.n_refused += 1
                 if most_refused is None or report.n_refused <= most_refused:
@@ -179,6 +181,18 @@ def _refusal(row: OutcomeRow, placed: Mapping[str, str], twice: set[str]) -> Phr
             return Phrase(
                 "{metric} is {value}, expected -1e12 to 1e12",
                 "{metric} es {value}, se esperaba de -1e12 a 1e12",
+                metric=metric,
+                value=value,
+            )
+    return None
+
+
+def _other_than_yes_or_no(row: OutcomeRow, events: frozenset[str]) -> Phrase | None:
+    for metric, value in row.values.items():
+        if metric in events and value not in YES_OR_NO:
+            return Phrase(
+                "{metric} is {value}, expected 1 where it happened and 0 where it did not",
+                "{metric} es {value}, se esperaba 1 si ocurrió y 0 si no",
                 metric=metric,
                 value=value,
             )

@@ -1,4 +1,4 @@
-"""Experiments in which someone else acts: which arm a unit gets, and what came of it.
+"""Units that others act on: which arm each gets, and what came of it (also of those we answer).
 
 A unit keeps the arm that it was given first, and has one value a metric; a later value corrects it.
 Both are acknowledged by their commit, and a request that is repeated changes nothing: no frame, no
@@ -20,11 +20,11 @@ from timonel.experiments.counting.derived import capped_of, derived_cells, deriv
 from timonel.experiments.counting.sums import CORRECTED, DAY_US, EXPOSED, HOUR_US, CellKey, PairSums
 from timonel.experiments.counting.units import Touched, UnitKey, UnitRows
 from timonel.experiments.design import LISTED_PHASE, Design, Mode, State, UnitList
-from timonel.experiments.errors import (
+from timonel.experiments.errors import NoList, NotAssigning, NotOutside
+from timonel.experiments.outside.answered import answered_arms, guarded_changes, wait_for_turn
+from timonel.experiments.outside.errors import (
     HorizonNotOver,
-    NoList,
-    NotAssigning,
-    NotOutside,
+    NotYesOrNo,
     UndeclaredMetric,
     UnitNotAssigned,
 )
@@ -35,6 +35,7 @@ from timonel.store.engine import reading
 from timonel.store.keyed import read_keyed
 from timonel.store.tables_experiments import experiment_phases, experiment_units
 
+YES_OR_NO = (0.0, 1.0)
 WRITER = "outside"  # owner of the cells: writers of one experiment wait for each other
 _N_KEY = 5
 Values = Mapping[str, float]
@@ -166,25 +167,21 @@ class OutsideUnits:
 
         Raises
         ------
-        UnknownExperiment, NotOutside, NotAssigning, UndeclaredMetric, UnitNotAssigned
+        UnknownExperiment, NotOutside, NotAssigning, UndeclaredMetric, NotYesOrNo
+        UnitNotAssigned, NotAnswered
+            If a unit is in no arm: of those that others act on, of those that we answer.
         HorizonNotOver
             If nothing can be known yet.
         """
         with self._engine.begin() as connection:
-            experiment = Rows(connection, self._project).one(name, locked=True)
-            design = self._recording(experiment)
-            declared = design.recorded
-            for values in outcomes.values():
-                for metric in values:
-                    if metric not in declared:
-                        raise UndeclaredMetric(
-                            experiment=name, metric=metric[:64], declared=", ".join(declared)
-                        )
-            seen = self._seen(connection, experiment, list(outcomes))
-            for unit in outcomes:
-                if unit not in seen:
-                    raise UnitNotAssigned(experiment=name, unit=unit[:64])
-            touched, derived = self._changes(connection, design, outcomes, seen)
+            design = self._recording(Rows(connection, self._project).one(name))
+            _refuse_undeclared(design, outcomes)
+            if design.mode is Mode.OUTSIDE:
+                touched, derived = self._changes(connection, design, outcomes)
+            else:
+                wait_for_turn(connection, self._project, name)
+                derived = {}
+                touched = guarded_changes(connection, self._project, design, outcomes)
             self._settle(connection, touched, derived)
         corrected = sum(one.values.get(CORRECTED, (0, 0))[0] for one in touched.values())
         new = sum(
@@ -214,7 +211,8 @@ class OutsideUnits:
         """
         with reading(self._engine) as connection:
             experiment = Rows(connection, self._project).one(name)
-            _require_outside(experiment)
+            if _require_recorded(experiment).mode is not Mode.OUTSIDE:
+                return answered_arms(connection, self._project, name, units)
             seen = self._seen(connection, experiment, units)
         return {unit: one.arm for unit, one in seen.items()}
 
@@ -234,7 +232,7 @@ class OutsideUnits:
     # -- inside -----------------------------------------------------------------------------
 
     def _recording(self, experiment: Experiment) -> Design:
-        design = _require_outside(experiment)
+        design = _require_recorded(experiment)
         if experiment.state is State.DRAFT:
             raise NotAssigning(experiment=experiment.name, state=str(experiment.state))
         until = (experiment.started_at or 0) + design.horizon_days * DAY_US
@@ -248,9 +246,15 @@ class OutsideUnits:
         connection: Connection,
         design: Design,
         outcomes: Mapping[str, Values],
-        seen: Mapping[str, _Seen],
     ) -> tuple[dict[UnitKey, Touched], dict[CellKey, PairSums]]:
         """Say by how much values differ from those that count now, and what that makes of pairs."""
+        # the design of the locked row: its cap may have been chosen meanwhile
+        experiment = Rows(connection, self._project).one(design.name, locked=True)
+        design = experiment.design
+        seen = self._seen(connection, experiment, list(outcomes))
+        for unit in outcomes:
+            if unit not in seen:
+                raise UnitNotAssigned(experiment=design.name, unit=unit[:64])
         pairs, capped, name = derived_of(design), capped_of(design), design.name
         reached = _reached(connection, design, list(outcomes)) if capped else frozenset()
         beside = {metric for pair in (*pairs, *capped) for metric in pair.needs}
@@ -365,6 +369,27 @@ def arm_of(experiment: Experiment, unit: str, attributes: Mapping[str, Any], at:
 def _refuse_unlisted(experiment: Experiment, unit: str) -> None:
     if experiment.design.listed is not None:
         raise UnitNotAssigned(experiment=experiment.name, unit=unit[:64])
+
+
+def _refuse_undeclared(design: Design, outcomes: Mapping[str, Values]) -> None:
+    """Refuse values that the design does not ask for, or not in this form."""
+    declared = design.recorded
+    events = {guardrail.event for guardrail in design.guardrails if guardrail.recorded}
+    for unit, told in outcomes.items():
+        for metric, value in told.items():
+            if metric not in declared:
+                raise UndeclaredMetric(
+                    experiment=design.name, metric=metric[:64], declared=", ".join(declared)
+                )
+            if metric in events and value not in YES_OR_NO:
+                raise NotYesOrNo(metric=metric, unit=unit[:64], found=f"{value:g}")
+
+
+def _require_recorded(experiment: Experiment) -> Design:
+    """Give the design of an experiment that outcomes of units are recorded for."""
+    if experiment.design.guarded:
+        return experiment.design
+    return _require_outside(experiment)
 
 
 def _require_outside(experiment: Experiment) -> Design:

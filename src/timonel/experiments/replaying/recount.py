@@ -3,7 +3,7 @@
 Answers and truths are read in one snapshot and given, transaction by transaction as they were
 drained, to an accumulator that writes to an empty database of its own; then both sets of cells are
 compared, exactly. Where someone else acts, exposures and values come from the rows of units: those
-are counted, beside the answers that were recorded.
+are counted, beside the answers that were recorded; so are values that are recorded as guardrails.
 """
 
 from collections.abc import Iterator
@@ -26,6 +26,7 @@ from timonel.experiments.counting.sums import (
     AGE,
     ANSWERS,
     CONFIDENCE,
+    CORRECTED,
     HIT,
     LATENCY,
     OPEN,
@@ -111,7 +112,12 @@ def recount(connection: Connection, project: str, design: Design) -> Recount:
             if not _of_units(key)
         }
         return _compared(stored, answers | _count_units(connection, project, design))
-    return _compared(stored, _count_log(connection, project, design))
+    counted = _count_log(connection, project, design)
+    if design.guarded:
+        told = (*design.guarded, CORRECTED)
+        units = _count_units(connection, project, design)
+        counted |= {key: sums for key, sums in units.items() if key.metric in told}
+    return _compared(stored, counted)
 
 
 def _compared(stored: Cells, counted: Cells) -> Recount:

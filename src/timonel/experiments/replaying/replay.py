@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from timonel.errors import Phrase
 from timonel.experiments.design import Design
+from timonel.experiments.judging.evidence import decode_evidence
 from timonel.experiments.judging.judge import judge
-from timonel.experiments.judging.keeping import decode_evidence
 from timonel.experiments.judging.look import Look, decode_look
 from timonel.experiments.replaying.recount import Recount
 from timonel.store.tables_experiments import experiment_looks

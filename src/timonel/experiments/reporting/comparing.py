@@ -12,7 +12,7 @@ from timonel.experiments.judging.metrics import GUARDRAIL
 from timonel.experiments.reporting.page import Page, Section, number, plain, seen
 from timonel.experiments.reporting.phrases import phrase
 from timonel.experiments.reporting.report import NO_EFFECT, Estimate, Report
-from timonel.experiments.texts import paired_of, unsaid
+from timonel.experiments.texts import SILENT, paired_of, unsaid
 
 _ALARM = 20.0
 
@@ -203,6 +203,8 @@ def _guardrails(page: Page, report: Report, look: Look) -> None:
         page.table([page.say("guardrail"), page.say("evidence_of_harm")], rows)
         if look.ramp_e is not None:
             page.add(page.say("harm_together", e=f"{look.ramp_e:.3g}"))
+    for metric in look.silent:
+        page.add(f"`{metric}`: {page.unknown(SILENT)}")
 
 
 def _cost(page: Page, report: Report) -> None:

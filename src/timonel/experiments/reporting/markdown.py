@@ -159,6 +159,8 @@ def _listed(page: Page, listed: UnitList) -> list[tuple[str, str]]:
 
 def _guarded(page: Page, guardrail: Guardrail) -> str:
     name = f"`{guardrail.event}`"
+    if guardrail.recorded:
+        return page.say("guarded_recorded", event=name, ratio=f"{guardrail.tolerated:g}")
     if guardrail.higher_is_better is None:
         return page.say("guarded_event", event=name, ratio=f"{guardrail.tolerated:g}")
     told = "guarded_more" if guardrail.higher_is_better else "guarded_less"

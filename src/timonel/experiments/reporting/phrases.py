@@ -182,6 +182,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "not_adjusted": ("weighed as a guardrail", "se pesa como límite"),
     "guarded": ("guardrail", "límite"),
     "guarded_event": ("{event}, {ratio} times is tolerated", "{event}, se tolera {ratio} veces"),
+    "guarded_recorded": (
+        "{event}, recorded as 1 and 0; {ratio} times is tolerated",
+        "{event}, registrado como 1 y 0; se tolera {ratio} veces",
+    ),
     "guarded_more": (
         "{metric} may not fall by more than {margin}",
         "{metric} no puede bajar más de {margin}",

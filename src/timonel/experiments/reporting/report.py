@@ -13,9 +13,8 @@ from timonel.events.joining import JOINED
 from timonel.experiments.counting.derived import cell_of
 from timonel.experiments.counting.sums import CORRECTED
 from timonel.experiments.design import HOLDOUT, Design, Mode, Strategy, variant_of
-from timonel.experiments.judging.evidence import Counted, Evidence, covaried
+from timonel.experiments.judging.evidence import Counted, Evidence, covaried, decode_evidence
 from timonel.experiments.judging.judge import comparison
-from timonel.experiments.judging.keeping import decode_evidence
 from timonel.experiments.judging.look import Look, alpha_each, direction, n_star
 from timonel.experiments.judging.reports import arm_moments
 from timonel.experiments.latency import Answered, answers_of

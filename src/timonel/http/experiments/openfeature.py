@@ -12,12 +12,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from timonel.experiments.design import Mode, State
-from timonel.experiments.errors import (
-    NotAssigning,
-    NotOutside,
-    UnitNotAssigned,
-    UnknownExperiment,
-)
+from timonel.experiments.errors import NotAssigning, NotOutside, UnknownExperiment
+from timonel.experiments.outside.errors import UnitNotAssigned
 from timonel.http.access.callers import caller_of, require_seen
 from timonel.http.parameters import storable
 

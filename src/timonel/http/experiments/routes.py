@@ -52,7 +52,15 @@ class NewExperiment(BaseModel, extra="forbid"):
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     holdout: Annotated[float, Field(ge=0, le=1)] = 0.0
     namespace: Annotated[str | None, Field(max_length=64)] = None
-    guardrails: Annotated[list[Text], Field(max_length=8)] = []
+    guardrails: Annotated[
+        list[Text],
+        Field(
+            max_length=8,
+            description="fallback, error, slow[:MILLISECONDS], METRIC:bad, each with @RATIO; "
+            "METRIC:lower, METRIC:higher, each with @MARGIN. What is no event of answers is "
+            "recorded of units: POST /v1/experiments/{name}/outcomes.",
+        ),
+    ] = []
     only: Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=20)] = []
     steps: Annotated[list[float], Field(max_length=20)] = []
     step_hours: Annotated[
