@@ -143,3 +143,14 @@ def test_a_schema_that_is_not_the_trained_one_is_named_in_both_languages() -> No
     assert said.seen == "churn@1.0.0 was trained on another schema. Fields that differ: age, plan."
     assert "`timonel train churn`" in said.steps[0]
     assert describe(found, "es").expected == "El esquema con que se entrenó churn@1.0.0."
+
+
+def test_a_drill_is_called_one_in_both_languages() -> None:
+    facts = FACTS[Kind.DRIFT_DETECTED] | {"simulated": "unit_change"}
+    place = {"monitor": "simulation", "model": "churn", "column": "visits"}
+    found = alert(Kind.DRIFT_DETECTED, facts, **place)
+    assert describe(found, "en").title == "Drill: simulated drift of visits in churn (unit_change)"
+    said = describe(found, "es")
+    assert said.title == "Simulacro: deriva de visits en churn (unit_change)"
+    assert "No se tocó ninguna petición" in said.seen
+    assert said.steps[0].startswith("Nada anda mal")

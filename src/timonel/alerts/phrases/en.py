@@ -14,12 +14,15 @@ _UNUSUAL = (
 PHRASES: dict[Kind, Phrases] = {
     Kind.DRIFT_DETECTED: Phrases(
         title=(
+            "Drill: simulated drift of {column} in {model} ({simulated})",
             "Concept drift: the answers of {model} are worth less ({concept})",
             "Drift in {column} of {model}",
             "Drift in what {model} is asked",
             "Drift in what a model is asked",
         ),
         seen=(
+            "`timonel drift simulate` ({simulated}) moved {column} by {effect} in {n} rows held "
+            "back at training. No request was touched.",
             "On {n} outcomes {concept} is {realised}; the scores promised {estimate} [{lower}, "
             "{upper}] (p = {p_value}).",
             "In the stream of outcomes the errors rose from {before:%} to {after:%} ({concept}).",
@@ -38,6 +41,7 @@ PHRASES: dict[Kind, Phrases] = {
             "The distribution of the data the version was trained on.",
         ),
         steps=(
+            "Nothing is wrong: resolve this alert ({simulated}). In earnest you would:",
             "Ask whoever delivers {column} whether its source, unit or coding changed: a fault in "
             "the data is mended there, not by training.",
             "See which windows, and whether inputs moved too: `timonel performance {model}` "

@@ -14,12 +14,15 @@ _UNUSUAL = (
 PHRASES: dict[Kind, Phrases] = {
     Kind.DRIFT_DETECTED: Phrases(
         title=(
+            "Simulacro: deriva de {column} en {model} ({simulated})",
             "Deriva de concepto: las respuestas de {model} valen menos ({concept})",
             "Deriva en {column} de {model}",
             "Deriva en lo que se pregunta a {model}",
             "Deriva en lo que se pregunta a un modelo",
         ),
         seen=(
+            "`timonel drift simulate` ({simulated}) movió {column} en {effect} en {n} filas "
+            "reservadas al entrenar. No se tocó ninguna petición.",
             "En {n} resultados {concept} es {realised}; los puntajes prometían {estimate} "
             "[{lower}, {upper}] (p = {p_value}).",
             "En el flujo de resultados los errores subieron de {before:%} a {after:%} ({concept}).",
@@ -38,6 +41,7 @@ PHRASES: dict[Kind, Phrases] = {
             "La distribución de los datos con que se entrenó la versión.",
         ),
         steps=(
+            "Nada anda mal: resuelva esta alerta ({simulated}). En serio haría:",
             "Pregunte a quien entrega {column} si cambió su origen, unidad o codificación: una "
             "falla en los datos se corrige allí, no entrenando.",
             "Vea en qué ventanas, y si las entradas también se movieron: "

@@ -112,8 +112,10 @@ def _print(report: "SimulationReport", files: list[Path]) -> None:
 def _notify(app: "App", report: "SimulationReport") -> None:
     """Raise one alert of the lowest severity; it stays until a person resolves it."""
     worst = max(report.found, key=lambda one: max(one.degradation.values()))
+    before = report.quiet.drifted_columns
     columns = [c for c in worst.drift.columns.values() if c.drifted and c.effect is not None]
-    shown = max(columns, key=lambda c: c.effect or 0.0, default=None)
+    # what moved by the simulation rather than what had moved without it
+    shown = max(columns, key=lambda c: (c.name not in before, c.effect or 0.0), default=None)
     app.alerts.hear(
         Signal(
             kind=Kind.DRIFT_DETECTED,
