@@ -171,12 +171,12 @@ class DeliveryFailed(Unavailable):
     texts = {
         "en": Text(
             "Cannot deliver to the channel {channel}: {found}.",
-            "Mend the receiver or the variable it is told by, then run "
+            "Mend the receiver (the function, or the variable that names it), then run "
             "`timonel alerts channel test {channel}`; messages wait in the outbox meanwhile.",
         ),
         "es": Text(
             "No se puede entregar al canal {channel}: {found}.",
-            "Repare el receptor o la variable que lo indica y ejecute "
+            "Repare el receptor (la función, o la variable que lo indica) y ejecute "
             "`timonel alerts channel test {channel}`; los mensajes esperan mientras tanto.",
         ),
     }

@@ -393,8 +393,8 @@ def add_channel(
             out_json(added.document())
         else:
             named = [value for name, value in added.options.items() if name.endswith("_env")]
-            variables = ", ".join(named) or text("nothing_needed")
-            say("channel_added", channel=channel, variables=variables)
+            key = "channel_added" if named else "channel_added_plain"
+            say(key, channel=channel, variables=", ".join(named))
 
 
 def list_channels(folder: Folder = HERE, as_json: Json = False) -> None:

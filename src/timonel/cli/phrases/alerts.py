@@ -84,6 +84,12 @@ ALERT_TEXTS: dict[str, dict[str, str]] = {
         "es": "Canal {channel} agregado. El trabajador envía a él; su entorno debe tener: "
         "{variables}. Pruébelo: timonel alerts channel test {channel}",
     },
+    "channel_added_plain": {
+        "en": "Channel {channel} added. The worker delivers to it. Try it: timonel alerts "
+        "channel test {channel}",
+        "es": "Canal {channel} agregado. El trabajador envía a él. Pruébelo: timonel alerts "
+        "channel test {channel}",
+    },
     "channel_works": {
         "en": "Channel {channel} works; {n} messages wait for it.",
         "es": "El canal {channel} funciona; {n} mensajes esperan por él.",
@@ -92,5 +98,4 @@ ALERT_TEXTS: dict[str, dict[str, str]] = {
         "en": "Channel {channel} removed; {n} messages that waited for it are given up.",
         "es": "Canal {channel} eliminado; se abandonan {n} mensajes que lo esperaban.",
     },
-    "nothing_needed": {"en": "nothing", "es": "nada"},
 }
