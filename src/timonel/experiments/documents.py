@@ -7,10 +7,10 @@ import msgspec
 
 from timonel.errors import in_language
 from timonel.experiments.design import Design
-from timonel.experiments.judging.look import Look
+from timonel.experiments.judging.look import ArmReport, Look
 from timonel.experiments.latency import Answered
 from timonel.experiments.rows import Event, Experiment
-from timonel.experiments.texts import paired_of, sentence, unsaid
+from timonel.experiments.texts import paired_of, sentence, unsaid, youngest_of
 
 
 def experiment_document(
@@ -61,6 +61,14 @@ def design_document(design: Design) -> dict[str, Any]:
     return document
 
 
+def _arm(arm: ArmReport, look: Look, lang: str) -> dict[str, Any]:
+    """Give an arm with the age of its youngest mature label, and why that is unknown."""
+    said = youngest_of(arm, look)
+    unknown = said is not None and arm.mature_label_age_h is None
+    told: dict[str, Any] = {"mature_label_age_h": None} | msgspec.to_builtins(arm)
+    return told | {"mature_label_why": in_language(said, lang) if unknown else None}
+
+
 def look_document(look: Look, lang: str = "en") -> dict[str, Any]:
     """Give a look as plain values, with its sentence."""
     document: dict[str, Any] = msgspec.to_builtins(look)
@@ -73,7 +81,7 @@ def look_document(look: Look, lang: str = "en") -> dict[str, Any]:
         for name, reports in (("metrics", look.compared), ("parts", look.by_part))
     }
     shown |= {"sentence": in_language(sentence(look), lang), "shadow": None}
-    shown |= {"unheard_of": look.silent}
+    shown |= {"unheard_of": look.silent, "arms": [_arm(arm, look, lang) for arm in look.arms]}
     shadow = look.asked_later
     if shadow is not None:
         shown["shadow"] = msgspec.to_builtins(shadow) | {

@@ -1,7 +1,10 @@
 """What a look says, as a sentence in both languages."""
 
+from msgspec import UnsetType
+
 from timonel.errors import Phrase
 from timonel.experiments.judging.look import (
+    ArmReport,
     GoalReport,
     Look,
     MetricReport,
@@ -187,6 +190,27 @@ def _heaviest(look: Look, arm: str) -> str:
     """Name the guardrail of an arm that has the largest share of the evidence of harm."""
     mine = {name: e for name, e in look.guardrails.items() if name.startswith(f"{arm}:")}
     return max(mine, key=lambda name: mine[name]).partition(":")[2] if mine else "-"
+
+
+def youngest_of(arm: ArmReport, look: Look) -> Phrase | None:
+    """Say how old an arm's youngest mature label is, by the end of its day of exposure.
+
+    None where that was not asked for.
+    """
+    hours = arm.mature_label_age_h
+    if isinstance(hours, UnsetType):
+        return None
+    if hours is not None:
+        return Phrase("{hours} h", "{hours} h", hours=hours)
+    if look.mature_after_h is None:
+        return Phrase(
+            "unknown: of no day is it known that nearly all labels have come",
+            "se desconoce: de ningún día se sabe que ya llegaron casi todos los resultados",
+        )
+    return Phrase(
+        "unknown: it has no label of a day whose labels have had their time",
+        "se desconoce: no tiene resultados de un día cuyos resultados ya debían llegar",
+    )
 
 
 def effect_of(goal: GoalReport | MetricReport) -> Phrase:

@@ -18,6 +18,7 @@ from timonel.events.plans import Plan
 from timonel.experiments.checking.design import may_share_units
 from timonel.experiments.choosing import arm_finder
 from timonel.experiments.counting.cells import ExperimentCells, read_cells
+from timonel.experiments.counting.sums import HOUR_US, day_of
 from timonel.experiments.design import (
     Answers,
     Arm,
@@ -29,6 +30,7 @@ from timonel.experiments.design import (
     Step,
     variant_of,
 )
+from timonel.experiments.documents import look_document
 from timonel.experiments.errors import (
     IllegalMove,
     InvalidDesign,
@@ -179,6 +181,15 @@ def test_a_better_version_is_found_and_a_look_is_kept(world: World) -> None:
     assert sum(arm.units for arm in look.arms) == 1000
     assert look.srm_e < 20
     assert look.mature_after_h == 1
+    # labels of the day before have had their time, those of today have not
+    today = day_of(look.at // HOUR_US)
+    assert [arm.mature_label_age_h for arm in look.arms] == [look.at // HOUR_US - today] * 2
+    assert [
+        look_document(look)["arms"][0][f"mature_label_{name}"] for name in ("age_h", "why")
+    ] == [
+        look.at // HOUR_US - today,
+        None,
+    ]
     _, last, events = world.experiments.show("newer")
     assert last == look
     assert [event.action for event in events] == ["create", "start"]
@@ -270,6 +281,9 @@ def test_nothing_drained_is_unknown_and_not_zero(world: World) -> None:
     look = world.experiments.look("newer")
     assert (look.verdict, look.rule) == (Verdict.CONTINUE, Rule.NO_DATA)
     assert all(arm.mean is None and arm.labelled == 0 for arm in look.arms)
+    (control, _) = look_document(look, "es")["arms"]
+    assert control["mature_label_age_h"] is None
+    assert control["mature_label_why"].startswith("se desconoce: de ningún día se sabe")
     goal = look.goal
     assert goal is not None
     assert goal.effect is None

@@ -7,7 +7,13 @@ import pytest
 
 from timonel.experiments.counting.sums import DAY, PairSums, age_of
 from timonel.experiments.design import Arm, Design, Mode
-from timonel.experiments.judging.evidence import Contribution, Counted, Evidence, maturity
+from timonel.experiments.judging.evidence import (
+    Contribution,
+    Counted,
+    Evidence,
+    decode_evidence,
+    maturity,
+)
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Rule, Verdict
 from timonel.experiments.texts import expected_in
@@ -183,3 +189,9 @@ def test_whole_days_of_age_are_mature_at_their_end() -> None:
     assert age_of(0, 60 * hour) == 48
     ages = {day * DAY: {48: 100} for day in range(20)}
     assert maturity(ages, 20 * DAY) == 71
+
+
+def test_looks_from_before_ages_and_guards_were_kept_come_out_as_they_were() -> None:
+    again = judge(design(), decode_evidence('{"at": 5}'), None).encode()
+    assert "mature_label_age_h" not in again
+    assert "unheard_of" not in again

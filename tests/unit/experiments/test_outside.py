@@ -150,6 +150,7 @@ def test_promotion_waits_until_nearly_all_units_have_an_outcome(outside: Outside
     early = outside.experiments.look("prices")
     assert (early.verdict, early.rule) == (Verdict.INVALID, Rule.OUTCOMES_MISSING)
     assert early.immature == 100
+    assert [arm.mature_label_age_h for arm in early.arms] == [None, None]
     outside.units.record("prices", values)
     look = outside.experiments.look("prices")
     assert (look.verdict, look.arm, look.immature) == (Verdict.PROMOTE, "treatment", 0)
@@ -159,6 +160,7 @@ def test_promotion_waits_until_nearly_all_units_have_an_outcome(outside: Outside
     assert goal.upper is not None
     assert goal.lower < 30.0 < goal.upper
     assert goal.mature_effect == goal.effect
+    assert [arm.mature_label_age_h for arm in look.arms] == [0, 0]
 
 
 @on_sqlite_alone

@@ -70,6 +70,7 @@ def test_every_look_of_a_ramp_comes_out_the_same(world: World) -> None:
     assert report.lifts["treatment"].reason is SEVERAL_SHARES
     page = markdown(report, lang="es", zone="America/Santiago")
     assert "se desconoce: las partes cambiaron entretanto" in page
+    assert "más nuevo de cada variante, desde el fin del día de su exposición: control: " in page
     assert "| límite | `fallback`, se tolera 1.1 veces |" in page
 
 

@@ -202,7 +202,7 @@ def _print_others(look: "Look", design: "Design") -> None:
 
 
 def _print_labels(design: "Design", look: "Look") -> None:
-    from timonel.experiments.texts import paired_of
+    from timonel.experiments.texts import paired_of, youngest_of
 
     if design.mode == "outside":
         say("experiment_without_outcome", n=look.immature)
@@ -210,6 +210,10 @@ def _print_labels(design: "Design", look: "Look") -> None:
         say("experiment_immature")
     else:
         say("experiment_mature", hours=look.mature_after_h, n=look.immature)
+    for arm in look.arms:
+        age = youngest_of(arm, look)
+        if age is not None:
+            say("experiment_youngest", arm=arm.arm, age=age)
     if look.asked_later is not None:
         say("experiment_paired", paired=paired_of(look.asked_later))
 

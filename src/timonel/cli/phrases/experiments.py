@@ -197,6 +197,10 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  rule      {engine}, alpha {alpha} for all looks together; shares e = {srm}",
         "es": "  regla     {engine}, alfa {alpha} para todas las miradas; partes e = {srm}",
     },
+    "experiment_youngest": {
+        "en": "            youngest mature label of {arm}: {age}",
+        "es": "            resultado maduro más nuevo de {arm}: {age}",
+    },
     "experiment_mature": {
         "en": "  labels    95 % come within {hours} h; {n} labels are of younger exposures",
         "es": "  datos     95 % llega en {hours} h; {n} resultados son de exposiciones más nuevas",

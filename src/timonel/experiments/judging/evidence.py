@@ -132,6 +132,9 @@ class Evidence:
         Of the goal in parts of a list, by the name of their cells.
     recorded : dict of str to dict of int to dict of str to int
         Units with a value of a guarded metric, by metric, phase and arm; where answers are ours.
+    youngest : dict of str to int, or None
+        By arm: the newest day of exposure (its first hour) that is mature and has a label; None
+        where that is not asked for, as in evidence from before it was.
     """
 
     at: int
@@ -156,6 +159,7 @@ class Evidence:
     each: PairSums = field(default_factory=PairSums)
     paired: dict[str, Paired] = field(default_factory=dict)
     recorded: dict[str, dict[int, dict[str, int]]] = field(default_factory=dict)
+    youngest: dict[str, int] | None = None
 
 
 _decoder = msgspec.json.Decoder(Evidence)

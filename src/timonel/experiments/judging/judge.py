@@ -114,7 +114,7 @@ def judge(design: Design, evidence: Evidence, before: Look | None) -> Look:
         alpha=design.alpha,
         engine=engine_of(design),
         goals=goals,
-        arms=arm_reports(design, evidence.arms),
+        arms=arm_reports(design, evidence),
         guardrails={name: min(e, 1e300) for name, e in guardrails.items()},
         ramp_e=None if ramp is None else min(ramp, 1e300),
         srm_e=min(srm, 1e300),

@@ -71,6 +71,9 @@ class ArmReport(msgspec.Struct, frozen=True, kw_only=True):
     mean_latency_ms: float | None = None
     mean_confidence: float | None = None
     classes: dict[str, dict[str, float | None]] = {}
+    # hours since the newest day of exposure ended whose labels have had their time and of which
+    # there are some; unset: not asked for, as in looks from before it was
+    mature_label_age_h: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class GoalReport(msgspec.Struct, frozen=True, kw_only=True):

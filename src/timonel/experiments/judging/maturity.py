@@ -32,17 +32,31 @@ def maturity_of(sums: Sums, design: Design, until: int, before: Maturity) -> Mat
         of_day = days.setdefault(exposure, {})
         of_day[age] = of_day.get(age, 0) + n
     known = [maturity(days, until) for days in by_class.values()]
-    found = Maturity(hour=until, delay_e=_delays(design, ages))
+    found = Maturity(hour=until, delay_e=_delays(design, ages), youngest={})
     if not known or None in known:
         return found
     found.after_h = after = max(age for age in known if age is not None)
     found.newest = day_of(until - DAY - after)
     found.immature = sum(n for _, exposure, *_, n in ages if exposure > found.newest)
+    found.youngest = _youngest(ages, found.newest)
     if (before.after_h, before.newest) == (after, found.newest):
         found.effect = before.effect
     else:
         goals = sums.aged_goals(design.metric, newest=found.newest, oldest=after)
         found.effect = _mature_effects(design, goals)
+    return found
+
+
+def _youngest(ages: Iterable[Age], newest: int) -> dict[str, int]:
+    """Give each arm's newest day of exposure that is mature and has a label."""
+    labels: dict[tuple[str, int], int] = defaultdict(int)
+    for _, exposure, _, arm, _, n in ages:
+        if exposure <= newest:
+            labels[arm, exposure] += n  # a label that was corrected is taken back elsewhere
+    found: dict[str, int] = {}
+    for (arm, exposure), n in labels.items():
+        if n > 0:
+            found[arm] = max(exposure, found.get(arm, exposure))
     return found
 
 

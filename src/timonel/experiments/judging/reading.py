@@ -137,6 +137,8 @@ def evidence_of(
     evidence.mature = totals.maturity.effect
     evidence.immature = totals.maturity.immature
     evidence.delay_e = totals.maturity.delay_e
+    known = totals.maturity.youngest
+    evidence.youngest = None if known is None else dict(known)
     if design.mode is Mode.SHADOW:
         _keep_mature_pairs(evidence, design, cells, until)
     return evidence
@@ -207,7 +209,7 @@ def _keep_mature_pairs(
     evidence.pairs, evidence.difference = {}, PairSums()
     if evidence.mature_after_h is None:
         return
-    after = evidence.mature_after_h
+    after, unheard = evidence.mature_after_h, design.names[1]
     sums: dict[str, PairSums] = defaultdict(PairSums)
     for cell in cells:
         if cell.arrival != OPEN:
@@ -217,6 +219,9 @@ def _keep_mature_pairs(
         if cell.exposure - cell.exposure % long + long + after > until:
             continue
         sums[cell.metric] += cell.sums
+        if cell.metric == DIFFERENCE and cell.sums.n > 0 and evidence.youngest is not None:
+            known = evidence.youngest.get(unheard, cell.exposure)
+            evidence.youngest[unheard] = max(day_of(cell.exposure), known)
         if cell.metric.startswith(PAIR):
             side = cell.metric[len(PAIR) :]
             evidence.pairs[side] = evidence.pairs.get(side, 0) + cell.sums.n
@@ -355,11 +360,14 @@ def _compare_complete(evidence: Evidence, design: Design, cells: Iterable[_Cell]
         if cell.metric == cell_of(design, design.metric):
             compared[cell.phase, cell.exposure][cell.arm] = cell.sums
     whole: Strata = {}
+    youngest: dict[str, int] = {}
     for place, arms in sorted(units.items()):
         known = values.get(place, {})
         n_known = {arm: known.get(arm, PairSums()).n for arm in arms}
         evidence.immature += sum(arms.values()) - sum(n_known.values())
         if all(n_known[arm] >= COMPLETE * n for arm, n in arms.items()):
             whole[place] = compared.get(place, {})
+            youngest |= {arm: max(place[1], youngest.get(arm, place[1])) for arm in arms}
+    evidence.youngest = youngest
     evidence.mature |= dict.fromkeys(design.names[1:], Contribution())
     evidence.mature |= compare_strata(design, design.metric, whole)

@@ -3,32 +3,48 @@
 from collections.abc import Mapping
 from math import sqrt
 
+from msgspec.structs import replace
+
 from timonel.events.frames import Fate
 from timonel.experiments.counting.sums import (
     ANSWERS,
     APART,
     ASKED,
     CONFIDENCE,
+    DAY,
     DIFFERENCE,
     DROPPED,
     HIT,
+    HOUR_US,
     LATENCY,
     SHADOW,
     PairSums,
 )
 from timonel.experiments.design import HOLDOUT, Design, Mode, parts_of
-from timonel.experiments.judging.evidence import Counted
+from timonel.experiments.judging.evidence import Counted, Evidence
 from timonel.experiments.judging.look import ArmReport, ShadowReport
 from timonel.stats.intervals import wilson
 from timonel.stats.moments import PER_UNIT, Moments
 
 
-def arm_reports(design: Design, arms: Mapping[str, Counted]) -> list[ArmReport]:
+def arm_reports(design: Design, evidence: Evidence) -> list[ArmReport]:
     """Report every arm, the control first, the holdout last."""
-    names = [*design.names, *([HOLDOUT] if design.holdout else [])]
+    names, arms = [*design.names, *([HOLDOUT] if design.holdout else [])], evidence.arms
     if design.mode is Mode.SHADOW:
-        return [_report(design, names[0], arms.get(names[0], Counted())), _unheard(design, arms)]
-    return [_report(design, name, arms.get(name, Counted())) for name in names]
+        reports = [_report(design, names[0], arms.get(names[0], Counted())), _unheard(design, arms)]
+    else:
+        reports = [_report(design, name, arms.get(name, Counted())) for name in names]
+    if evidence.youngest is None:
+        return reports
+    return [
+        replace(one, mature_label_age_h=_age_h(evidence.at, evidence.youngest.get(one.arm)))
+        for one in reports
+    ]
+
+
+def _age_h(at: int, day: int | None) -> int | None:
+    """Give the whole hours since a day of exposure ended."""
+    return None if day is None else max(0, at // HOUR_US - day - DAY)
 
 
 def _unheard(design: Design, arms: Mapping[str, Counted]) -> ArmReport:

@@ -29,6 +29,8 @@ class Maturity(msgspec.Struct):
     effect: dict[str, Contribution] = {}
     immature: int = 0
     delay_e: float = 1.0
+    # by arm, the newest mature day of exposure that has a label; None: kept before it was asked for
+    youngest: dict[str, int] | None = None
 
 
 class Totals(msgspec.Struct):

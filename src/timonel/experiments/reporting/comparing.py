@@ -12,7 +12,7 @@ from timonel.experiments.judging.metrics import GUARDRAIL
 from timonel.experiments.reporting.page import Page, Section, number, plain, seen
 from timonel.experiments.reporting.phrases import phrase
 from timonel.experiments.reporting.report import NO_EFFECT, Estimate, Report
-from timonel.experiments.texts import SILENT, paired_of, unsaid
+from timonel.experiments.texts import SILENT, paired_of, unsaid, youngest_of
 
 _ALARM = 20.0
 
@@ -93,6 +93,10 @@ def _maturity(page: Page, report: Report, look: Look) -> None:
         page.add(page.unknown(phrase("delay")))
     else:
         page.add(page.say("mature", hours=look.mature_after_h, n=look.immature))
+    told = {arm.arm: youngest_of(arm, look) for arm in look.arms}
+    if all(told.values()):
+        ages = "; ".join(f"{name}: {page.tell(said)}" for name, said in told.items() if said)
+        page.add(page.say("youngest", ages=ages))
     if look.asked_later is not None:
         page.add(f"{page.tell(paired_of(look.asked_later))}.")
 

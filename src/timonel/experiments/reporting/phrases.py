@@ -126,6 +126,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "El 95 % de los resultados llega en {hours} h; {n} son de exposiciones más nuevas "
         "(inmaduras).",
     ),
+    "youngest": (
+        "Age of each arm's youngest mature label, from the end of its day of exposure: {ages}.",
+        "Edad del resultado maduro más nuevo de cada variante, desde el fin del día de su "
+        "exposición: {ages}.",
+    ),
     "immature_units": (
         "{n} of {of} units are immature: they have no outcome yet, which is not 0.",
         "{n} de {of} unidades están inmaduras: aún no tienen resultado, que no es 0.",
