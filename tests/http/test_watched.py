@@ -120,12 +120,27 @@ async def test_drift_names_the_columns_that_moved(drifted: world.LocalApp) -> No
     assert newest["n"] == 1000
 
 
+async def test_a_column_is_followed_over_windows_and_versions(drifted: world.LocalApp) -> None:
+    answer = await ask(drifted, "/v1/models/churn/drift/column?name=age&limit=2")
+    document = answer.json()
+    first, last = document["windows"]
+    assert [first["state"], last["state"]] == ["warning", "alert"]
+    assert first["window_end"] == last["window_start"]
+    assert last["effect"] > last["facts"]["floor"]
+    (deployed,) = document["deployments"]
+    assert deployed["version"] == "1.0.0"
+    assert deployed["at"] <= first["window_start"]
+    none = await ask(drifted, "/v1/models/churn/drift/column?name=edad")
+    assert (none.status_code, none.json()["code"]) == (404, "column_not_judged")
+    assert "age, plan, visits, @score, @prediction" in none.json()["detail"]
+
+
 async def test_windows_of_every_monitor(drifted: world.LocalApp) -> None:
     document = (await ask(drifted, "/v1/models/churn/windows")).json()
     monitors = {row["monitor"] for row in document["windows"]}
     assert monitors == {
         "feature_drift", "performance", "concept_drift", "fallback", "no_data", "anomaly",
-        "data_quality",
+        "data_quality", "schema",
     }  # fmt: skip
     only = (await ask(drifted, "/v1/models/churn/windows?monitor=performance&limit=2")).json()
     assert [row["monitor"] for row in only["windows"]] == ["performance"] * 2
@@ -166,6 +181,11 @@ def test_the_command_prints_what_moved(
     assert {"en": "% sound (", "es": "% sanos ("}[language] in shown.output
     whole = CliRunner().invoke(command, ["drift", "churn", "--json"])
     assert len(json.loads(whole.output)[0]["windows"]) == 3
+    column = CliRunner().invoke(command, ["drift", "column", "churn", "age"])
+    assert column.exit_code == 0, column.output
+    into = {"en": "1.0.0 into production", "es": "1.0.0 a producción"}[language]
+    assert into in column.output
+    assert column.output.count("1000") == 3
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ ROUTES: dict[str, Need] = {
     "GET /v1/models/{model}/performance": _READS,
     "GET /v1/models/{model}/performance/windows": _READS,
     "GET /v1/models/{model}/drift": _READS,
+    "GET /v1/models/{model}/drift/column": _READS,
     "GET /v1/models/{model}/drift/multivariate": _READS,
     "POST /v1/models/{model}/drift/multivariate": _OPERATES,  # it reads rows and the source
     "GET /v1/models/{model}/windows": _READS,

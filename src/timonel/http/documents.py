@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from timonel.monitoring.health import Health
-from timonel.monitoring.performance import Performance, Quality, fallback
+from timonel.monitoring.performance import Group, Performance, Quality, fallback
 from timonel.registry.catalogue import Declaration, ModelVersion
 from timonel.registry.history import Transition
 from timonel.registry.manifest import ServingManifest, decode_manifest
@@ -148,16 +148,20 @@ def performance_document(performance: Performance) -> dict[str, Any]:
             "further": [measure.document() for measure in performance.measures],
             "confusion": performance.confusion,
         },
-        "by_version": [
-            {
-                "version": group.version or None,
-                "source": group.source,
-                "n_answered": group.n_answered,
-                **_quality(group.quality),
-                "further": [measure.document() for measure in group.measures],
-            }
-            for group in performance.groups
+        "by_version": [_group(group) for group in performance.groups],
+        "by_variant": [
+            {"variant": group.variant, **_group(group)} for group in performance.variants
         ],
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "version": group.version or None,
+        "source": group.source,
+        "n_answered": group.n_answered,
+        **_quality(group.quality),
+        "further": [measure.document() for measure in group.measures],
     }
 
 

@@ -17,6 +17,7 @@ from timonel.http.errors import NotAnsweredHere, UnknownPrediction
 from timonel.http.model_routes import require_declared
 from timonel.http.parameters import Limit, ModelName, Who, read_position, write_position
 from timonel.jobs.job import Job
+from timonel.monitoring.drift.column_series import column_series
 from timonel.monitoring.history import (
     Monitor,
     drift_windows,
@@ -204,6 +205,24 @@ def _of_drift(router: APIRouter, app: "App") -> None:
             "reason": None if windows else "no_judged_window",
             "windows": [window.document() for window in windows],
         }
+
+    @router.get(
+        "/models/{model}/drift/column",
+        summary="Follow one column over windows, with the versions that came into production",
+    )
+    def column(
+        model: ModelName,
+        name: Annotated[
+            str,
+            Query(
+                min_length=1, max_length=200, description="As in the schema; @score, @prediction."
+            ),
+        ],
+        limit: Annotated[int, Query(ge=1, le=1000, description="The most windows.")] = 50,
+    ) -> Document:
+        require_declared(app, model)
+        found = column_series(app.engine, app.name, app.registry, model, name, limit=limit)
+        return found.document()
 
     @router.post(
         "/models/{model}/drift/multivariate",

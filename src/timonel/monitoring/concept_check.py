@@ -6,8 +6,8 @@ not explain. *Stream*: a detector of change over the errors in the order their t
 knows of no window; it goes on from where it stood, kept in its last verdict.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
@@ -20,6 +20,7 @@ from timonel.monitoring.performance import metric_of
 from timonel.monitoring.performance_check import Baseline, baseline_of
 from timonel.monitoring.verdicts import (
     JudgedWindow,
+    JudgedWindows,
     Verdict,
     VerdictState,
     read_ever_alerted,
@@ -33,12 +34,12 @@ from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.detectors import Adwin, Ddm, Detector, Eddm, Hddm, Kswin, PageHinkley
 from timonel.store.engine import reading
-from timonel.store.reads_series import Arrived, Labelled, read_arrived, read_label_hours
+from timonel.store.reads_series import Arrived, read_arrived, read_label_hours
 
 CONCEPT = "concept_drift"
 WINDOW, STREAM = "window", "stream"
 LEVEL = 0.01
-PERSISTENCE = 2  # of the last three windows
+PERSISTENCE, PERSISTENCE_OF = 2, 3  # windows that warn, of the last ones
 MOST_AN_HOUR = 1_000
 """Labels of one hour of predictions that enter the stream; of more, as many in proportion."""
 LARGEST_ERROR = 8.0
@@ -89,17 +90,19 @@ class _Look:
     baseline: Baseline
     closed_h: int
 
-    def _past(self, monitor: str, subject: str) -> list[JudgedWindow]:
+    def _past(
+        self, monitor: str, subject: str, *, facts: bool, since_us: int | None = None
+    ) -> JudgedWindows:
         with reading(self.watched.engine) as connection:
             return read_judged(
                 connection,
                 self.watched.project,
                 self.watched.model,
                 monitor,
-                since_us=first_hour(self.closed_h) * HOUR_US,
+                since_us=first_hour(self.closed_h) * HOUR_US if since_us is None else since_us,
                 versions=[self.version.version],
                 subject=subject,
-                facts=True,
+                facts=facts,
             )
 
     def _newest(self, look: str, without: Sequence[VerdictState] = ()) -> Verdict | None:
@@ -141,15 +144,12 @@ class _Look:
 
     def windows(self) -> list[Verdict]:
         """Judge the estimated windows whose truths came or changed."""
-        estimated = self._past(ESTIMATED, self.baseline.metric)
-        before: dict[int, JudgedWindow | Verdict] = {}
-        known = {}
-        for kept in self._past(CONCEPT, self._subject(WINDOW)):
-            before[kept.start_us], known[kept.start_us] = kept, _known_of(kept.text).known
-        if not estimated:
+        estimated = self._past(ESTIMATED, self.baseline.metric, facts=False)
+        if not len(estimated):
             return []
+        kept = self._past(CONCEPT, self._subject(WINDOW), facts=True)
         with reading(self.watched.engine) as connection:
-            hours, _ = read_label_hours(
+            hours = read_label_hours(
                 connection,
                 self.watched.project,
                 self.watched.model,
@@ -157,23 +157,32 @@ class _Look:
                 self._kept,
                 first_hour(self.closed_h),
             )
+        spans = estimated.hours()
+        n, totals = (column.tolist() for column in hours.within_each(spans.start_h, spans.end_h))
+        starts, judged_at = estimated.start_us.tolist(), estimated.judged_at.tolist()
+        now = dict(zip(starts, zip(n, totals, judged_at, strict=True), strict=True))
+        texts = zip(kept.start_us.tolist(), kept.texts, strict=True)
+        known = {start: _known_of(text).known for start, text in texts}
+        due = [start for start, one in now.items() if one[0] > 0 and known.get(start) != one]
+        if not due:
+            return []
+        states = dict(zip(kept.start_us.tolist(), kept.states, strict=True))
         found = []
-        for one in sorted(estimated, key=lambda v: v.start_us):
-            labels = _within(hours, one)
-            now = (labels.n, labels.total, one.judged_at)
-            if labels.n <= 0 or known.get(one.start_us) == now:
+        promises = self._past(ESTIMATED, self.baseline.metric, facts=True, since_us=min(due))
+        for one in reversed(promises):
+            if one.start_us not in due:
                 continue
-            verdict = self._judge(one, labels, list(before.values()))
-            before[one.start_us] = verdict
+            verdict = self._judge(one, *now[one.start_us][:2])
+            if verdict.found and _persists(states, one.start_us):
+                verdict = replace(verdict, state=VerdictState.ALERT)
+            states[one.start_us] = verdict.state
             found.append(verdict)
         return found
 
-    def _judge(
-        self, estimated: JudgedWindow, labels: Labelled, past: list[JudgedWindow | Verdict]
-    ) -> Verdict:
+    def _judge(self, estimated: JudgedWindow, n: int, total: float) -> Verdict:
         promised = estimated.facts["estimates"][self.baseline.metric]
         lower, upper = promised.get("claimed") or (promised["lower"], promised["upper"])
-        realised = labels.total / _STEP / labels.n
+        realised = total / _STEP / n
         facts: dict[str, Any] = {
             "metric": self.baseline.metric,
             "by": WINDOW,
@@ -181,40 +190,29 @@ class _Look:
             "estimate": promised["value"],
             "lower": lower,
             "upper": upper,
-            "known": [labels.n, labels.total, estimated.judged_at],
+            "known": [n, total, estimated.judged_at],
         }
         needed = self.watched.plan.min_labels
         state, p_value, effect = VerdictState.OK, None, None
-        if labels.n < needed:
+        if n < needed:
             state = VerdictState.NOT_ENOUGH
-            facts["reason"] = f"not enough: {labels.n} of {needed}"
+            facts["reason"] = f"not enough: {n} of {needed}"
         elif promised["value"] is None:
             state = VerdictState.UNKNOWN
             facts["reason"] = f"no estimate: {promised['reason']}"
         else:
             worse = 1.0 if self._of_classes else -1.0
             effect = realised - promised["value"]
-            of_labels = (promised["se"] ** 2 - promised["se_reference"] ** 2) * (
-                estimated.n / labels.n
-            )
+            of_labels = (promised["se"] ** 2 - promised["se_reference"] ** 2) * (estimated.n / n)
             facts["se"] = se = sqrt(promised["se_reference"] ** 2 + of_labels)
             p_value = NormalDist().cdf(worse * effect / se) if se > 0.0 else 1.0
             if p_value < LEVEL and -worse * effect > self._floor:
                 state = VerdictState.WARNING
-        if state is VerdictState.WARNING:
-            recent = [
-                v
-                for v in sorted(past, key=lambda v: -v.start_us)
-                if v.start_us < estimated.start_us
-                and v.state not in (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)
-            ][:2]
-            if sum(v.found for v in recent) + 1 >= PERSISTENCE:
-                state = VerdictState.ALERT
         return self._verdict(
             WINDOW,
             (estimated.start_us, estimated.end_us),
             state,
-            labels.n,
+            n,
             facts,
             p_value=p_value,
             effect=effect,
@@ -364,10 +362,13 @@ class _Look:
             )
 
 
-def _within(hours: dict[int, Labelled], window: JudgedWindow) -> Labelled:
-    start_h, end_h = window.start_us // HOUR_US, window.end_us // HOUR_US
-    mine = [hours[hour] for hour in range(start_h, end_h) if hour in hours]
-    return Labelled(sum(one.n for one in mine), sum(one.total for one in mine))
+def _persists(states: Mapping[int, str], start_us: int) -> bool:
+    """Say whether enough of the two windows before one, of those with a word, warned as well."""
+    silent = (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)
+    before = [start for start, state in states.items() if start < start_us and state not in silent]
+    warned = (VerdictState.WARNING, VerdictState.ALERT)
+    recent = sorted(before, reverse=True)[: PERSISTENCE_OF - 1]
+    return sum(states[start] in warned for start in recent) + 1 >= PERSISTENCE
 
 
 def errors_of(row: Arrived, unit: float, *, of_classes: bool) -> list[float]:

@@ -27,10 +27,9 @@ from timonel.monitoring.drift.telling import (
     tell,
 )
 from timonel.monitoring.verdicts import (
-    JudgedWindow,
+    JudgedWindows,
     Verdict,
     VerdictState,
-    judged,
     read_judged,
     read_verdicts,
     write_verdicts,
@@ -68,7 +67,7 @@ def check_drift(watched: Watched) -> CheckResult:
         grid = local_grid(watched.zone)
         since_h, _ = grid(closed_h - LOOK_BACK_H, WEEK_H)  # whole weeks, so that none is cut
         counts = HourlyCounts(
-            read_counted_hours(connection, watched.project, watched.model, since_h)
+            *read_counted_hours(connection, watched.project, watched.model, since_h)
         )
         past = read_judged(
             connection,
@@ -81,17 +80,16 @@ def check_drift(watched: Watched) -> CheckResult:
         )
     if watched.champion is None:
         return CheckResult("drift", watched.model, "unknown", "no_version")
-    if not counts.hours:
+    if not len(counts.hours):
         return CheckResult("drift", watched.model, "unknown", "no_counted_rows")
-    windows = due(counts, judged(past), closed_h, window_h=watched.plan.window_h, grid=grid)
+    windows = due(counts, past.hours(), closed_h, window_h=watched.plan.window_h, grid=grid)
     windows = windows[:MOST_A_RUN]
     zone = watched.zone if watched.plan.season else None
     calibration = Calibration(watched.engine, watched.project, watched.model, zone)
-    by_start = {verdict.start_us: verdict for verdict in past}
-    newest = max((verdict.end_us for verdict in past), default=0)
+    newest = past.newest_us
     states = []
     for window in windows:
-        before = by_start.get(window.start_us)
+        before = past.of(window.start_us)
         version = None if before is None else before.version
         found, standing_out = _judge(watched, calibration, window, version)
         states.append(found[0].state)
@@ -104,9 +102,7 @@ def check_drift(watched: Watched) -> CheckResult:
     return CheckResult("drift", watched.model, state, "", len(states) + n_learned)
 
 
-def _learn(
-    watched: Watched, calibration: Calibration, past: Sequence[JudgedWindow], most: int
-) -> int:
+def _learn(watched: Watched, calibration: Calibration, past: JudgedWindows, most: int) -> int:
     """Test windows of before a promotion against the new champion's reference; give how many.
 
     They raise nothing: without them every new version would begin to learn its season anew.
@@ -116,15 +112,22 @@ def _learn(
     if reference is None:
         return 0
     profile_id, profile = reference
-    said = (VerdictState.OK, VerdictState.WARNING, VerdictState.ALERT)
+    said = {VerdictState.OK, VerdictState.WARNING, VerdictState.ALERT}
     known = calibration.known(profile_id, profile.names)
+    hours = past.hours()
     unknown = [
-        window
-        for window in reversed(past)
-        if window.state in said and not known(window.start_us // HOUR_US, window.end_us // HOUR_US)
+        at
+        for at, start_h, end_h in zip(
+            reversed(range(len(past))),
+            reversed(hours.start_h.tolist()),
+            reversed(hours.end_h.tolist()),
+            strict=True,
+        )
+        if past.states[at] in said and not known(start_h, end_h)
     ]
-    for verdict in unknown[:most]:
-        window = Window(*judged([verdict])[0])
+    for at in unknown[:most]:
+        verdict = past[at]
+        window = Window(verdict.start_us // HOUR_US, verdict.end_us // HOUR_US, verdict.n)
         with reading(watched.engine) as connection:
             rows = read_counted(
                 connection, watched.project, watched.model, window.start_h, window.end_h
@@ -355,7 +358,7 @@ def _confirmed(
     with reading(watched.engine) as connection:
         rows = read_counted(connection, watched.project, watched.model, start_h, window.end_h)
         hours = read_counted_hours(connection, watched.project, watched.model, start_h - 24)
-    if min(hours, default=start_h) > start_h + 1:
+    if len(hours.hour) and hours.hour[0] > start_h + 1:
         return set(), "less than a week of traffic: it may be the season"
     week = replace(read, window=Window(start_h, window.end_h, 0), rows=rows)
     current = window_profile(watched, reference, profile_id, week)

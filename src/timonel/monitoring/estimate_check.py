@@ -15,10 +15,9 @@ from timonel.monitoring.drift_check import MOST_A_RUN
 from timonel.monitoring.history import Monitor
 from timonel.monitoring.performance_check import Baseline, baseline_of
 from timonel.monitoring.verdicts import (
-    JudgedWindow,
+    JudgedWindows,
     Verdict,
     VerdictState,
-    judged,
     read_ever_alerted,
     read_judged,
     read_verdicts,
@@ -54,7 +53,7 @@ def check_estimate(watched: Watched) -> CheckResult:
     with watched.engine.begin() as connection:
         write_verdicts(connection, watched.project, found)
     newest = max(found, key=lambda verdict: verdict.end_us)
-    if newest.end_us >= look.newest_us:
+    if newest.end_us >= look.past.newest_us:
         look.tell(newest)
     return CheckResult("estimate", watched.model, str(newest.state), "", len(found))
 
@@ -111,13 +110,8 @@ class _Look:
     profile_id: str
     profile: Profile
     estimator: Estimator
-    past: list[JudgedWindow]
+    past: JudgedWindows
     record: Record
-
-    @property
-    def newest_us(self) -> int:
-        """Where the newest window that was judged before ends; 0 where there is none."""
-        return max((window.end_us for window in self.past), default=0)
 
     @property
     def answers(self) -> Profile:
@@ -137,8 +131,8 @@ class _Look:
                 first_hour(self.closed_h),
             )
         windows = due(
-            HourlyCounts(hours),
-            judged(self.past),
+            HourlyCounts(*hours),
+            self.past.hours(),
             self.closed_h,
             window_h=self.watched.plan.window_h,
         )

@@ -136,15 +136,15 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
         "version": verdict.version,
         "monitor": verdict.monitor,
         "subject": verdict.subject,
-        "window_start": _iso(verdict.start_us),
-        "window_end": _iso(verdict.end_us),
+        "window_start": iso(verdict.start_us),
+        "window_end": iso(verdict.end_us),
         "state": str(verdict.state),
         "n": verdict.n,
         "statistic": verdict.statistic,
         "p_value": verdict.p_value,
         "effect": verdict.effect,
         "facts": verdict.facts,
-        "judged_at": _iso(verdict.judged_at),
+        "judged_at": iso(verdict.judged_at),
     }
 
 
@@ -169,6 +169,7 @@ def _windows(found: Sequence[Verdict]) -> list[JudgedWindow]:
     ]
 
 
-def _iso(at_us: int) -> str:
+def iso(at_us: int) -> str:
+    """Write microseconds since the epoch in ISO 8601, in UTC."""
     moment = _EPOCH + timedelta(microseconds=at_us)
     return moment.isoformat().replace("+00:00", "Z")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -13,7 +13,6 @@ from timonel.monitoring.series.labelled import (
     PAIR,
     confusion,
     measures,
-    pair_counts,
 )
 from timonel.monitoring.series.measured import NO_HOLDOUT, Figures, Holdout, Measure
 from timonel.stats.calibration.scored import ScoreSums
@@ -23,6 +22,7 @@ from timonel.store.reads_windows import (
     HOUR_US,
     Answered,
     Cell,
+    Paired,
     read_answered,
     read_cells,
     read_holdouts,
@@ -77,13 +77,14 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What one version, or the rules, answered and how good that was."""
+    """What one version, or the rules, answered (as one variant) and how good that was."""
 
     version: str
     source: str
     n_answered: int
     quality: Quality
     measures: tuple[Measure, ...] = ()
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class Performance:
     by_arrival : bool
         Whether the truths are those that arrived in the span; else those of the predictions in
         it. The answers that are counted are always those given in the span.
+    variants : tuple of Group
+        Of the answers given in an experiment, by variant; those of no variant are not among them.
     confusion : dict or None
         ``classes``, and as ``counts`` how often each (row) was answered as each (column); None
         for regressions, without labels, and with more classes than are counted.
@@ -118,6 +121,7 @@ class Performance:
     by_arrival: bool = False
     measures: tuple[Measure, ...] = ()
     confusion: dict[str, Any] | None = None
+    variants: tuple[Group, ...] = ()
 
     @property
     def n_answered(self) -> int:
@@ -183,59 +187,94 @@ def measure(
     with reading(engine) as connection:
         answered = read_answered(connection, *span)
         cells = read_cells(connection, *span, metrics=kept, by_arrival=by_arrival)
-        rows = read_pairs(connection, *span, prefix=PAIR, by_arrival=by_arrival)
+        paired = read_pairs(connection, *span, prefix=PAIR, by_arrival=by_arrival)
         stated = read_scores(connection, *span, by_arrival=by_arrival)
-        versions = {version for version, *_ in rows} | {cell.version for cell in cells}
+        versions = {row.version for row in paired} | {cell.version for cell in cells}
         classes = read_classes(connection, project, model, versions)
         holdouts = read_holdouts(connection, project, model, versions)
+    scored = [_Scored(*row[:3], ScoreSums.decode(row.sums)) for row in stated]
+    seen = _Seen(task, classes, n_needed, answered, cells, paired, scored)
     figures = {version: Figures(text) for version, text in holdouts.items()}
-    pairs, scores = pair_counts(rows), _scores(stated)
-    every: dict[str, int] = {}
-    for counted in pairs.values():
-        every = {name: every.get(name, 0) + counted.get(name, 0) for name in {*every, *counted}}
-    keys = sorted(
-        {(row.version, row.source) for row in answered}
-        | {(cell.version, cell.source) for cell in cells}
-    )
-    groups = []
-    for version, source in keys:
-        n = sum(r.n for r in answered if (r.version, r.source) == (version, source))
-        own = [c for c in cells if (c.version, c.source) == (version, source)]
-        how_good = quality(own, task, n_answered=n, n_needed=n_needed)
-        of_version = figures.get(version) if source == Source.MODEL else None
-        further = measures(
-            task,
-            classes,
-            own,
-            pairs.get((version, source), {}),
-            scores.get((version, source), ScoreSums()),
-            None if of_version is None else of_version.of("naive_error").value,
-        )
-        if of_version is not None:
-            how_good = replace(how_good, holdout=of_version.of(how_good.metric))
-            further = of_version.beside(further)
-        groups.append(Group(version, source, n, how_good, further))
-    n_all = sum(row.n for row in answered)
+    whole = seen.group("", "", None)
     return Performance(
         model=model,
         since_us=since_us,
         until_us=until_us,
-        overall=quality(cells, task, n_answered=n_all, n_needed=n_needed),
-        groups=tuple(groups),
+        overall=whole.quality,
+        groups=seen.groups(figures),
         cells=tuple(cells),
         answered=tuple(answered),
         by_arrival=by_arrival,
-        measures=measures(task, classes, cells, every, ScoreSums.of(scores.values())),
-        confusion=_confusion(classes, every),
+        measures=whole.measures,
+        confusion=_confusion(classes, seen.pairs()),
+        variants=seen.groups(figures, by_variant=True),
     )
 
 
-def _scores(rows: Iterable[tuple[str, str, str, str]]) -> dict[tuple[str, str], ScoreSums]:
-    """Add up labelled scores by version and source."""
-    found: dict[tuple[str, str], ScoreSums] = {}
-    for version, source, _, sums in rows:
-        found.setdefault((version, source), ScoreSums()).merge(ScoreSums.decode(sums))
-    return found
+class _Scored(NamedTuple):
+    version: str
+    source: str
+    variant: str
+    sums: ScoreSums
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was read of a span, or that part of it which has one version, source and variant."""
+
+    task: str
+    classes: Sequence[Label]
+    n_needed: int
+    answered: Sequence[Answered]
+    cells: Sequence[Cell]
+    paired: Sequence[Paired]
+    scored: Sequence[_Scored]
+
+    def groups(
+        self, figures: Mapping[str, Figures], *, by_variant: bool = False
+    ) -> tuple[Group, ...]:
+        """Give every group that answered or has truths; by variant only those that have one."""
+        found = {(row.version, row.source, row.variant) for row in self.answered}
+        found |= {(cell.version, cell.source, cell.variant) for cell in self.cells}
+        keys = {(v, s, variant if by_variant else None) for v, s, variant in found}
+        return tuple(
+            self._part(*key).group(key[0], key[1], figures.get(key[0]), key[2] or "")
+            for key in sorted(keys, key=lambda key: (key[2] or "", *key[:2]))
+            if key[2] or not by_variant
+        )
+
+    def _part(self, version: str, source: str, variant: str | None) -> "_Seen":
+        def kept(row: Answered | Cell | Paired | _Scored) -> bool:
+            own = (row.version, row.source) == (version, source)
+            return own and variant in (None, row.variant)
+
+        return replace(
+            self,
+            answered=[row for row in self.answered if kept(row)],
+            cells=[row for row in self.cells if kept(row)],
+            paired=[row for row in self.paired if kept(row)],
+            scored=[row for row in self.scored if kept(row)],
+        )
+
+    def pairs(self) -> dict[str, int]:
+        """Count how often each pair of truth and answer came."""
+        found: dict[str, int] = {}
+        for row in self.paired:
+            found[row.metric] = found.get(row.metric, 0) + row.n
+        return found
+
+    def group(self, version: str, source: str, figures: Figures | None, variant: str = "") -> Group:
+        """Say how good all of it was; beside what the version reached, where it answered itself."""
+        n = sum(row.n for row in self.answered)
+        scores = ScoreSums.of(row.sums for row in self.scored)
+        how_good = quality(self.cells, self.task, n_answered=n, n_needed=self.n_needed)
+        held = figures if source == Source.MODEL else None
+        scale = None if held is None else held.of("naive_error").value
+        further = measures(self.task, self.classes, self.cells, self.pairs(), scores, scale)
+        if held is not None:
+            how_good = replace(how_good, holdout=held.of(how_good.metric))
+            further = held.beside(further)
+        return Group(version, source, n, how_good, further, variant)
 
 
 def _confusion(classes: Sequence[Label], pairs: Mapping[str, int]) -> dict[str, Any] | None:

@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from timonel.monitoring.performance import metric_of, quality
 from timonel.monitoring.verdicts import (
-    JudgedWindow,
+    JudgedWindows,
     Verdict,
     VerdictState,
-    judged,
     read_ever_alerted,
     read_judged,
     read_verdicts,
@@ -30,7 +30,7 @@ from timonel.signals import Condition, Kind, Severity
 from timonel.stats.intervals import Interval
 from timonel.store.engine import reading
 from timonel.store.reads_series import (
-    Labelled,
+    LabelledHours,
     read_label_hours,
     read_label_sums,
     read_label_values,
@@ -129,23 +129,27 @@ class _Look:
         self._since_h = first_hour(closed_h)
         self._kept = metric_of(watched.task)[1]
         with reading(watched.engine) as connection:
-            self._hours = read_label_hours(
-                connection,
-                watched.project,
-                watched.model,
-                version.version,
-                self._kept,
-                self._since_h,
-            )
+            self._hours = {
+                view: read_label_hours(
+                    connection,
+                    watched.project,
+                    watched.model,
+                    version.version,
+                    self._kept,
+                    self._since_h,
+                    by_arrival=view == BY_ARRIVAL,
+                )
+                for view in (BY_PREDICTION, BY_ARRIVAL)
+            }
 
     def has_labels(self) -> bool:
         """Say whether any label came for this version."""
-        return bool(self._hours[0])
+        return len(self._hours[BY_PREDICTION].hour) > 0
 
     def verdicts(self) -> list[Verdict]:
         """Judge what is due in each of the three looks."""
         found = []
-        for view, hours in zip((BY_PREDICTION, BY_ARRIVAL), self._hours, strict=True):
+        for view, hours in self._hours.items():
             found += [self._judge(view, window) for window in self._due(view, hours)]
         if not found:
             return []
@@ -155,10 +159,11 @@ class _Look:
 
     def _of_one_class(self, found: list[Verdict]) -> list[Verdict]:
         """Say nothing where all truths are of one class: their accuracy is that class's recall."""
-        labelled = [hour for hour, one in self._hours[0].items() if one.n > 0]
-        if self._watched.task == "regression" or not labelled:
+        hours = self._hours[BY_PREDICTION]
+        labelled = hours.hour[hours.n > 0]
+        if self._watched.task == "regression" or not len(labelled):
             return found
-        until_us = (max(labelled) + 1) * HOUR_US
+        until_us = (int(labelled[-1]) + 1) * HOUR_US
         with reading(self._watched.engine) as connection:
             values = read_label_values(
                 connection, self._watched.project, self._watched.model, until_us
@@ -176,13 +181,14 @@ class _Look:
     def _deployed_h(self) -> int:
         return (self._version.deployed_at or self._version.created_at) // HOUR_US
 
-    def _due(self, view: str, hours: dict[int, Labelled]) -> list[Window]:
+    def _due(self, view: str, hours: LabelledHours) -> list[Window]:
         past = self._past(view)
-        counts = HourlyCounts({hour: labelled.n for hour, labelled in hours.items()})
+        spans = past.hours()
+        counts = HourlyCounts(hours.hour, hours.n)
         needed = self._watched.plan.min_labels
         windows = due(
             counts,
-            judged(past),
+            spans,
             self._closed_h,
             window_h=None,
             # who asks for windows of a length gets the shortest that holds enough labels
@@ -190,15 +196,15 @@ class _Look:
         )
         listed = {window.start_h for window in windows}
         # a revised truth changes the sum and leaves the number as it was
-        for v in past:
-            start_h, end_h = v.start_us // HOUR_US, v.end_us // HOUR_US
-            total = sum(hours[hour].total for hour in range(start_h, end_h) if hour in hours)
-            kept = _kept_sum(v.text).sum
-            if start_h not in listed and kept is not None and abs(total - kept) > 0.5:
-                windows.append(Window(start_h, end_h, v.n, revised=True))
+        kept = np.array([_kept_sum(text).sum for text in past.texts], np.float64)
+        _, totals = hours.within_each(spans.start_h, spans.end_h)
+        for at in np.flatnonzero(np.abs(totals - kept) > 0.5).tolist():
+            start_h, end_h, n = (int(column[at]) for column in spans)
+            if start_h not in listed:
+                windows.append(Window(start_h, end_h, n, revised=True))
         return windows
 
-    def _past(self, view: str) -> list[JudgedWindow]:
+    def _past(self, view: str) -> JudgedWindows:
         with reading(self._watched.engine) as connection:
             return read_judged(
                 connection,

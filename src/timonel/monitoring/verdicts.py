@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import msgspec
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal, select
 
-from timonel.monitoring.windows import HOUR_US, Judged
+from timonel.monitoring.windows import HOUR_US, JudgedHours
+from timonel.store.engine import plain_rows
 from timonel.store.keyed import write_keyed
 from timonel.store.tables_loop import AN_ALERT, verdicts
 
@@ -91,6 +93,55 @@ class JudgedWindow(NamedTuple):
     def facts(self) -> dict[str, Any]:
         """Its facts, read anew each time."""
         return _decode(self.text)
+
+
+class JudgedWindows(Sequence[JudgedWindow]):
+    """Verdicts on the windows of some weeks, the newest first: as columns, or one by one.
+
+    Parameters
+    ----------
+    rows : list of tuple
+        As the fields of ``JudgedWindow``, its state as it is stored.
+    """
+
+    __slots__ = ("_rows", "end_us", "judged_at", "n", "start_us", "states", "texts")
+
+    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
+        columns = [*zip(*rows, strict=True)] or [()] * len(JudgedWindow._fields)
+        starts, ends, _, self.states, n, judged_at, self.texts = columns
+        self._rows = rows
+        self.start_us, self.end_us, self.n, self.judged_at = (
+            np.array(column, np.int64) for column in (starts, ends, n, judged_at)
+        )
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> JudgedWindow: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "JudgedWindows": ...
+
+    def __getitem__(self, at: int | slice) -> "JudgedWindow | JudgedWindows":
+        if isinstance(at, slice):
+            return JudgedWindows(self._rows[at])
+        start, end, version, state, n, judged_at, text = self._rows[at]
+        return JudgedWindow(start, end, version, _STATES[state], n, judged_at, text)
+
+    @property
+    def newest_us(self) -> int:
+        """Where the window that ends last does; 0 where there is none."""
+        return int(self.end_us.max(initial=0))
+
+    def of(self, start_us: int) -> JudgedWindow | None:
+        """Give the verdict on the window that begins at a moment."""
+        found = np.flatnonzero(self.start_us == start_us)
+        return self[int(found[-1])] if len(found) else None
+
+    def hours(self) -> JudgedHours:
+        """Give them as what ``windows.due`` asks for."""
+        return JudgedHours(self.start_us // HOUR_US, self.end_us // HOUR_US, self.n)
 
 
 # what a tick asks many times is written once: SQLAlchemy takes longer to write than to run it
@@ -195,18 +246,14 @@ def read_judged(
     versions: Sequence[str],
     subject: str,
     facts: bool = False,
-) -> list[JudgedWindow]:
+) -> JudgedWindows:
     """Read what was judged of windows that begin at ``since`` or later, the newest first.
 
-    A month of hours costs a fifth of ``read_verdicts``. Without ``facts`` theirs are not read.
+    A month of hours costs a tenth of ``read_verdicts``. Without ``facts`` theirs are not read.
     """
     given: dict[str, Any] = {"project": project, "model": model, "monitor": monitor}
     given |= {"since": since_us, "versions": versions, "subject": subject}
-    rows = connection.execute(_JUDGED_WITH_FACTS if facts else _JUDGED, given).all()
-    return [
-        JudgedWindow(start, end, version, _STATES[state], n, judged_at, text)
-        for start, end, version, state, n, judged_at, text in rows
-    ]
+    return JudgedWindows(plain_rows(connection, _JUDGED_WITH_FACTS if facts else _JUDGED, given))
 
 
 def read_ever_alerted(
@@ -216,11 +263,6 @@ def read_ever_alerted(
     given = {"project": project, "model": model, "monitors": monitors, "since": since_us}
     rows = connection.execute(_EVER_ALERTED, given)
     return {(str(version), str(monitor), str(subject)) for version, monitor, subject in rows}
-
-
-def judged(found: Iterable[Verdict | JudgedWindow]) -> list[Judged]:
-    """Give verdicts as what ``windows.due`` asks for."""
-    return [Judged(v.start_us // HOUR_US, v.end_us // HOUR_US, v.n) for v in found]
 
 
 def _verdict(row: Any) -> Verdict:

@@ -6,12 +6,15 @@ No clock is read here: how far event time is complete comes in.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import accumulate
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from timonel.stats.profiles.packing import IntArray
 
 HOUR_US = 3_600_000_000
 SPANS_H = (1, 24, 168)
@@ -49,19 +52,54 @@ class Judged(NamedTuple):
     n: int
 
 
+class JudgedHours(NamedTuple):
+    """Windows that have verdicts, none of which overlaps another, as columns: a month has many.
+
+    Parameters
+    ----------
+    start_h, end_h, n : ndarray of int
+        In any order.
+    """
+
+    start_h: IntArray
+    end_h: IntArray
+    n: IntArray
+
+    @classmethod
+    def of(cls, judged: Iterable[Judged]) -> "JudgedHours":
+        """Take windows one by one."""
+        return cls(*np.array([*judged], np.int64).reshape(-1, 3).T)
+
+    def in_order(self) -> "JudgedHours":
+        """Give them by time."""
+        order = self.start_h.argsort(kind="stable")
+        return JudgedHours(self.start_h[order], self.end_h[order], self.n[order])
+
+
 class HourlyCounts:
     """A series of counts by epoch hour, summed over any stretch in no time."""
 
     __slots__ = ("_sums", "hours")
 
-    def __init__(self, counts: Mapping[int, int]) -> None:
-        self.hours = sorted(hour for hour, n in counts.items() if n > 0)
-        self._sums = [0, *accumulate(counts[hour] for hour in self.hours)]
+    def __init__(self, hours: IntArray, n: IntArray) -> None:
+        """Take hours, each once and ascending, and what was counted in each."""
+        self.hours = hours[n > 0]
+        self._sums = np.concatenate([[0], n[n > 0].cumsum()])
+
+    @classmethod
+    def of(cls, counts: Mapping[int, int]) -> "HourlyCounts":
+        """Take counts by hour."""
+        return cls(*np.array(sorted(counts.items()), np.int64).reshape(-1, 2).T)
 
     def within(self, start_h: int, end_h: int) -> int:
         """Add the counts of ``[start, end)``."""
-        first, last = bisect_left(self.hours, start_h), bisect_left(self.hours, end_h)
-        return self._sums[max(first, last)] - self._sums[first]
+        return int(self.within_each(np.array([start_h]), np.array([end_h]))[0])
+
+    def within_each(self, start_h: IntArray, end_h: IntArray) -> IntArray:
+        """Add the counts of many stretches."""
+        first, last = self.hours.searchsorted(start_h), self.hours.searchsorted(end_h)
+        found: IntArray = self._sums[np.maximum(first, last)] - self._sums[first]
+        return found
 
 
 def utc_grid(hour: int, span_h: int) -> tuple[int, int]:
@@ -119,19 +157,19 @@ def span_of(counts: HourlyCounts, at_h: int, closed_h: int, *, wanted: int = ROW
     int
         1, 24 or 168 hours; the last also where not even a week is expected to hold enough.
     """
-    if not counts.hours:
+    if not len(counts.hours):
         return SPANS_H[-1]
-    since = max(counts.hours[0], at_h - WEEK_H)
+    since = max(int(counts.hours[0]), at_h - WEEK_H)
     until = at_h
     if until - since < 24:
-        until = max(min(closed_h, counts.hours[-1] + 1), since + 1)
+        until = max(min(closed_h, int(counts.hours[-1]) + 1), since + 1)
     rate = counts.within(since, until) / (until - since)
     return next((span for span in SPANS_H if rate * span >= wanted), SPANS_H[-1])
 
 
 def due(
     counts: HourlyCounts,
-    judged: Sequence[Judged],
+    judged: JudgedHours,
     closed_h: int,
     *,
     window_h: int | None = None,
@@ -143,8 +181,7 @@ def due(
     Parameters
     ----------
     counts : HourlyCounts
-    judged : sequence of Judged
-        In any order; none overlaps another.
+    judged : JudgedHours
     closed_h : int
         Epoch hour that the watermark is in: all before it is complete, but for late rows.
     window_h : int or None
@@ -157,27 +194,35 @@ def due(
     list of Window
         By time. Where the length changed in between, a window is cut at its neighbours.
     """
-    past = sorted(judged)
+    past = judged.in_order()
+    counted = counts.within_each(past.start_h, past.end_h)
+    changed = np.flatnonzero(counted != past.n).tolist()
     found = [
-        Window(old.start_h, old.end_h, n, revised=True)
-        for old in past
-        if (n := counts.within(old.start_h, old.end_h)) != old.n
+        Window(int(past.start_h[at]), int(past.end_h[at]), int(counted[at]), revised=True)
+        for at in changed
     ]
-    starts, ends = [old.start_h for old in past], [old.end_h for old in past]
+    starts, ends = past.start_h.tolist(), past.end_h.tolist()
     covered = -1
-    for hour in counts.hours:
-        if hour >= closed_h:
-            break
-        at = bisect_left(ends, hour + 1)
-        if hour < covered or (at < len(past) and starts[at] <= hour):
+    for hour in _without_verdict(counts.hours, past, closed_h):
+        if hour < covered:
             continue
+        at = bisect_left(ends, hour + 1)
         span = window_h or span_of(counts, hour, closed_h, wanted=wanted)
         first, end = grid(hour, span)
         start = max(first, ends[at - 1] if at else first, covered)
-        if at < len(past):
+        if at < len(starts):
             end = min(end, starts[at])
         if end > closed_h:
             break
         covered = end
         found.append(Window(start, end, counts.within(start, end)))
     return sorted(found)
+
+
+def _without_verdict(hours: IntArray, past: JudgedHours, closed_h: int) -> list[int]:
+    """Give the closed hours that lie in no judged window."""
+    closed = hours[: hours.searchsorted(closed_h)]
+    after = past.end_h.searchsorted(closed, side="right")
+    starts = np.append(past.start_h, np.iinfo(np.int64).max)
+    without: list[int] = closed[starts[after] > closed].tolist()
+    return without

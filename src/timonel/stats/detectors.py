@@ -6,14 +6,30 @@ errors (0 right, 1 wrong, or losses), where only a rise is a degradation: pass `
 and are here because people ask for them by name; each says how many, and what it does not see.
 """
 
+from collections.abc import Iterable
 from math import inf, isfinite, log, sqrt
 from typing import Any
 
-from timonel.stats.moments import Moments
 from timonel.stats.streams.named import Eddm, Hddm, Kswin
 from timonel.stats.streams.values import Detector, Direction, checked_direction, error_of, finite
 
 __all__ = ["Adwin", "Ddm", "Detector", "Direction", "Eddm", "Hddm", "Kswin", "PageHinkley"]
+
+
+_Bucket = tuple[int, float, float]
+"""As the fields of ``Moments``, which costs more to make than a value takes otherwise."""
+
+
+def _together(buckets: Iterable[_Bucket]) -> _Bucket:
+    """Add buckets one after the other, as ``Moments`` are added, to the bit."""
+    n, mean, m2 = 0, 0.0, 0.0
+    for n_other, mean_other, m2_other in buckets:
+        n_both = n + n_other
+        apart = mean - mean_other
+        mean = (n * mean + n_other * mean_other) / n_both
+        m2 = m2 + m2_other + apart * apart * (n * n_other / n_both)
+        n = n_both
+    return n, mean, m2
 
 
 class Adwin:
@@ -58,7 +74,7 @@ class Adwin:
         self.clock = clock
         self._ticks = 0
         # row i holds buckets of 2^i values, the newest first
-        self._rows: list[list[Moments]] = [[]]
+        self._rows: list[list[_Bucket]] = [[]]
 
     @property
     def width(self) -> int:
@@ -68,13 +84,13 @@ class Adwin:
     @property
     def mean(self) -> float | None:
         """The mean of the window; None before the first value."""
-        whole = sum(self._oldest_first(), Moments(0, 0.0, 0.0))
-        return whole.mean if whole.n else None
+        n, mean, _ = _together(self._oldest_first())
+        return mean if n else None
 
     def update(self, x: float) -> bool:
         """Take the next value; say whether the stream has changed."""
         newest = self._rows[0]
-        newest.insert(0, Moments(1, finite(x), 0.0))
+        newest.insert(0, (1, finite(x), 0.0))
         if len(newest) > self.MOST_OF_A_SIZE:
             self._compress()
         self._ticks += 1
@@ -87,13 +103,12 @@ class Adwin:
 
     def state(self) -> list[Any]:
         """Give what it remembers."""
-        rows = [[[m.n, m.mean, m.m2] for m in row] for row in self._rows]
-        return [self._ticks, rows]
+        return [self._ticks, [[[*bucket] for bucket in row] for row in self._rows]]
 
     def restore(self, state: list[Any]) -> None:
         """Go on from what another one remembered."""
         self._ticks, rows = state
-        self._rows = [[Moments(*bucket) for bucket in row] for row in rows]
+        self._rows = [[(n, mean, m2) for n, mean, m2 in row] for row in rows]
 
     def _compress(self) -> None:
         size = 0
@@ -102,23 +117,23 @@ class Adwin:
                 self._rows.append([])
             oldest, next_oldest = self._rows[size].pop(), self._rows[size].pop()
             size += 1
-            self._rows[size].insert(0, oldest + next_oldest)
+            self._rows[size].insert(0, _together((oldest, next_oldest)))
 
-    def _oldest_first(self) -> list[Moments]:
+    def _oldest_first(self) -> list[_Bucket]:
         return [bucket for row in reversed(self._rows) for bucket in reversed(row)]
 
     def _cut(self) -> bool | None:
         """Forget the oldest bucket if a cut is found; say whether the mean rose there."""
         buckets = self._oldest_first()
-        whole = sum(buckets, Moments(0, 0.0, 0.0))
-        if whole.n <= self.SHORTEST_WINDOW:
+        n, mean, m2 = _together(buckets)
+        if n <= self.SHORTEST_WINDOW:
             return None
-        n_old, total_old, total = 0, 0.0, whole.n * whole.mean
-        variance, confidence = whole.m2 / whole.n, log(2.0 * log(whole.n) / self.delta)
-        for bucket in buckets[:-1]:
-            n_old += bucket.n
-            total_old += bucket.n * bucket.mean
-            n_new = whole.n - n_old
+        n_old, total_old, total = 0, 0.0, n * mean
+        variance, confidence = m2 / n, log(2.0 * log(n) / self.delta)
+        for n_bucket, mean_bucket, _ in buckets[:-1]:
+            n_old += n_bucket
+            total_old += n_bucket * mean_bucket
+            n_new = n - n_old
             if n_old < self.SHORTEST_PART or n_new < self.SHORTEST_PART:
                 continue
             apart = (total - total_old) / n_new - total_old / n_old

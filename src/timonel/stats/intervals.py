@@ -126,6 +126,40 @@ def f1_interval(
     return Interval(estimate, low, high, confidence)
 
 
+def class_intervals(
+    counts: NDArray[np.int64], at: int, *, confidence: float = 0.95
+) -> list[tuple[str, Interval | None, int, str]]:
+    """Give precision, recall, specificity and F1 of one class against the others.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (n_classes, n_classes)
+        Rows by (true class, predicted class).
+    at : int
+        The class.
+
+    Returns
+    -------
+    list of (str, Interval or None, int, str)
+        Name, figure, the rows it is a share of (of F1: those of the class or predicted so), and
+        what there was none of where there is no figure: ``predicted``, ``true`` or ``other``.
+    """
+    n, right = int(counts.sum()), int(counts[at, at])
+    true, predicted = int(counts[at].sum()), int(counts[:, at].sum())
+    either = true + predicted - right
+    shares = [
+        ("precision", right, predicted, "predicted"),
+        ("recall", right, true, "true"),
+        ("specificity", n - either, n - true, "other"),
+    ]
+    found = [
+        (name, wilson(hits, of, confidence=confidence) if of else None, of, none)
+        for name, hits, of, none in shares
+    ]
+    f1 = f1_interval(right, true, predicted, confidence=confidence) if either else None
+    return [*found, ("f1", f1, either, "true")]
+
+
 def macro_f1_interval(counts: NDArray[np.int64], *, confidence: float = 0.95) -> Interval:
     """Give the interval of the mean F1 of the classes that occur or are predicted.
 

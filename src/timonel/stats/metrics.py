@@ -219,6 +219,12 @@ def mae(truth: Floats, predicted: Floats) -> float:
     return float(np.mean(np.abs(truth - predicted)))
 
 
+def mean_error(truth: Floats, predicted: Floats) -> float:
+    """Give the mean of prediction minus truth (the bias), in the target's unit."""
+    _require_rows(truth)
+    return float(np.mean(predicted - truth))
+
+
 def rmse(truth: Floats, predicted: Floats) -> float:
     """Give the root of the mean squared error, in the target's unit."""
     _require_rows(truth)

@@ -1,11 +1,12 @@
 """Reads of hourly series for the checks: column counts, labels, and minutes of answers."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 from sqlalchemy import (
     BindParameter,
     Connection,
@@ -19,6 +20,8 @@ from sqlalchemy import (
     union_all,
 )
 
+from timonel.stats.profiles.packing import FloatArray, IntArray
+from timonel.store.engine import plain_rows
 from timonel.store.tables import minute_windows, performance_cells, predictions, truths
 from timonel.store.tables_loop import column_windows, refusal_windows
 from timonel.wire.answer import FAILED
@@ -44,11 +47,34 @@ class Counted(NamedTuple):
     counts: str
 
 
-class Labelled(NamedTuple):
-    """How many labels of a metric an hour holds, and about their sum (steps of 1e-6)."""
+class Hourly(NamedTuple):
+    """Rows by epoch hour, as columns: hours, ascending, and how many rows each holds."""
 
-    n: int
-    total: float
+    hour: IntArray
+    n: IntArray
+
+
+class LabelledHours(NamedTuple):
+    """Labels of a metric by epoch hour, as columns, and about their sums (steps of 1e-6)."""
+
+    hour: IntArray
+    n: IntArray
+    total: FloatArray
+
+    def within_each(self, start_h: IntArray, end_h: IntArray) -> tuple[IntArray, FloatArray]:
+        """Add up n and sum of the labels of stretches ``[start, end)``.
+
+        A stretch of one hour has that hour's sum to the bit.
+        """
+        first, last = self.hour.searchsorted(start_h), self.hour.searchsorted(end_h)
+        n = np.append(0, self.n.cumsum())
+        filled = first < last
+        total = np.zeros(len(first))
+        if filled.any():
+            # pairs of bounds, of which every second one ends a stretch
+            bounds = np.stack([first[filled], last[filled]], axis=1).ravel()
+            total[filled] = np.add.reduceat(np.append(self.total, 0.0), bounds)[::2]
+        return n[np.maximum(first, last)] - n[first], total
 
 
 class Arrived(NamedTuple):
@@ -112,7 +138,9 @@ class MinuteSums(NamedTuple):
 
 _w = column_windows.c
 _OF_MODEL = (_w.project == _PROJECT, _w.model == _MODEL, _w.hour >= _SINCE)
-_COUNTED_HOURS = select(_w.hour, func.sum(_w.n)).where(*_OF_MODEL).group_by(_w.hour)
+_COUNTED_HOURS = (
+    select(_w.hour, func.sum(_w.n)).where(*_OF_MODEL).group_by(_w.hour).order_by(_w.hour)
+)
 _VERSION_HOURS = _COUNTED_HOURS.where(
     _w.profile_id == bindparam("profile"), _w.version == bindparam("version")
 )
@@ -123,12 +151,16 @@ _COUNTED = (
 )
 
 
-def read_counted_hours(
-    connection: Connection, project: str, model: str, since_h: int
-) -> dict[int, int]:
+def read_counted_hours(connection: Connection, project: str, model: str, since_h: int) -> Hourly:
     """Count the rows in column windows by epoch hour."""
     given: dict[str, Any] = {"project": project, "model": model, "since": since_h}
-    return {int(hour): int(n) for hour, n in connection.execute(_COUNTED_HOURS, given).all()}
+    return Hourly(*_columns(plain_rows(connection, _COUNTED_HOURS, given), np.int64, np.int64))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], *types: Any) -> Iterator[np.ndarray[Any, Any]]:
+    """Give rows of numbers as columns; a sum may come as a Decimal."""
+    for at, type_ in enumerate(types):
+        yield np.fromiter((row[at] for row in rows), type_, len(rows))
 
 
 def read_counted(
@@ -141,11 +173,11 @@ def read_counted(
 
 def read_version_hours(
     connection: Connection, project: str, model: str, version: str, profile_id: str, since_h: int
-) -> dict[int, int]:
+) -> Hourly:
     """Count the answers of one version, in the cells of one profile, by epoch hour."""
     given: dict[str, Any] = {"project": project, "model": model, "since": since_h}
     given |= {"version": version, "profile": profile_id}
-    return {int(hour): int(n) for hour, n in connection.execute(_VERSION_HOURS, given).all()}
+    return Hourly(*_columns(plain_rows(connection, _VERSION_HOURS, given), np.int64, np.int64))
 
 
 _c = performance_cells.c
@@ -156,12 +188,13 @@ _LABELS = (
     _c.source == "model",
     _c.metric == bindparam("metric"),
 )
-_LABEL_HOURS = [
+_LABEL_HOURS, _LABEL_HOURS_BY_ARRIVAL = (
     select(hour, func.sum(_c.n), func.sum(cast(_c.sum_q, Float(53))))
     .where(*_LABELS, hour >= _SINCE)
     .group_by(hour)
+    .order_by(hour)
     for hour in (_c.exposure_hour, _c.arrival_hour)
-]
+)
 _ARRIVED = (
     select(_c.arrival_hour, _c.exposure_hour, _c.n, _c.sum_q, _c.sum_q2)
     .where(*_LABELS, _c.arrival_hour >= _SINCE, _c.arrival_hour < _UNTIL)
@@ -174,19 +207,23 @@ _LABEL_SUMS, _LABEL_SUMS_BY_ARRIVAL = (
 
 
 def read_label_hours(
-    connection: Connection, project: str, model: str, version: str, metric: str, since_h: int
-) -> tuple[dict[int, Labelled], dict[int, Labelled]]:
-    """Give a version's own labels by hour of prediction, and by hour of the label's arrival.
+    connection: Connection,
+    project: str,
+    model: str,
+    version: str,
+    metric: str,
+    since_h: int,
+    *,
+    by_arrival: bool = False,
+) -> LabelledHours:
+    """Give a version's own labels by hour of prediction, or by hour of the label's arrival.
 
     The sums are floats: they tell whether something changed, and by about how much.
     """
     given: dict[str, Any] = {"project": project, "model": model, "version": version}
     given |= {"metric": metric, "since": since_h}
-    found = []
-    for statement in _LABEL_HOURS:
-        rows = connection.execute(statement, given).all()
-        found.append({int(h): Labelled(int(n), float(t)) for h, n, t in rows})
-    return found[0], found[1]
+    rows = plain_rows(connection, _LABEL_HOURS_BY_ARRIVAL if by_arrival else _LABEL_HOURS, given)
+    return LabelledHours(*_columns(rows, np.int64, np.int64, np.float64))
 
 
 def read_arrived(

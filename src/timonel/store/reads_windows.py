@@ -33,6 +33,7 @@ class Answered(NamedTuple):
     reason: str
     n: int
     latency_sum_us: int
+    variant: str = ""
 
 
 class Cell(NamedTuple):
@@ -45,6 +46,26 @@ class Cell(NamedTuple):
     n: int
     sum_q: int
     sum_q2: int
+    variant: str = ""
+
+
+class Paired(NamedTuple):
+    """How many labelled answers had one pair of truth and answer (``metric`` names it)."""
+
+    version: str
+    source: str
+    variant: str
+    metric: str
+    n: int
+
+
+class Stated(NamedTuple):
+    """Sums of labelled scores of an hour and drainer, as JSON."""
+
+    version: str
+    source: str
+    variant: str
+    sums: str
 
 
 class DeclarationRow(NamedTuple):
@@ -77,17 +98,17 @@ def read_answered(
     """Add up a model's answers of the minutes in ``[since, until)``, event time."""
     w = minute_windows.c
     rows = connection.execute(
-        select(w.version, w.source, w.reason, func.sum(w.n), func.sum(w.latency_sum_us))
+        select(w.version, w.source, w.reason, func.sum(w.n), func.sum(w.latency_sum_us), w.variant)
         .where(
             w.project == project,
             w.model == model,
             w.minute >= since_us // MINUTE_US,
             w.minute < -(-until_us // MINUTE_US),
         )
-        .group_by(w.version, w.source, w.reason)
+        .group_by(w.version, w.source, w.reason, w.variant)
     )
     # PostgreSQL sums bigints to numeric
-    return [Answered(v, s, r, int(n), int(us)) for v, s, r, n, us in rows]
+    return [Answered(v, s, r, int(n), int(us), variant) for v, s, r, n, us, variant in rows]
 
 
 def read_minutes(
@@ -118,7 +139,7 @@ def read_cells(
     metrics: Sequence[str],
     by_arrival: bool = False,
 ) -> list[Cell]:
-    """Add up some metrics per version, source, metric and hour of prediction.
+    """Add up some metrics per version, source, metric, hour of prediction and variant.
 
     The span is of the predictions' time, or of the truths' arrival. The sums are unbounded
     integers kept as text, so they are added here, not in SQL. Retractions by revised outcomes are
@@ -127,7 +148,9 @@ def read_cells(
     c = performance_cells.c
     hour = c.arrival_hour if by_arrival else c.exposure_hour
     rows = connection.execute(
-        select(c.version, c.source, c.metric, c.exposure_hour, c.n, c.sum_q, c.sum_q2).where(
+        select(
+            *(c.version, c.source, c.metric, c.exposure_hour, c.variant, c.n, c.sum_q, c.sum_q2)
+        ).where(
             c.project == project,
             c.model == model,
             c.metric.in_(metrics),
@@ -135,13 +158,17 @@ def read_cells(
             hour < -(-until_us // HOUR_US),
         )
     )
-    sums: dict[tuple[str, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for version, source, metric, hour, n, sum_q, sum_q2 in rows:
-        total = sums[version, source, metric, hour]
+    sums: dict[tuple[str, str, str, int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for version, source, metric, hour, variant, n, sum_q, sum_q2 in rows:
+        total = sums[version, source, metric, hour, variant]
         total[0] += n
         total[1] += int(sum_q)
         total[2] += int(sum_q2)
-    return [Cell(*key, *total) for key, total in sorted(sums.items()) if total[0]]
+    return [
+        Cell(*key[:4], n, sum_q, sum_q2, key[4])
+        for key, (n, sum_q, sum_q2) in sorted(sums.items())
+        if n
+    ]
 
 
 def read_pairs(
@@ -153,12 +180,12 @@ def read_pairs(
     *,
     prefix: str,
     by_arrival: bool = False,
-) -> list[tuple[str, str, str, int]]:
-    """Count labelled answers per version, source and pair of truth and answer, over a span."""
+) -> list[Paired]:
+    """Count labelled answers per version, source, variant and pair of truth and answer."""
     c = performance_cells.c
     hour = c.arrival_hour if by_arrival else c.exposure_hour
     rows = connection.execute(
-        select(c.version, c.source, c.metric, func.sum(c.n))
+        select(c.version, c.source, c.variant, c.metric, func.sum(c.n))
         .where(
             c.project == project,
             c.model == model,
@@ -166,9 +193,9 @@ def read_pairs(
             hour >= since_us // HOUR_US,
             hour < -(-until_us // HOUR_US),
         )
-        .group_by(c.version, c.source, c.metric)
+        .group_by(c.version, c.source, c.variant, c.metric)
     )
-    return [(v, s, m, int(n)) for v, s, m, n in rows if n]
+    return [Paired(v, s, variant, m, int(n)) for v, s, variant, m, n in rows if n]
 
 
 def read_scores(
@@ -179,8 +206,8 @@ def read_scores(
     until_us: int,
     *,
     by_arrival: bool = False,
-) -> list[tuple[str, str, str, str]]:
-    """Read version, source, variant and sums (JSON) of labelled scores over a span."""
+) -> list[Stated]:
+    """Read the sums of labelled scores over a span."""
     s = score_windows.c
     rows = connection.execute(
         select(s.version, s.source, s.variant, s.sums).where(
@@ -191,7 +218,7 @@ def read_scores(
             s.hour < -(-until_us // HOUR_US),
         )
     )
-    return [(version, source, variant, sums) for version, source, variant, sums in rows]
+    return [Stated(*row) for row in rows]
 
 
 def read_holdouts(

@@ -20,7 +20,7 @@ from timonel.errors import Phrase
 from timonel.project.model import Policy
 from timonel.registry.manifest import Baseline
 from timonel.stats import metrics
-from timonel.stats.intervals import wilson
+from timonel.stats.intervals import Interval, auc_interval, class_intervals, wilson
 from timonel.stats.measure import Measure, cannot_say
 from timonel.stats.multivariate.composition import figures_by_bin
 from timonel.stats.paired import Gain, gain
@@ -30,6 +30,8 @@ from timonel.training.rules import Trial
 from timonel.wire.answer import Answer, Label
 
 Floats = NDArray[np.float64]
+MOST_CLASSES = 20
+"""With more there are no figures by class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ class Evaluation:
         Share of the rows that the rules answered.
     detail : dict
         Per class figures, confusion, calibration (classification).
+    by_class : list of dict
+        Precision, recall, specificity, F1 and, of several classes, ROC AUC of each class (up to
+        ``MOST_CLASSES``), with intervals.
     """
 
     main: Measure
@@ -59,6 +64,7 @@ class Evaluation:
     against_rules: Gain | None = None
     rules_coverage: float | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    by_class: list[dict[str, Any]] = field(default_factory=list)
 
     def metrics_document(self) -> dict[str, Any]:
         """Give what the registry keeps: ``main``, ``baseline``, ``rules`` and every measure."""
@@ -67,6 +73,7 @@ class Evaluation:
             "baseline": self.baseline,
             "rules": self.rules,
             **{name: measure.document() for name, measure in self.measures.items()},
+            **({"by_class": self.by_class} if self.by_class else {}),
         }
 
 
@@ -146,6 +153,7 @@ def evaluate_classes(
         against_rules,
         coverage,
         _class_detail(truth, chosen, stated, classes, positive),
+        _by_class(truth, chosen, stated, classes) if n_classes <= MOST_CLASSES else [],
     )
 
 
@@ -156,11 +164,12 @@ def evaluate_numbers(
     trial: Trial | None,
     rng: np.random.Generator,
     bounds: tuple[float | None, float | None] | None = None,
+    naive: Measure | None = None,
 ) -> Evaluation:
     """Measure a regression; arguments as in ``evaluate_classes``.
 
     Answers outside the declared ``bounds`` are measured as they are, and counted: in service the
-    fallback answers those rows.
+    fallback answers those rows. MASE is scaled by ``naive``, where that is known.
     """
     truth = np.array(target, dtype=np.float64)
     said = np.array([answer.prediction for answer in answers], dtype=np.float64)
@@ -170,10 +179,13 @@ def evaluate_numbers(
         "r2": metrics.r2,
         "mape": metrics.mape,
         "wape": metrics.wape,
+        "mean_error": metrics.mean_error,
     }
     measures = {
         name: bootstrap(name, figure, (truth, said), rng) for name, figure in figures.items()
     }
+    if naive is not None:
+        measures |= {"naive_error": naive, "mase": _scaled(measures["mae"], naive)}
     errors = np.abs(truth - said)
     baseline_errors = np.abs(truth - float(baseline.prediction))
     rules: float | None = None
@@ -196,6 +208,15 @@ def evaluate_numbers(
         coverage,
         {} if bounds is None else {"n_outside_range": _n_outside(said, bounds)},
     )
+
+
+def _scaled(errors: Measure, naive: Measure) -> Measure:
+    """Give the mean absolute error in steps of the naive forecast's."""
+    if errors.value is None or naive.value is None:
+        return cannot_say("mase", errors.n, errors.reason or naive.reason or "no scale")
+    bounds = errors.lower, errors.upper
+    lower, upper = (None if bound is None else bound / naive.value for bound in bounds)
+    return Measure("mase", errors.value / naive.value, errors.n, lower, upper, errors.confidence)
 
 
 def _n_outside(said: Floats, bounds: tuple[float | None, float | None]) -> int:
@@ -384,6 +405,31 @@ def _rules_of_classes(
     wrong = (truth[answered] != said[answered]).astype(np.float64)
     own = (truth[answered] != chosen[answered]).astype(np.float64)
     return float(1.0 - wrong.mean()), gain(own, wrong), float(answered.mean())
+
+
+def _by_class(
+    truth: NDArray[np.int64], chosen: NDArray[np.int64], stated: Floats, classes: Sequence[Label]
+) -> list[dict[str, Any]]:
+    table = metrics.confusion(truth, chosen, len(classes))
+    known = truth >= 0
+    found = []
+    for at, label in enumerate(classes):
+        figures = {name: one for name, one, _, _ in class_intervals(table, at)}
+        if len(classes) > 2:
+            figures["roc_auc"] = _one_auc(truth[known] == at, stated[known, at])
+        found += [
+            {"class": label, "metric": name, "value": i.estimate, "lower": i.low, "upper": i.high}
+            for name, i in figures.items()
+            if i is not None
+        ]
+    return found
+
+
+def _one_auc(positive: NDArray[np.bool_], score: Floats) -> Interval | None:
+    n_true = int(positive.sum())
+    if not 0 < n_true < len(positive):
+        return None
+    return auc_interval(metrics.roc_auc(positive, score), n_true, len(positive) - n_true)
 
 
 def _class_detail(

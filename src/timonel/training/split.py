@@ -7,14 +7,17 @@ that are equal in all values and the target count as one, so that no holdout row
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from timonel.stats.measure import Measure, cannot_say
 from timonel.training.table import Table
 
 HOLDOUT = 0.2
+NAIVE = "naive_error"
 Rows = NDArray[np.int64]
 
 
@@ -45,6 +48,32 @@ class Split:
             np.array([table.time[row] for row in self.test.tolist()]), kind="stable"
         ).tolist()
         return order
+
+    def naive_error(self, table: Table) -> Measure:
+        """Measure "as the time before" on the rows that are learned from, each group by itself.
+
+        Notes
+        -----
+        What MASE is scaled by. Source: R. J. Hyndman and A. B. Koehler, 2006, International Journal
+        of Forecasting 22, 679-688.
+        """
+        rows = self.train.tolist()
+        if table.time is None:
+            return cannot_say(NAIVE, len(rows), "the model declares no time")
+        series: dict[Any, list[tuple[Any, float]]] = {}
+        for row in rows:
+            one = None if table.group is None else table.group[row]
+            series.setdefault(one, []).append((table.time[row], float(table.target[row])))
+        steps = []
+        for own in series.values():
+            own.sort(key=lambda at: at[0])
+            for (before, known), (at, value) in pairwise(own):
+                if at == before:
+                    return cannot_say(NAIVE, len(rows), "several rows of one moment")
+                steps.append(abs(value - known))
+        if not any(steps):
+            return cannot_say(NAIVE, len(steps), "the target never changes from row to row")
+        return Measure(NAIVE, float(np.mean(steps)), len(steps))
 
     def document(self) -> dict[str, Any]:
         """Give it for lineage."""

@@ -394,7 +394,8 @@ def _measure(
             bounds=bounds,
         )
     if manifest.classes is None:
-        return evaluate_numbers(answers, target, baseline, trial, rng, bounds), trial
+        naive = split.naive_error(table)
+        return evaluate_numbers(answers, target, baseline, trial, rng, bounds, naive), trial
     classes, positive = manifest.classes, manifest.positive
     found = evaluate_classes(answers, target, classes, positive, baseline, trial, rng)
     return found, trial

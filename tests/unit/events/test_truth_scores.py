@@ -9,7 +9,10 @@ from sklearn import metrics as oracle
 
 from timonel.events.frames import Frame
 from timonel.monitoring.performance import Performance, measure
-from timonel.monitoring.series.measured import Measure
+from timonel.monitoring.series.measured import Holdout, Measure
+from timonel.registry.registry import Registry
+from timonel.store.control import ensure_project
+from timonel.testing.builders import digest, make_manifest
 from timonel.testing.events import PROJECT, START_US, Bench, Events, publish_plan
 from timonel.wire.answer import Label
 
@@ -191,3 +194,42 @@ def test_sizes_of_errors(bench: Bench) -> None:
     assert interval.high - interval.low == pytest.approx(high - low, rel=0.15)
     assert got["mase", None].unknown == "no_scale"
     assert got["coverage", None].unknown == "no_prediction_intervals"
+
+
+def test_beside_each_figure_stands_the_holdout_s_and_each_variant_has_its_own(
+    sqlite_bench: Bench,
+) -> None:
+    bench = sqlite_bench
+    ensure_project(bench.engine, PROJECT, "America/Santiago")
+    registry = Registry(bench.engine, PROJECT, bench.clock)
+    manifest = make_manifest("price", task="regression", classes=None, positive=None)
+    kept: dict[str, Any] = {"mae": {"value": 2.0, "lower": 1.5, "upper": 2.5}, "mape": {}}
+    kept |= {"naive_error": {"value": 4.0}, "r2": {"value": None, "reason": "constant"}}
+    registry.register(
+        manifest,
+        schema_digest=digest("s"),
+        recipe_digest=digest("r"),
+        data_digest=digest("d"),
+        version_hash=digest("v"),
+        metrics=kept,
+        lineage={},
+        who="ana",
+    )
+    events, frames = Events(1, "price"), list[Frame]()
+    for number in range(40):
+        variant, error = ("a", 1.0) if number % 2 else ("b", 3.0)
+        p = events.prediction(prediction=number + error, variant=variant, version="1.0.0")
+        frames += [p, events.outcome(float(number), prediction=p.id)]
+    publish_plan(bench.engine, PROJECT, "price", task="regression")
+    bench.write(*frames)
+    bench.drainer().drain_once()
+    found = measured(bench, "price", "regression")
+    [group] = found.groups
+    got = figures(found)
+    assert group.quality.holdout == Holdout(2.0, 1.5, 2.5, None)
+    assert value_of(got["mase", None]) == pytest.approx(2.0 / 4.0)
+    reasons = [got[name, None].holdout.unknown for name in ("rmse", "r2", "coverage")]
+    assert reasons == ["not_measured", "undefined_on_holdout", "not_measured"]
+    means = {one.variant: one.quality.interval for one in found.variants}
+    assert {name: i.estimate for name, i in means.items() if i is not None} == {"a": 1.0, "b": 3.0}
+    assert {one.n_answered for one in found.variants} == {20}

@@ -23,6 +23,7 @@ from timonel.monitoring.drift.calibration import (
 from timonel.monitoring.history import drift_windows
 from timonel.monitoring.windows import (
     HourlyCounts,
+    JudgedHours,
     Window,
     due,
     local_grid,
@@ -73,8 +74,10 @@ def test_local_days_and_weeks_meet_without_a_gap_through_both_changes() -> None:
 
 
 def test_windows_of_local_days_cover_every_row() -> None:
-    hours = HourlyCounts(dict.fromkeys(range(490000, 490000 + 24 * 300), 100))
-    found = due(hours, [], 490_000 + 24 * 300, window_h=24, grid=local_grid(SANTIAGO))
+    hours = HourlyCounts.of(dict.fromkeys(range(490000, 490000 + 24 * 300), 100))
+    found = due(
+        hours, JudgedHours.of([]), 490_000 + 24 * 300, window_h=24, grid=local_grid(SANTIAGO)
+    )
     assert all(a.end_h == b.start_h for a, b in pairwise(found))
     assert {window.n for window in found[1:]} == {2300, 2400, 2500}  # rows begin within a day
 

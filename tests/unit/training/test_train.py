@@ -269,6 +269,72 @@ def test_the_holdout_of_a_timed_model_is_the_newest_part() -> None:
     assert sum(map(len, parts)) == len(set.union(*parts)) == 300
 
 
+@pytest.mark.parametrize(
+    ("time", "group", "found"),
+    [
+        ([3, 1, 2, 4], None, 4.0),  # 10, 14, 11, 16 in time: steps of 4, 3 and 5
+        ([1, 1, 2, 2], ["a", "b", "a", "b"], 4.5),  # 11 to 14, and 10 to 16
+        ([1, 2, 2, 3], None, "several rows of one moment"),
+        (None, None, "the model declares no time"),
+    ],
+)
+def test_the_naive_forecast_is_measured_on_the_rows_that_are_learned_from(
+    time: list[int] | None, group: list[str] | None, found: float | str
+) -> None:
+    from timonel.training.split import Split
+    from timonel.training.table import Table
+
+    target = [11.0, 10.0, 14.0, 16.0, 99.0]
+    last = None if time is None else [*time, 9]
+    table = Table([()] * 5, target, last, None if group is None else [*group, "a"], 5)
+    train, none = np.arange(4), np.arange(0)
+    measured = Split(train, none, np.array([4]), "time", 0).naive_error(table)
+    assert found in (measured.value, measured.reason)
+
+
+def test_figures_by_class_and_of_the_size_of_errors_are_measured_on_the_holdout() -> None:
+    from sklearn import metrics as oracle
+
+    from timonel.stats.measure import Measure
+    from timonel.training.evaluate import evaluate_numbers
+
+    rng = np.random.default_rng(5)
+    classes = ["a", "b", "c"]
+    stated = rng.dirichlet([1, 1, 1], size=200)
+    truth = [classes[rng.choice(3, p=row)] for row in stated]
+    answers = [
+        Answer(classes[int(np.argmax(row))], None, dict(zip(classes, row.tolist(), strict=True)))
+        for row in stated
+    ]
+    baseline = baseline_of(truth, classes, None)
+    kept = evaluate_classes(answers, truth, classes, None, baseline, None, rng).metrics_document()
+    found = {(one["class"], one["metric"]): one for one in kept["by_class"]}
+    said = [answer.prediction for answer in answers]
+    for at, label in enumerate(classes):
+        own = [one == label for one in truth], [one == label for one in said]
+        other = [not one for one in own[0]], [not one for one in own[1]]
+        expected = {
+            "precision": oracle.precision_score(*own),
+            "recall": oracle.recall_score(*own),
+            "specificity": oracle.recall_score(*other),
+            "f1": oracle.f1_score(*own),
+            "roc_auc": oracle.roc_auc_score(own[0], stated[:, at]),
+        }
+        for name, value in expected.items():
+            one = found[label, name]
+            assert one["value"] == pytest.approx(value)
+            assert one["lower"] < value < one["upper"]
+    numbers = evaluate_numbers(
+        [Answer(float(one)) for one in range(40)],
+        [one + 2.0 for one in range(40)],
+        baseline_of([1.0], None, None),
+        None,
+        rng,
+        naive=Measure("naive_error", 4.0, 100),
+    )
+    assert (numbers.measures["mase"].value, numbers.measures["mean_error"].value) == (0.5, -2.0)
+
+
 def test_a_group_is_never_cut_in_two() -> None:
     from timonel.training.split import split_rows
     from timonel.training.table import read_table

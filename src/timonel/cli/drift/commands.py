@@ -3,7 +3,7 @@
 import typer
 from typer.core import TyperGroup
 
-from timonel.cli.drift import normal, show, simulate
+from timonel.cli.drift import column, normal, show, simulate
 
 
 class _ShowsByDefault(TyperGroup):
@@ -23,6 +23,6 @@ def register(app: typer.Typer) -> None:
         help="How far inputs and answers are from what a version learned from. Without a "
         "command: show.",
     )
-    for module in (show, normal, simulate):
+    for module in (show, column, normal, simulate):
         module.register(group)
     app.add_typer(group, name="drift")

@@ -20,6 +20,15 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "column|state|effect|p|test|note",
         "es": "columna|estado|efecto|p|prueba|nota",
     },
+    "drift_column": {
+        "en": "{model}: {column}, by windows as they were judged",
+        "es": "{model}: {column}, por ventanas según se juzgaron",
+    },
+    "drift_column_headings": {
+        "en": "from|to|state|rows|effect|counts from|p|test",
+        "es": "desde|hasta|estado|filas|efecto|cuenta desde|p|prueba",
+    },
+    "drift_deployed": {"en": "{version} into production", "es": "{version} a producción"},
     "drift_unknown_words": {
         "en": "  {column}: of a text's words {before} → {now} % are new to the reference",
         "es": "  {column}: de las palabras de un texto, {before} → {now} % son nuevas para la "

@@ -249,6 +249,12 @@ HELP_ES: dict[str, str] = {
     "The first moment, local time.": "El primer momento, en hora local.",
     "The end, itself not included.": "El fin, que no se incluye.",
     "Why.": "Por qué.",
+    "A column as the schema names it; @score or @prediction.": (
+        "Una columna como la nombra el esquema; @score o @prediction."
+    ),
+    "Follow one column over windows, with the versions that came into production between.": (
+        "Seguir una columna por ventanas, con las versiones que entraron en producción entremedio."
+    ),
     "Inject drift into held-back rows; report what the rule finds and what answers lose.": (
         "Inyecta deriva en filas reservadas; informa qué halla la regla y qué pierden las "
         "respuestas."

@@ -98,15 +98,20 @@ def _print_measures(performance: "Performance", days: int) -> None:
     """Print the figures of each version that has labels, that by which it is judged first."""
     rows = [
         [
-            group.version or text(f"performance_by_{group.source}"),
+            " ".join(
+                [group.version or text(f"performance_by_{group.source}")]
+                + ([f"({group.variant})"] if group.variant else [])
+            ),
             text(f"measure_{one.metric}"),
             "" if one.label is None else str(one.label),
             "-" if one.interval is None else _interval(*one.interval[:3]),
-            _interval(one.holdout.value, one.holdout.low, one.holdout.high),
+            text(f"holdout_{one.holdout.unknown}")
+            if one.holdout.unknown
+            else _interval(one.holdout.value, one.holdout.low, one.holdout.high),
             one.n,
             "" if one.unknown is None else text(f"measure_{one.unknown}"),
         ]
-        for group in performance.groups
+        for group in (*performance.groups, *performance.variants)
         if group.quality.n_labels
         for one in (group.quality.measure, *group.measures)
     ]

@@ -1,6 +1,6 @@
 """What can stand in the way of a look at drift."""
 
-from timonel.errors import Conflict, ProjectFault, Text
+from timonel.errors import Conflict, NotFound, ProjectFault, Text
 
 
 class CannotSimulate(ProjectFault):
@@ -37,5 +37,23 @@ class NothingToCompare(Conflict):
             "producción y una ventana juzgada.",
             "Ponga una versión en producción (`timonel promote {model}`); las ventanas las juzga "
             "`timonel up` o `timonel worker` cuando se completa una hora de tráfico.",
+        ),
+    }
+
+
+class ColumnNotJudged(NotFound):
+    """A column that no judged window has."""
+
+    code = "column_not_judged"
+    texts = {
+        "en": Text(
+            "Cannot show the column {column} of {model}: no judged window has it, expected one of "
+            "{known}.",
+            "Name one of them, as the schema writes it.",
+        ),
+        "es": Text(
+            "No se puede mostrar la columna {column} de {model}: ninguna ventana juzgada la tiene; "
+            "se esperaba una de {known}.",
+            "Nombre una de ellas, como la escribe el esquema.",
         ),
     }

@@ -24,7 +24,7 @@ from timonel.monitoring.series.measured import (
 )
 from timonel.monitoring.series.scored import score_measures, size_measures
 from timonel.stats.calibration.scored import ScoreSums
-from timonel.stats.intervals import Interval, f1_interval, macro_f1_interval, wilson
+from timonel.stats.intervals import Interval, class_intervals, macro_f1_interval
 from timonel.stats.moments import PER_UNIT
 from timonel.store.reads_windows import Cell
 from timonel.wire.answer import Label
@@ -38,9 +38,11 @@ ERRORS = (
     "error_by_truth",
 )
 
-NEVER_PREDICTED = "class_never_predicted"
-NEVER_TRUE = "class_never_true"
-ALWAYS_TRUE = "class_always_true"
+_ABSENT = {
+    "predicted": "class_never_predicted",
+    "true": "class_never_true",
+    "other": "class_always_true",
+}
 CONSTANT_TRUTH = "constant_truth"
 NO_CLASSES = "no_classes"
 NO_SCORES = "no_scores"
@@ -96,23 +98,12 @@ def _of_classes(
     n = int(counts.sum())
     if not n:
         return Measure("macro_f1", None, None, NO_LABELS, 0), []
-    found = []
-    for place, label in enumerate(classes):
-        right = int(counts[place, place])
-        true, answered = int(counts[place].sum()), int(counts[:, place].sum())
-        found += [
-            _share("precision", label, right, answered, NEVER_PREDICTED),
-            _share("recall", label, right, true, NEVER_TRUE),
-            _share("specificity", label, n - true - answered + right, n - true, ALWAYS_TRUE),
-        ]
-        either = true + answered - right
-        f1 = f1_interval(right, true, answered) if either else None
-        found.append(Measure("f1", label, f1, None if either else NEVER_TRUE, either))
+    found = [
+        Measure(name, label, interval, None if interval else _ABSENT[none], n_rows)
+        for place, label in enumerate(classes)
+        for name, interval, n_rows, none in class_intervals(counts, place)
+    ]
     return Measure("macro_f1", None, macro_f1_interval(counts), None, n), found
-
-
-def _share(metric: str, label: Label, right: int, n: int, absent: str) -> Measure:
-    return Measure(metric, label, wilson(right, n) if n else None, None if n else absent, n)
 
 
 def _sums(cells: Iterable[Cell]) -> dict[str, Sums]:
@@ -153,12 +144,4 @@ def _r2(squared: Interval, truth: Sequence[int], n: int) -> Measure:
     return Measure("r2", None, Interval(value, worst, best, squared.confidence), None, n)
 
 
-def pair_counts(rows: Iterable[tuple[str, str, str, int]]) -> dict[tuple[str, str], dict[str, int]]:
-    """Sort the rows of ``read_pairs`` by version and source."""
-    found: dict[tuple[str, str], dict[str, int]] = {}
-    for version, source, metric, n in rows:
-        found.setdefault((version, source), {})[metric] = n
-    return found
-
-
-__all__ = ["ERRORS", "PAIR", "Measure", "confusion", "measures", "pair_counts"]
+__all__ = ["ERRORS", "PAIR", "Measure", "confusion", "measures"]

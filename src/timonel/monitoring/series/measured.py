@@ -19,6 +19,8 @@ TOO_MANY_CLASSES = "too_many_classes"
 NOT_A_VERSION = "not_a_version"
 NOT_MEASURED = "not_measured"
 UNDEFINED = "undefined_on_holdout"
+ON_SAMPLE = "measured_on"
+"""A brought version's figures are of a sample that it may have been fitted on."""
 
 # as training calls them
 _NAMES = {"macro_f1": "f1_macro", "mean_absolute_error": "mae"}
@@ -115,16 +117,19 @@ class Figures:
 
     def __init__(self, text: str) -> None:
         self._metrics = _parts(text)
+        by_class = self._metrics.get("by_class")
+        kept = [] if by_class is None else _by_class(by_class)
+        self._by_class = {(one.metric, type(one.label), one.label): one for one in kept}
 
     def of(self, metric: str, label: Label | None = None) -> Holdout:
         """Give a metric, of a class or of the whole."""
+        if ON_SAMPLE in self._metrics:
+            return Holdout(unknown=ON_SAMPLE)
+        if label is not None:
+            one = self._by_class.get((metric, type(label), label))
+            return Holdout(unknown=NOT_MEASURED) if one is None else _holdout(one)
         kept = self._metrics.get(_NAMES.get(metric, metric))
-        if kept is None or label is not None:
-            return Holdout(unknown=NOT_MEASURED)
-        figure = _figure(kept)
-        if figure.value is None:
-            return Holdout(unknown=UNDEFINED)
-        return Holdout(figure.value, figure.lower, figure.upper, None)
+        return Holdout(unknown=NOT_MEASURED) if kept is None else _holdout(_figure(kept))
 
     def beside(self, measures: Iterable[Measure]) -> tuple[Measure, ...]:
         """Give measures with their baselines."""
@@ -137,5 +142,17 @@ class _Figure(msgspec.Struct):
     upper: float | None = None
 
 
+class _OfClass(_Figure, kw_only=True):
+    metric: str
+    label: Label = msgspec.field(name="class")
+
+
+def _holdout(figure: _Figure) -> Holdout:
+    if figure.value is None:
+        return Holdout(unknown=UNDEFINED)
+    return Holdout(figure.value, figure.lower, figure.upper, None)
+
+
 _parts = msgspec.json.Decoder(Mapping[str, msgspec.Raw]).decode
+_by_class = msgspec.json.Decoder(list[_OfClass]).decode
 _figure = msgspec.json.Decoder(_Figure).decode

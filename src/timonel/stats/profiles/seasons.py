@@ -10,7 +10,7 @@ Limit: drift that was there already in windows taken for quiet is usual from the
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import fsum, inf, sqrt
+from math import inf, sqrt
 from statistics import fmean
 from typing import NamedTuple
 
@@ -118,14 +118,14 @@ def spreads_of(dispersions: FloatArray) -> list[Spread | None]:
     >>> spreads_of(np.array([[1.0, np.nan], [2.0, np.nan], [6.0, np.nan]]))
     [Spread(mean=3.0, median=2.0), None]
     """
-    ordered = np.sort(dispersions, axis=0)
-    counts = (~np.isnan(ordered)).sum(axis=0).tolist()
+    # in order of size, sums are the same whatever the order of the windows; NaN stands last
+    ordered = np.sort(np.ascontiguousarray(dispersions.T), axis=1)
+    counts = (ordered.shape[1] - np.isnan(ordered).sum(axis=1)).tolist()
     found: list[Spread | None] = []
-    for at, n in enumerate(counts):
-        present = ordered[:n, at].tolist()
-        middle = present[(n - 1) // 2 : n // 2 + 1]
-        # exactly rounded sums: the same whatever the order of the windows
-        found.append(Spread(fsum(present) / n, fsum(middle) / len(middle)) if n else None)
+    for column, n in zip(ordered, counts, strict=True):
+        middle = column[(n - 1) // 2 : n // 2 + 1]
+        mean_median = (float(part.sum()) / max(1, len(part)) for part in (column[:n], middle))
+        found.append(Spread(*mean_median) if n else None)
     return found
 
 
