@@ -73,6 +73,9 @@ async def test_what_is_refused_says_why(app: world.LocalApp, client: httpx.Async
     for changes in ({"mode": "guess"}, {"guardrails": ["slow:soon"]}, {"only": ["x"]}):
         wrong = await client.post(f"/v1/models/{model}/experiments", json=NEW | changes)
         assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_experiment")
+    by_clock = NEW | {"strategy": "DAY_AGAINST_NIGHT", "unit": None}
+    refused = await client.post(f"/v1/models/{model}/experiments", json=by_clock)
+    assert (refused.status_code, refused.json()["code"]) == (422, "not_randomised")
     ignored = await client.post(f"/v1/models/{model}/experiments", json=NEW | {"colour": "red"})
     assert ignored.status_code == 422
 

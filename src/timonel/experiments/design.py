@@ -23,6 +23,7 @@ OF_ANSWERS = ("correct", "absolute_error", "squared_error")
 STOCKOUT, COST = "stockout", "cost"
 STOCKED = (STOCKOUT, COST)  # of a period whose stock is what was forecast
 PAIRED_LOSSES = (*OF_ANSWERS[1:], *STOCKED)
+LEAST_BLOCKS = 20  # of time, which is the unit then: of fewer nothing is said
 LISTED_PHASE = 1  # the units of a list keep the phase of the start
 
 

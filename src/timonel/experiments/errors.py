@@ -43,6 +43,26 @@ class InvalidDesign(InvalidInput):
     }
 
 
+class NotRandomised(InvalidInput):
+    """Arms that follow the clock, and not chance: whatever differs between times is theirs."""
+
+    code = "not_randomised"
+    texts = {
+        "en": Text(
+            "Cannot create experiment {experiment}: {found} is not randomised: {why}.",
+            "Use `--strategy TIME_BASED`, which draws the arm of each block of time by chance "
+            "(`--block-hours 1` or more), for at least {least} blocks; or let units be drawn "
+            "(`--strategy RANDOM_50_50`).",
+        ),
+        "es": Text(
+            "No se puede crear el experimento {experiment}: {found} no es al azar: {why}.",
+            "Use `--strategy TIME_BASED`, que sortea la variante de cada bloque de tiempo "
+            "(`--block-hours 1` o más), con al menos {least} bloques; o sortee las unidades "
+            "(`--strategy RANDOM_50_50`).",
+        ),
+    }
+
+
 class InvalidPlan(InvalidInput):
     """A number for a plan that no experiment can have."""
 

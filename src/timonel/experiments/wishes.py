@@ -1,5 +1,6 @@
 """A design made from what a person asked for: one place for routes, commands and Python."""
 
+import re
 from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any
@@ -11,6 +12,7 @@ from timonel.errors import Phrase
 from timonel.experiments.checking.guardrails import known_guardrails
 from timonel.experiments.design import (
     COST,
+    LEAST_BLOCKS,
     SLOW,
     STOCKED,
     STOCKOUT,
@@ -26,7 +28,7 @@ from timonel.experiments.design import (
     Step,
     Strategy,
 )
-from timonel.experiments.errors import InvalidDesign
+from timonel.experiments.errors import InvalidDesign, NotRandomised
 from timonel.experiments.templates import TEMPLATES
 
 RAMP_SHARES = (0.01, 0.05, 0.25, 0.5, 1.0)
@@ -34,6 +36,9 @@ RAMP_SHARES = (0.01, 0.05, 0.25, 0.5, 1.0)
 # units come and the less each says, so most of them are asked where they cost the least time; at
 # the whole there is nothing left to compare with. Measured in ADR 0039.
 _STEP_UNITS = ((0.05, 1), (0.25, 4), (0.5, 10), (1.0, 30))
+_OF_THE_CLOCK = re.compile(
+    "DAY|NIGHT|HOUR|WEEK|SCHEDULE|CALENDAR|ALTERNAT|D[IÍ]A|NOCHE|HORA|SEMANA|CALENDARIO"
+)
 _LESS_IS_BETTER = ("absolute_error", "squared_error")
 _GOALS = {"binary": "correct", "multiclass": "correct", "regression": "absolute_error"}
 
@@ -143,6 +148,7 @@ def design_of(wish: Wish, *, model: str, task: str, depends_on_action: bool) -> 
     by_half = wish.share == 0.5 and mode is Mode.SPLIT
     strategy = Strategy.RANDOM_50_50 if by_half else Strategy.WEIGHT_BASED
     if wish.strategy is not None:
+        _refuse_schedule(wish, wish.strategy)
         strategy = _word(wish, "strategy", wish.strategy.upper(), Strategy)
     bandit = strategy is Strategy.THOMPSON
     _refuse_idle(wish, mode, strategy)
@@ -223,6 +229,18 @@ def filled(wish: Wish) -> Wish:
         cap=template.cap if wish.cap is None else wish.cap,
         horizon_days=wish.horizon_days or (template.horizons or (None,))[0],
     )
+
+
+def _refuse_schedule(wish: Wish, word: str) -> None:
+    """Refuse a strategy that names times instead of chance, such as day against night."""
+    if word.upper() in set(Strategy) or not _OF_THE_CLOCK.search(word.upper()):
+        return
+    why = Phrase(
+        "day and night, like hours and weekdays, differ in more than the version that answers",
+        "el día y la noche, como las horas y los días de la semana, difieren en más que la "
+        "versión que responde",
+    )
+    raise NotRandomised(experiment=wish.name[:64], found=word[:64], why=why, least=LEAST_BLOCKS)
 
 
 def _refuse_idle(wish: Wish, mode: Mode, strategy: Strategy) -> None:

@@ -13,7 +13,9 @@ from timonel.experiments.checking.pairs import check_pairs
 from timonel.experiments.checking.refusals import refusal
 from timonel.experiments.choosing import OPERATORS
 from timonel.experiments.design import (
+    DAY_S,
     HOLDOUT,
+    LEAST_BLOCKS,
     OF_ANSWERS,
     PAIRED_LOSSES,
     UNPLACED,
@@ -24,6 +26,7 @@ from timonel.experiments.design import (
     Strategy,
     condition_text,
 )
+from timonel.experiments.errors import NotRandomised
 from timonel.experiments.templates import check_template
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,38}")
@@ -197,10 +200,38 @@ def _check_strategy(design: Design) -> None:
     if by_time and design.block_s < _LEAST_BLOCK_S:
         expected = Phrase("blocks of an hour or more", "bloques de una hora o más")
         raise refusal(design, "block", f"{design.block_s} s", expected)
+    if by_time:
+        _check_blocks(design)
     if design.unit not in ("unit", "request", "block"):
         raise refusal(design, "unit", design.unit, "unit, request, block")
     if design.hash not in ("blake2b", "fnv1a"):
         raise refusal(design, "hash", design.hash, "blake2b, fnv1a")
+
+
+def _check_blocks(design: Design) -> None:
+    """Refuse blocks that are not switched, or too few to tell an arm from a time of day."""
+    if design.mode is Mode.SHADOW:
+        expected = Phrase(
+            "no blocks in mode shadow: both answer every request",
+            "nada de bloques en modo shadow: ambas responden a cada petición",
+        )
+        raise refusal(design, "strategy", str(design.strategy), expected)
+    if design.ends_after_s is None:
+        return
+    n = design.ends_after_s // design.block_s
+    if n < LEAST_BLOCKS:
+        found = Phrase(
+            "{n} blocks of {hours} h in {days} days",
+            "{n} bloques de {hours} h en {days} días",
+            n=n,
+            hours=f"{design.block_s / 3600:g}",
+            days=f"{design.ends_after_s / DAY_S:g}",
+        )
+        why = Phrase(
+            "so few draws may give one arm the days and the other one the nights",
+            "tan pocos sorteos pueden dar a una variante los días y a la otra las noches",
+        )
+        raise NotRandomised(experiment=design.name[:64], found=found, why=why, least=LEAST_BLOCKS)
 
 
 def _check_numbers(design: Design) -> None:

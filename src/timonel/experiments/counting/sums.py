@@ -22,6 +22,7 @@ PERIOD, EACH = "period", "each"  # the same differences by stretch of time, and 
 HEARD = "heard"  # of pairs: the loss of the answer that was heard
 PERIODS = -1  # in the place of a phase: a stretch of time goes on over all of them
 SHADOW, ASKED, DROPPED = "shadow:", "asked", "dropped"  # and what came of asking
+_COMPARED_BLOCKS = 8
 CORRECTED = "corrected"  # values of a unit that took the place of an earlier one
 
 
@@ -136,6 +137,20 @@ def slots(exposed_at: int, arrived_at: int) -> tuple[int, int, int]:
 def day_of(slot: int) -> int:
     """Give the first hour of a slot's day (UTC)."""
     return slot - slot % DAY
+
+
+def stretch_of(slot: int, block_s: int) -> int:
+    """Give the first hour of the days that blocks of time are compared within: eight or more.
+
+    A day of hours holds enough of both arms; of blocks that last a day it would hold one.
+
+    Examples
+    --------
+    >>> stretch_of(50, 3600), stretch_of(50, 86_400)
+    (48, 0)
+    """
+    days = max(1, -(-_COMPARED_BLOCKS * block_s * 1_000_000 // DAY_US))
+    return slot - slot % (days * DAY)
 
 
 def age_of(exposed_at: int, arrived_at: int) -> int:

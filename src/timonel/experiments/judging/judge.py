@@ -16,7 +16,15 @@ from msgspec import UNSET
 from scipy.special import chdtrc
 
 from timonel.experiments.counting.sums import DAY_US, PairSums
-from timonel.experiments.design import DAY_S, HOLDOUT, Design, Mode, Strategy, parts_of
+from timonel.experiments.design import (
+    DAY_S,
+    HOLDOUT,
+    LEAST_BLOCKS,
+    Design,
+    Mode,
+    Strategy,
+    parts_of,
+)
 from timonel.experiments.judging.batches import judge_batches
 from timonel.experiments.judging.evidence import Contribution, Counted, Evidence
 from timonel.experiments.judging.guardrails import silent_guardrails, weigh_guardrails
@@ -51,7 +59,6 @@ RAMP_E = 100.0
 LEAST_UNITS = 50
 LEAST_EVENTS = 5
 LEAST_HARMED = 30
-LEAST_BLOCKS = 20
 MOST_UNANSWERED = 0.05  # of what an unheard version was asked
 RAMP_ALPHA = 0.01
 _MOST_DAYS = 365.0
@@ -262,9 +269,7 @@ class _Found:
     def _by_blocks_too_few(self) -> bool:
         if self.design.period_s:
             return not enough_clusters(self.evidence.periods, self.evidence.difference)
-        if self.design.unit != "block":
-            return False
-        return sum(arm.units for arm in self.evidence.arms.values()) < LEAST_BLOCKS
+        return _blocks_too_few(self.design, self.evidence)
 
     def _time(self) -> _Ruling | None:
         ends = self.design.ends_after_s
@@ -304,6 +309,12 @@ class _Found:
             left = self.design.ends_after_s / DAY_S - elapsed
             days = left if days is None else min(days, left)
         return None if days is None or days > _MOST_DAYS else max(0.0, days)
+
+
+def _blocks_too_few(design: Design, evidence: Evidence) -> bool:
+    """Tell whether blocks of time are the unit, and the arms have had too few of them."""
+    blocks = sum(evidence.arms.get(name, Counted()).units for name in design.names)
+    return design.unit == "block" and blocks < LEAST_BLOCKS
 
 
 def _exact(design: Design) -> bool:
@@ -359,6 +370,8 @@ def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | No
     p_value = min(1.0, 1.0 / max(e, 1e-300))
     if design.period_s and not enough_clusters(evidence.periods, evidence.difference):
         p_value = 1.0  # it is kept for all later looks, and no p yet
+    if _blocks_too_few(design, evidence):
+        p_value = 1.0
     mature = evidence.mature.get(arm, Contribution()).information.effect
     exposed = _exposed(design, evidence, arm)
     return GoalReport(

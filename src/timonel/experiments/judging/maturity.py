@@ -6,12 +6,17 @@ Said once an hour, from the ages of labels, which are kept by the day of the exp
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from timonel.experiments.counting.sums import APART, DAY, PairSums, day_of
+from timonel.experiments.counting.sums import APART, DAY, PairSums, day_of, stretch_of
 from timonel.experiments.design import CONTROL, Design
 from timonel.experiments.judging.evidence import Contribution, contribution, maturity
 from timonel.experiments.judging.stored import Age, AgedGoal, Maturity, Sums
 from timonel.stats.moments import PER_UNIT
 from timonel.stats.sequential import asymptotic_cs
+
+
+def stratum_of(design: Design, exposure: int) -> int:
+    """Give the time that units which were first exposed then are compared within."""
+    return stretch_of(exposure, design.block_s) if design.unit == "block" else exposure
 
 
 def maturity_of(sums: Sums, design: Design, until: int, before: Maturity) -> Maturity:
@@ -63,7 +68,7 @@ def _youngest(ages: Iterable[Age], newest: int) -> dict[str, int]:
 def _mature_effects(design: Design, goals: Iterable[AgedGoal]) -> dict[str, Contribution]:
     days: dict[tuple[int, int], dict[str, PairSums]] = defaultdict(dict)
     for one in goals:
-        arms = days[one.phase, one.exposure]
+        arms = days[one.phase, stratum_of(design, one.exposure)]
         arms[one.arm] = arms.get(one.arm, PairSums()) + one.sums
     effects: dict[str, Contribution] = {}
     for arms in days.values():
@@ -81,6 +86,8 @@ def _delays(design: Design, ages: Sequence[Age]) -> float:
     Right and wrong answers apart: where wrong ones are labelled sooner in both arms alike, the
     better arm's labels come later, and nothing is the matter.
     """
+    if design.unit == "block":
+        return 1.0  # labels of one block come together: one by one they say nothing of the arms
     strata: dict[tuple[str, int, int], dict[str, list[int]]] = defaultdict(dict)
     for age, exposure, phase, arm, metric, n in ages:
         sums = strata[metric, phase, exposure].setdefault(arm, [0, 0, 0])

@@ -48,7 +48,7 @@ from timonel.experiments.judging.evidence import (
     join_phases,
     ratio_contributions,
 )
-from timonel.experiments.judging.maturity import maturity_of
+from timonel.experiments.judging.maturity import maturity_of, stratum_of
 from timonel.experiments.judging.preferences import read_preferences
 from timonel.experiments.judging.reports import per_unit_of
 from timonel.experiments.judging.stored import StoredSums, Sums, Totals
@@ -267,7 +267,9 @@ def _compare_units(evidence: Evidence, design: Design, cells: Sequence[_Cell]) -
         name = cell_of(design, metric)
         for cell in cells:
             if cell.arrival == OPEN and cell.metric == name:
-                strata[cell.phase, cell.exposure][cell.arm] = cell.sums
+                place = cell.phase, stratum_of(design, cell.exposure)
+                before = strata[place].get(cell.arm, PairSums())
+                strata[place][cell.arm] = before + cell.sums
         # what is recorded of a unit counts in one phase alone
         again = came_again and metric not in design.guarded
         weights = evidence.weights if again else None

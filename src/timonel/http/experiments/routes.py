@@ -37,7 +37,7 @@ class NewExperiment(BaseModel, extra="forbid"):
     mode: Annotated[
         str, Field(max_length=16, description="split, ramp, shadow, outside, interleave.")
     ] = "split"
-    strategy: Annotated[str | None, Field(max_length=16)] = None
+    strategy: Annotated[str | None, Field(max_length=32)] = None
     share: Annotated[float, Field(ge=0, le=1, description="The treatment's.")] = 0.5
     unit: Annotated[str | None, Field(max_length=16, description="unit, request, block.")] = None
     block_h: Annotated[
