@@ -291,8 +291,10 @@ class Plans:
         if not manifests:
             return Plan()
         first = manifests[0]
-        known = [m.positive for m in manifests if m.positive is not None]
-        return Plan(first.task, _classes_of(manifests), first.outcome, (*known, None)[0])
+        classes = _classes_of(manifests)
+        names = {str(label) for label in classes}
+        known = [m.positive for m in manifests if str(m.positive) in names]
+        return Plan(first.task, classes, first.outcome, (*known, None)[0])
 
 
 def read_classes(

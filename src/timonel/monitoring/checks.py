@@ -21,6 +21,7 @@ from timonel.monitoring.health_check import HealthLog
 from timonel.monitoring.performance_check import check_performance
 from timonel.monitoring.quality_check import QualityWatch, closed_minute
 from timonel.monitoring.series.anomaly_check import AnomalyWatch
+from timonel.monitoring.series.metric_check import check_metrics
 from timonel.monitoring.series.recorded_check import RecordedWatch
 from timonel.monitoring.watched import CheckResult, Watched
 from timonel.registry.manifest import ServingManifest, decode_manifest
@@ -122,6 +123,7 @@ class Checks:
         steps: tuple[tuple[str, object, Callable[[], CheckResult]], ...] = (
             ("drift", hour, lambda: check_drift(one)),
             ("performance", hour, lambda: check_performance(one)),
+            ("metric_loss", hour, lambda: check_metrics(one)),
             ("estimate", hour, lambda: check_estimate(one)),
             ("concept", hour, lambda: check_concept(one)),
             ("quality", minute, lambda: self._quality.check(one, minute)),

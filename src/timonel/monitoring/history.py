@@ -22,6 +22,7 @@ class Monitor(StrEnum):
 
     FEATURE_DRIFT = "feature_drift"
     PERFORMANCE = "performance"
+    METRIC_LOSS = "metric_loss"
     ESTIMATED = "estimated"
     CONCEPT_DRIFT = "concept_drift"
     FALLBACK = "fallback"

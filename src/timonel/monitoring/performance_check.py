@@ -39,7 +39,7 @@ from timonel.store.reads_windows import Cell
 
 PERFORMANCE = "performance"
 BY_PREDICTION, BY_ARRIVAL, SINCE_DEPLOY = "prediction", "arrival", "since_deploy"
-_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
+CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 _ENOUGH_FOLD = 2.5  # windows are expected to hold so many times the labels that are needed
 
 
@@ -337,7 +337,7 @@ class _Look:
                 watched.project,
                 watched.model,
                 [PERFORMANCE],
-                at - _CLEARED_WITHIN_US,
+                at - CLEARED_WITHIN_US,
             )
         for version in sorted({v for v, _, _ in alerted if v != self._version.version}):
             watched.tell(

@@ -10,6 +10,7 @@ from timonel.monitoring.concept_check import CONCEPT, STREAM, WINDOW
 from timonel.monitoring.estimate_check import ESTIMATED
 from timonel.monitoring.performance import Quality, metric_of, quality
 from timonel.monitoring.performance_check import PERFORMANCE
+from timonel.monitoring.series.metric_check import METRIC_LOSS
 from timonel.monitoring.verdicts import Verdict, read_verdicts
 from timonel.store.engine import reading
 from timonel.store.reads_windows import HOUR_US, read_cells
@@ -116,7 +117,7 @@ def performance_history(
         ]
         others = [
             verdict
-            for monitor in (PERFORMANCE, CONCEPT)
+            for monitor in (PERFORMANCE, METRIC_LOSS, CONCEPT)
             for verdict in read_verdicts(
                 connection, project, model, monitor, since_us=0, limit=3 * limit
             )
@@ -158,7 +159,10 @@ def _newest(others: list[Verdict], metric: str) -> list[Verdict]:
     if not others:
         return []
     version = max(others, key=lambda v: v.judged_at).version
-    looks = [f"{metric}:{look}" for look in ("prediction", "arrival", "since_deploy", STREAM)]
+    views = ("prediction", "arrival", "since_deploy")
+    further = sorted({v.subject.partition(":")[0] for v in others if v.monitor == METRIC_LOSS})
+    looks = [f"{metric}:{look}" for look in (*views, STREAM)]
+    looks += [f"{one}:{look}" for one in further for look in views]
     found = []
     for look in looks:
         mine = [v for v in others if (v.version, v.subject) == (version, look)]

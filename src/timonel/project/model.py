@@ -32,6 +32,13 @@ class Task(StrEnum):
     REGRESSION = "regression"
 
 
+LOSSES = {
+    "class": ("roc_auc", "macro_f1", "log_loss", "brier", "ece"),
+    "number": ("rmse", "wape", "mase"),
+}
+"""Further metrics that may alert, by what is predicted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """How a model's traffic is compared with what it learned from.
@@ -51,6 +58,10 @@ class Watch:
         Accuracy that is lost, against the version's own holdout, before it is an alert.
     error_rise : float
         Regression: the mean error's relative rise before it is an alert.
+    losses : dict of str to float
+        Further metrics that alert, and what each may lose against the holdout: ``roc_auc`` and
+        ``macro_f1`` so many points, ``log_loss``, ``brier``, ``ece``, ``rmse``, ``wape`` and
+        ``mase`` such a relative rise. None of them starts a retraining.
     min_labels : int
         The least number of outcomes that performance is judged on.
     fallback_rate : float
@@ -82,6 +93,7 @@ class Watch:
     floors: dict[str, float] = field(default_factory=dict)
     accuracy_loss: float = 0.05
     error_rise: float = 0.10
+    losses: dict[str, float] = field(default_factory=dict)
     min_labels: int = 200
     fallback_rate: float = 0.05
     refused_rate: float = 0.05
@@ -113,6 +125,16 @@ class Watch:
                 "floors",
                 all(0 <= f < 1 for f in self.floors.values()),
                 Phrase("floors in [0, 1)", "pisos en [0, 1)"),
+            ),
+            (
+                "losses",
+                set(self.losses) <= {*LOSSES["class"], *LOSSES["number"]}
+                and all(loss >= 0 for loss in self.losses.values()),
+                Phrase(
+                    "losses of at least 0 of {known}",
+                    "pérdidas de al menos 0 de {known}",
+                    known=", ".join((*LOSSES["class"], *LOSSES["number"])),
+                ),
             ),
             ("error_rise", self.error_rise >= 0, Phrase("at least 0", "al menos 0")),
             ("latency_ms", self.latency_ms > 0, Phrase("more than 0", "más de 0")),
@@ -363,6 +385,16 @@ class Model:
         )
         self._check_range()
         self._check_queries()
+        known = LOSSES["number" if self.task == Task.REGRESSION else "class"]
+        self._check(
+            "policy",
+            set(self.policy.watch.losses) <= set(known),
+            Phrase(
+                "Watch(losses=) of {known} for this task",
+                "Watch(losses=) de {known} para esta tarea",
+                known=", ".join(known),
+            ),
+        )
         object.__setattr__(self, "recipe", recipe_of(self.recipe))
 
     def _check_range(self) -> None:

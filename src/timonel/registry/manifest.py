@@ -70,6 +70,7 @@ class WatchPlan(msgspec.Struct, frozen=True):
     floors: dict[str, float] = {}
     accuracy_loss: float = 0.05
     error_rise: float = 0.10
+    losses: dict[str, float] = {}
     min_labels: int = 200
     fallback_rate: float = 0.05
     refused_rate: float = 0.05

@@ -275,6 +275,7 @@ def watch_plan_of(watch: Watch) -> WatchPlan:
         floors=dict(watch.floors),
         accuracy_loss=watch.accuracy_loss,
         error_rise=watch.error_rise,
+        losses=dict(watch.losses),
         min_labels=watch.min_labels,
         fallback_rate=watch.fallback_rate,
         refused_rate=watch.refused_rate,

@@ -16,6 +16,7 @@ from timonel.alerts.texts import describe
 from timonel.monitoring import checks as checks_module
 from timonel.monitoring.health_check import HealthLog
 from timonel.monitoring.history import Monitor, drift_windows, recent_verdicts
+from timonel.monitoring.performance_windows import performance_history
 from timonel.monitoring.watched import Watched
 from timonel.project.model import Watch
 from timonel.registry.manifest import WatchPlan
@@ -238,6 +239,40 @@ def test_an_accuracy_that_falls_is_found_by_late_labels_and_its_end_too(
     }
 
 
+def test_chosen_metrics_alert_by_themselves_and_end(quick_city: Make) -> None:
+    one = quick_city(
+        seed=21,
+        watch=Watch(season=False, window="1h", losses={"roc_auc": 0.05, "log_loss": 0.1}),
+        accuracy=0.5,  # which is never lost
+        metrics={"roc_auc": {"value": 0.85, "lower": 0.83, "upper": 0.87}},
+    )
+    told = []
+    for accuracy in (0.9, 0.6, 0.6, 0.9, 0.9):
+        one.tell(one.ask(600), accuracy)
+        told.append(
+            [
+                (s.column, s.monitor, str(s.condition))
+                for s in one.end_hour()
+                if s.kind is Kind.PERFORMANCE_DEGRADATION and s.column != "accuracy"
+            ]
+        )
+    holds, clear = (("roc_auc", "metric_loss", state) for state in ("holds", "clear"))
+    assert told == [[clear], [holds], [holds], [clear], [clear]]
+    loss = next(s for s in one.signals if s.condition is Condition.HOLDS)
+    assert loss.facts["upper"] < loss.facts["baseline"] - loss.facts["threshold"]
+    rows = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.METRIC_LOSS, limit=100)
+    unknown = {row.facts["reason"] for row in rows if row.subject.startswith("log_loss")}
+    assert unknown == {"baseline: not_measured"}
+    history = performance_history(one.engine, PROJECT, "churn", "binary", n_needed=200, limit=10)
+    assert {"roc_auc:prediction", "log_loss:arrival"} <= {look.subject for look in history.looks}
+    judged = [row.judged_at for row in rows]
+    one.checks.run()  # nothing new: nothing is judged again
+    again = recent_verdicts(one.engine, PROJECT, "churn", monitor=Monitor.METRIC_LOSS, limit=100)
+    assert [row.judged_at for row in again] == judged
+    one.deploy("2")
+    assert ("roc_auc", Condition.CLEAR) in {(s.column, s.condition) for s in one.end_hour()}
+
+
 def test_few_labels_are_a_state_with_a_number(quick_city: Make) -> None:
     one = quick_city(seed=9)
     asked = one.ask(1000)
@@ -441,7 +476,7 @@ def test_one_failing_check_stops_no_other(
     assert [result.check for result in report.failed] == [name]
     others = {r.check: r.state for r in report.results if r.state != "failed"}
     assert {"health", "models"} <= others.keys()
-    assert len(others) == 8
+    assert len(others) == 9
     raised = [s for s in one.signals if s.kind is Kind.CHECK_FAILED]
     assert [(s.monitor, s.condition) for s in raised] == [(name, Condition.HOLDS)]
     assert "ZeroDivisionError" in raised[0].facts["error"]
@@ -462,6 +497,7 @@ def test_states_have_reasons_where_nothing_can_be_said(quick_city: Make) -> None
     assert states() == {
         "drift": ("unknown", "no_counted_rows"),
         "performance": ("unknown", "no_labels"),
+        "metric_loss": ("idle", ""),
         "estimate": ("unknown", "no_labelled_reference"),
         "concept": ("idle", ""),
         "quality": ("unknown", "no_predictions"),

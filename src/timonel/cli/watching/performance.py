@@ -166,8 +166,9 @@ def _row(window: "PerformanceWindow", zone: ZoneInfo) -> list[Any]:
 def _look(look: "Verdict", zone: ZoneInfo) -> list[Any]:
     facts = look.facts
     value = facts.get("value", facts.get("after"))
+    by, metric = text(f"performance_look_{facts['by']}"), facts.get("metric")
     return [
-        text(f"performance_look_{facts['by']}"),
+        by if look.monitor != "metric_loss" else f"{text(f'measure_{metric}')}: {by}",
         _moment(look.end_us, zone),
         _interval(value, facts.get("lower"), facts.get("upper")),
         look.n,
