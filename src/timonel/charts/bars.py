@@ -6,6 +6,8 @@ from typing import NamedTuple
 from timonel.charts.scale import Linear
 from timonel.charts.svg import PAGE, Palette, drawing, element, text, tooltip
 
+_HEAD = 44.0
+
 
 class Bar(NamedTuple):
     """One bar: its name, its length in data units (>= 0), and the value as it is written."""
@@ -24,6 +26,7 @@ def horizontal_bars(
     most: float | None = None,
     width: float = 360,
     palette: Palette = PAGE,
+    headed: bool = False,
 ) -> str:
     """Draw bars from a common zero, in the order given.
 
@@ -32,6 +35,8 @@ def horizontal_bars(
     bars : sequence of Bar, shape (n,)
     most : float or None
         The value of a full bar (1.0 for shares); None: the greatest.
+    headed : bool
+        Also write title and description above, for a picture that stands alone.
 
     Returns
     -------
@@ -42,8 +47,12 @@ def horizontal_bars(
     longest = most if most is not None else max((bar.value for bar in bars), default=1.0)
     length = Linear(0.0, longest or 1.0, 0.0, width - name_width - value_width)
     parts: list[str] = []
+    if headed:
+        parts.append(text(title, 0, 14, fill=palette.ink, font_weight="bold"))
+        parts.append(text(description, 0, 32, fill=palette.ink))
+    top = _HEAD if headed else 0.0
     for index, bar in enumerate(bars):
-        middle = index * row + row / 2
+        middle = top + index * row + row / 2
         parts.append(
             element(
                 "g",
@@ -61,7 +70,7 @@ def horizontal_bars(
                 text(bar.written, width, middle + 4, text_anchor="end", fill=palette.ink),
             )
         )
-    height = max(len(bars), 1) * row
+    height = top + max(len(bars), 1) * row
     return drawing(
         *parts, width=width, height=height, title=title, description=description, cls="bars"
     )

@@ -296,6 +296,8 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def assignment(self) -> str:
         """Say in words for the documents who keeps an arm."""
+        if self.mode is Mode.SHADOW:
+            return "everyone gets the control"
         if self.unit == "block":
             return "by block of time"
         return "sticky by unit" if self.unit == "unit" else "request-level, not sticky"

@@ -59,12 +59,14 @@ _RULES: dict[Rule, tuple[str, str]] = {
         "se mostró que {guardrail} está peor que lo tolerado",
     ),
     Rule.PAIRS_BETTER: (
-        "of the requests on which only one was right, it was right more often",
-        "en las peticiones en que solo una acertó, acertó más veces",
+        "of the pairs (requests, or units by all of theirs) that one of the two won, it won more",
+        "de los pares (peticiones, o unidades por todas las suyas) que ganó una de las dos, ganó "
+        "más",
     ),
     Rule.PAIRS_WORSE: (
-        "of the requests on which only one was right, it was right less often",
-        "en las peticiones en que solo una acertó, acertó menos veces",
+        "of the pairs (requests, or units by all of theirs) that one of the two won, it won fewer",
+        "de los pares (peticiones, o unidades por todas las suyas) que ganó una de las dos, ganó "
+        "menos",
     ),
     Rule.PAIRS_MISSING: (
         "the pairs would decide, but it did not answer more than 5 % of what it was asked, "

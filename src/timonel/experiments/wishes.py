@@ -303,7 +303,7 @@ def more_is_better(metric: str) -> bool:
 def _usual_unit(mode: Mode, strategy: Strategy) -> str:
     if strategy is Strategy.TIME_BASED:
         return "block"
-    return "request" if mode is Mode.SHADOW else "unit"
+    return "unit"
 
 
 def _step(wish: Wish, share: float) -> Step:

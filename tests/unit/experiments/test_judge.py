@@ -105,6 +105,23 @@ def test_treatments_share_alpha_where_not_worse_is_asked_for_too(
     assert (look.verdict is Verdict.PROMOTE) == promoted
 
 
+def test_right_and_wrong_pairs_decide_by_who_won_more_of_them() -> None:
+    # 40 units fare a little worse, five that ask a hundred times as much fare better
+    many = PairSums.pair(-PER_UNIT, 1), 40
+    few = PairSums.pair(80 * PER_UNIT, 100), 5
+    total = PairSums()
+    for sums, times in (many, few):
+        total = sum([sums] * times, total)
+    shadow = design(mode=Mode.SHADOW, metric="correct", unit="unit")
+    look = judge(
+        shadow, Evidence(at=1, difference=total, pairs={"control": 40, "treatment": 5}), None
+    )
+    goal = look.goals[0]
+    assert goal.effect is not None
+    assert goal.effect > 0.0
+    assert (look.verdict, look.rule) == (Verdict.ROLL_BACK, Rule.PAIRS_WORSE)
+
+
 def test_few_pairs_of_numbers_decide_nothing() -> None:
     # five errors smaller by nearly the same: no spread to speak of, so no test to speak of
     values = [0.5, 0.5, 0.5, 0.5, 0.501]

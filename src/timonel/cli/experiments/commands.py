@@ -247,7 +247,7 @@ def create(
             metric=design.metric,
         )
         print_participation(design)
-        if design.unit == "request":
+        if design.unit == "request" and design.mode not in ("shadow", "interleave"):
             say("experiment_not_sticky")
         print_listed(design)
 

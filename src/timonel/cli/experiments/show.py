@@ -61,6 +61,8 @@ def print_experiment(
         unit=design.unit,
     )
     _print_times(experiment, zone)
+    if experiment.verdict is not None:
+        say("experiment_ended_as", verdict=experiment.verdict)
     print_participation(design)
     print_listed(design)
     if design.cap is not None:

@@ -65,6 +65,10 @@ EXPERIMENT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  dates     created {created}, started {started}, ended {ended} ({zone})",
         "es": "  fechas    creado {created}, iniciado {started}, terminado {ended} ({zone})",
     },
+    "experiment_ended_as": {
+        "en": "  ended as  {verdict}",
+        "es": "  terminó   {verdict}",
+    },
     "experiment_days": {
         "en": "  days      {days}, as planned",
         "es": "  días      {days} planeados",

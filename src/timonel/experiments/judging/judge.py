@@ -45,7 +45,6 @@ from timonel.experiments.judging.preferences import judge_preferences
 from timonel.experiments.judging.reports import arm_reports, labels, shadow_report
 from timonel.stats.compare import chance_to_win
 from timonel.stats.sequential import (
-    Sequence,
     asymptotic_cs,
     lan_demets_bounds,
     paired_e_value,
@@ -198,7 +197,20 @@ class _Found:
             return Rule.GOAL_HARM
         return Rule.PAIRS_WORSE if self.design.metric == "correct" else Rule.LOSS_LARGER
 
+    def _shown_by_pairs(self) -> int:
+        """Say who wins by right and wrong pairs: 1 the treatment, -1 the control, 0 not shown.
+
+        Not by the effect's interval: that weighs requests, and its side may be another one where
+        few units ask much.
+        """
+        won, lost = _won_and_lost(self.evidence)
+        if paired_e_value(won, lost) < 1.0 / alpha_each(self.design):
+            return 0
+        return 1 if won > lost else -1
+
     def _worse(self, goal: GoalReport) -> bool:
+        if _exact(self.design):
+            return self._shown_by_pairs() < 0
         d = direction(self.design)
         against = goal.upper if d > 0 else goal.lower
         return against is not None and d * against < -self.design.margin
@@ -238,6 +250,8 @@ class _Found:
             return (direction(self.design) * effect + self.design.margin) / se >= self.bound
         if self.design.margin > 0:
             return goal.e_value >= 1.0 / alpha_each(self.design)
+        if _exact(self.design):
+            return self._shown_by_pairs() > 0
         d = direction(self.design)
         bound = goal.lower if d > 0 else goal.upper
         return bound is not None and d * bound > 0
@@ -323,6 +337,11 @@ def _exact(design: Design) -> bool:
     return design.mode is Mode.SHADOW and design.metric == "correct" and alone
 
 
+def _won_and_lost(evidence: Evidence) -> tuple[int, int]:
+    """Count the pairs that the treatment won (right alone, or by unit oftener), and lost."""
+    return evidence.pairs.get("treatment", 0), evidence.pairs.get("control", 0)
+
+
 def _exposed(design: Design, evidence: Evidence, arm: str) -> int:
     if design.mode is Mode.SHADOW:
         return evidence.each.n if design.period_s else evidence.difference.n
@@ -358,15 +377,15 @@ def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | No
     effect, se, n = compared
     alpha = alpha_each(design)
     d = direction(design)
-    found = _interval(design, evidence, (effect, se, n), alpha)
     signed, star = d * effect + design.margin, n_star(design)
+    found = asymptotic_cs(effect, se, n, alpha=alpha, n_star=star)
     harm_alpha = RAMP_ALPHA if design.mode is Mode.RAMP else alpha
     harm = asymptotic_cs(signed, se, n, alpha=harm_alpha, n_star=star, side="less")
     e = found.e_value
     if design.margin > 0:
         e = asymptotic_cs(signed, se, n, alpha=alpha, n_star=star, side="greater").e_value
     elif _exact(design):
-        e = paired_e_value(evidence.pairs.get("treatment", 0), evidence.pairs.get("control", 0))
+        e = paired_e_value(*_won_and_lost(evidence))
     p_value = min(1.0, 1.0 / max(e, 1e-300))
     if design.period_s and not enough_clusters(evidence.periods, evidence.difference):
         p_value = 1.0  # it is kept for all later looks, and no p yet
@@ -387,22 +406,6 @@ def _goal_report(design: Design, evidence: Evidence, arm: str, before: Look | No
         mature_effect=mature,
         chance_to_win=chance_to_win(d * effect, se).chance_to_win,
     )
-
-
-def _interval(
-    design: Design, evidence: Evidence, compared: tuple[float, float, float], alpha: float
-) -> Sequence:
-    """Give the interval by which gain and harm are decided."""
-    effect, se, n = compared
-    found = asymptotic_cs(effect, se, n, alpha=alpha, n_star=n_star(design))
-    if not _exact(design):
-        return found
-    # exact for pairs: the interval excludes nothing that the e-value does not
-    e = paired_e_value(evidence.pairs.get("treatment", 0), evidence.pairs.get("control", 0))
-    if (e >= 1.0 / alpha) == (abs(effect) > found.half_width):
-        return found
-    half = abs(effect) * (0.999999 if e >= 1.0 / alpha else 1.000001)
-    return Sequence(half, effect - half, effect + half, e, min(1.0, 1.0 / e))
 
 
 def _ramp_e(design: Design, goal: GoalReport, guardrails: Mapping[str, float]) -> float:

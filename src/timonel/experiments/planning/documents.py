@@ -10,6 +10,8 @@ from timonel.experiments.errors import PowerUnknown
 if TYPE_CHECKING:
     from timonel.experiments.planning.plan import ExperimentPlan, Figure
 
+_WIDTH = 620.0  # of a drawing with its description in one line
+
 
 def plan_document(plan: "ExperimentPlan", lang: str = "en") -> dict[str, Any]:
     """Describe a plan; null is unknown, and a note or reason stands beside it."""
@@ -58,11 +60,14 @@ def power_chart(plan: "ExperimentPlan", lang: str = "en") -> str:
     """
     if not plan.power:
         raise PowerUnknown(model=plan.asked.model, why=_why_unknown(plan))
-    title = Phrase("Power over effects", "Potencia según el efecto")
+    title = Phrase(
+        "{model}: power over effects", "{model}: potencia según el efecto", model=plan.asked.model
+    )
     description = Phrase(
-        "chance of finding an improvement of {metric} with {n} units in all",
-        "probabilidad de encontrar una mejora de {metric} con {n} unidades en total",
+        "chance of finding an improvement of {metric} with {n} units in all, alpha {alpha:g}",
+        "probabilidad de hallar una mejora de {metric} con {n} unidades en total, alfa {alpha:g}",
         metric=plan.asked.metric,
+        alpha=plan.asked.alpha,
         n=plan.power_n or 0,
     )
     bars = [Bar(f"{effect:+.4g}", power, f"{power:.0%}") for effect, power in plan.power]
@@ -71,7 +76,9 @@ def power_chart(plan: "ExperimentPlan", lang: str = "en") -> str:
         title=in_language(title, lang),
         description=in_language(description, lang),
         most=1.0,
+        width=_WIDTH,
         palette=PRINT,  # it stands alone, without a page's colours
+        headed=True,
     )
 
 

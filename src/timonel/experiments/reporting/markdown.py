@@ -73,6 +73,9 @@ def _verdict(page: Page, report: Report, look: Look) -> None:
     rows.append(["alpha", page.say("alpha", alpha=look.alpha)])
     if look.verdict == "CONTINUE":
         rows.append([page.say("expected"), page.tell(expected_in(look))])
+    if report.experiment.verdict is not None:
+        # of a ramp that was promoted, no look says so: its last step has held
+        rows.append([page.say("ended_as"), report.experiment.verdict])
     page.table([page.say("item"), page.say("value")], rows)
 
 

@@ -41,6 +41,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{alpha} para todas las miradas juntas",
     ),
     "expected": ("decision", "decisión"),
+    "ended_as": ("ended as", "terminó como"),
     "design": ("Design", "Diseño"),
     "item": ("item", "dato"),
     "value": ("value", "valor"),
