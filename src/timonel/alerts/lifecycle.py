@@ -102,7 +102,8 @@ def hear(latest: Alert | None, signal: Signal, rule: Rule) -> Step:
     Notes
     -----
     Signals of before the last one heard are old news, and one of the same moment and condition is
-    the same observation, told by another process: neither counts.
+    the same observation, told by another process: neither counts. Where its facts say that it was
+    ``revised``, they take the place of those before: it was measured again.
     """
     if signal.condition is Condition.UNKNOWN or (latest and signal.at < latest.last_seen_at):
         return Step(latest)
@@ -112,7 +113,8 @@ def hear(latest: Alert | None, signal: Signal, rule: Rule) -> Step:
     if not latest.active:
         return _after_the_end(latest, signal, rule)
     if signal.at == latest.last_seen_at and holds == (latest.n_clear == 0):
-        return Step(latest)
+        anew = signal.facts.get("revised") and signal.facts != latest.facts
+        return Step(replace(latest, facts=signal.facts) if anew else latest)
     return _held(latest, signal, rule) if holds else _clear(latest, signal, rule)
 
 

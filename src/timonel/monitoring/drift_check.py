@@ -25,6 +25,7 @@ from timonel.monitoring.drift.telling import (
     of_column,
     of_window,
     tell,
+    tell_again,
 )
 from timonel.monitoring.verdicts import (
     JudgedWindows,
@@ -97,6 +98,8 @@ def check_drift(watched: Watched) -> CheckResult:
             newest = window.end_us
             tell(watched, found)
             tell_outliers(watched, standing_out)
+        elif window.end_us == newest:
+            tell_again(watched, found)
     n_learned = _learn(watched, calibration, past, MOST_A_RUN - len(states))
     state = str(worst(states)) if states else "idle"
     return CheckResult("drift", watched.model, state, "", len(states) + n_learned)

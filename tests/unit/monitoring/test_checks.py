@@ -202,6 +202,28 @@ def test_late_rows_are_judged_again(quick_city: Make) -> None:
     assert windows[start].facts["revised"] is True
 
 
+def test_late_rows_of_the_newest_window_correct_what_its_alert_says(quick_city: Make) -> None:
+    one = quick_city(seed=7)
+    for _ in range(2):
+        start = one.bench.clock.now_us()
+        one.ask(1000, older)
+        raised = [s for s in one.end_hour() if s.column == "age"]
+    step = hear(None, raised[0], rule_of(raised[0]))
+    one.bench.write(
+        *(
+            one.events.prediction(at=start + n, features=b'{"age":90,"visits":4,"plan":"gold"}')
+            for n in range(250)
+        )
+    )
+    (again,) = [s for s in one.end_hour() if s.column == "age"]
+    after = hear(step.alert, again, rule_of(again))
+    assert step.alert is not None
+    assert after.alert is not None
+    assert (step.alert.facts["n"], after.alert.facts["n"], after.news) == (1000, 1250, None)
+    assert after.alert.facts["effect"] > step.alert.facts["effect"]
+    assert after.alert.n_seen == step.alert.n_seen
+
+
 @pytest.mark.slow
 def test_an_accuracy_that_falls_is_found_by_late_labels_and_its_end_too(
     quick_city: Make,

@@ -154,7 +154,19 @@ def tell(watched: Watched, found: Sequence[Verdict]) -> None:
             )
 
 
-def _raise(watched: Watched, verdict: Verdict, condition: Condition) -> None:
+def tell_again(watched: Watched, found: Sequence[Verdict]) -> None:
+    """Raise what late rows made of the newest window: alerts with the figures of all its rows.
+
+    That a column is calm after all is one look's word as it was before: the next window says it.
+    """
+    for verdict in found[1:]:
+        if verdict.state is VerdictState.ALERT:
+            _raise(watched, verdict, Condition.HOLDS, revised=True)
+
+
+def _raise(
+    watched: Watched, verdict: Verdict, condition: Condition, *, revised: bool = False
+) -> None:
     watched.tell(
         Kind.DRIFT_DETECTED,
         condition,
@@ -174,6 +186,7 @@ def _raise(watched: Watched, verdict: Verdict, condition: Condition) -> None:
             "looks_like": verdict.facts.get("looks_like"),
             "window_start": verdict.start_us,
             "window_end": verdict.end_us,
+            "revised": revised,
         },
     )
 
