@@ -4,6 +4,7 @@ What changes traffic raises the generation in its own transaction: every process
 second. A look is an act (ADR 0023): it reads, judges and is stored in one transaction.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +33,8 @@ from timonel.experiments.errors import (
 from timonel.experiments.judging.evidence import Counted, encode_evidence
 from timonel.experiments.judging.judge import judge
 from timonel.experiments.judging.look import Look, Verdict
-from timonel.experiments.judging.reading import read_evidence
+from timonel.experiments.judging.reading import close_part, read_evidence
+from timonel.experiments.judging.stored import StoredSums
 from timonel.experiments.latency import Answered, with_frozen
 from timonel.experiments.outside.capping import fix_cap
 from timonel.experiments.outside.members import Member, whole, write_members
@@ -231,27 +233,8 @@ class Experiments:
         UnknownExperiment
         """
         fix_cap(self._engine, self._project, name, self._clock.now_us())
-        with self._engine.begin() as connection:
-            rows = Rows(connection, self._project)
-            at = self._clock.now_us()
-            experiment = rows.one(name, locked=True)
-            number, before = rows.last_look(name)
-            evidence = read_evidence(
-                connection,
-                self._project,
-                experiment.design,
-                revised=experiment.revised,
-                at=at,
-                until_us=complete_until(connection, self._project),
-                started_at=experiment.started_at,
-            )
-            look = judge(experiment.design, evidence, before)
-            rows.add_look(name, number + 1, look, encode_evidence(evidence))
-            began = rows.phase_began(experiment)
-        if experiment.state is State.ACTIVE:
-            self._tell_of_harm(experiment, look, before)
-            treated = evidence.arms.get(experiment.design.names[1], Counted())
-            self._follow(experiment, look, began or at, treated.sums(EXPOSED).n)
+        while (look := self._look(name)) is None:
+            pass  # a part of what ended long ago was closed
         return look
 
     def replay(self, name: str, *, last: int | None = None, log: bool = True) -> Replay:
@@ -289,6 +272,41 @@ class Experiments:
                 if look is None or now_us - look.at >= every:
                     due.append(experiment.name)
         return due
+
+    def _look(self, name: str) -> Look | None:
+        """Look once; None where so much has ended that no more than a part of it was closed."""
+        started = time.monotonic()
+        with self._engine.begin() as connection:
+            rows = Rows(connection, self._project)
+            at = self._clock.now_us()
+            experiment = rows.one(name, locked=True)
+            design, revised = experiment.design, experiment.revised
+            until_us = complete_until(connection, self._project)
+            sums = StoredSums(connection, self._project, name, revised)
+            behind = close_part(sums, design, min(until_us, at))
+            if not behind:
+                number, before = rows.last_look(name)
+                evidence = read_evidence(
+                    connection,
+                    self._project,
+                    design,
+                    revised=revised,
+                    at=at,
+                    until_us=until_us,
+                    started_at=experiment.started_at,
+                )
+                look = judge(design, evidence, before)
+                rows.add_look(name, number + 1, look, encode_evidence(evidence))
+                began = rows.phase_began(experiment)
+        if behind:
+            # whoever waits for SQLite asks again only now and then: most of the time it is free
+            time.sleep(2.0 * (time.monotonic() - started))
+            return None
+        if experiment.state is State.ACTIVE:
+            self._tell_of_harm(experiment, look, before)
+            treated = evidence.arms.get(design.names[1], Counted())
+            self._follow(experiment, look, began or at, treated.sums(EXPOSED).n)
+        return look
 
     def _follow(self, experiment: Experiment, look: Look, began: int, exposed: int) -> None:
         """Move a ramp by its rules; other experiments are ended by people, but for harm's sake."""

@@ -65,6 +65,8 @@ class _Cell(NamedTuple):
     sums: PairSums
 
 
+_USUAL_H = 2  # hours that end between two looks
+_PART = 300  # cells that a transaction closes: some 5 ms
 Strata = dict[tuple[int, int], dict[str, PairSums]]
 
 
@@ -96,6 +98,32 @@ def read_evidence(
         return read_batches(connection, project, design, at=at, started_at=started_at)
     sums = StoredSums(connection, project, design.name, revised)
     return evidence_of(sums, design, at=at, until_us=until_us, started_at=started_at)
+
+
+def close_part(sums: StoredSums, design: Design, until_us: int) -> bool:
+    """Close some of the cells that have ended, in a transaction of its own; say if it did.
+
+    A look closes the hour that has ended since the last one. Where there was none for weeks, or
+    what was closed has changed, all of them at once would hold the database for long; parts come to
+    the same sums, to the bit.
+
+    Parameters
+    ----------
+    until_us : int
+        Up to which event time everything has been drained.
+    """
+    if design.mode is Mode.INTERLEAVE or design.strategy is Strategy.THOMPSON:
+        return False
+    until = until_us // HOUR_US
+    totals, closed_until = sums.totals()
+    if until - closed_until <= _USUAL_H:
+        return False
+    hour = sums.part_until(design.metric, closed_until, until, _PART)
+    if hour >= until:
+        return False  # few enough for the look itself
+    _add(totals, design, _flat(sums.ended(design.metric, closed_until, hour)))
+    sums.keep(totals, hour)
+    return True
 
 
 def evidence_of(

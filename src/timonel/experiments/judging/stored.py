@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, cast
 
 import msgspec
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from timonel.experiments.counting.cells import CELL_COLUMNS, merged_cells
 from timonel.experiments.counting.sums import AGES, OPEN, CellKey, PairSums, day_of
@@ -90,6 +90,28 @@ _NOT_CLOSED = select(*CELL_COLUMNS).where(
     _c.arrival_slot <= OPEN,
     or_(_c.arrival_span != 1, _c.arrival_slot >= bindparam("until")),
 )
+# those of the goal that have ended by an hour, and were not closed
+_ENDED = select(*CELL_COLUMNS).where(
+    _c.project == bindparam("project"),
+    _c.experiment == bindparam("name"),
+    _c.arrival_slot >= bindparam("day"),
+    _c.arrival_slot + _c.arrival_span <= bindparam("hour"),
+    or_(_c.arrival_span != 1, _c.arrival_slot >= bindparam("until")),
+    _c.metric == bindparam("goal"),
+)
+_ARRIVED = (
+    select(_c.arrival_slot, func.count())
+    .where(
+        _c.project == bindparam("project"),
+        _c.experiment == bindparam("name"),
+        _c.arrival_slot >= bindparam("day"),
+        _c.arrival_slot < bindparam("hour"),
+        or_(_c.arrival_span != 1, _c.arrival_slot >= bindparam("until")),
+        _c.metric == bindparam("goal"),
+    )
+    .group_by(_c.arrival_slot)
+    .order_by(_c.arrival_slot)
+)
 # beside labels' counts there is nothing among the ages but the goal
 _AGES = select(_c.arrival_span, _c.exposure_slot, _c.phase, _c.arm, _c.metric, _c.n).where(
     *_of_ages, _c.metric != bindparam("goal")
@@ -140,6 +162,23 @@ class StoredSums:
         mine = {"project": self.project, "name": self.name}
         since = {"day": day_of(closed_until), "until": closed_until}
         return merged_cells(self.name, self.connection.execute(_NOT_CLOSED, mine | since).all())
+
+    def part_until(self, goal: str, closed_until: int, until: int, most: int) -> int:
+        """Give an hour up to which about so many cells have ended that are not closed."""
+        mine = {"project": self.project, "name": self.name, "goal": goal}
+        within = {"day": day_of(closed_until), "until": closed_until, "hour": until}
+        n = 0
+        for slot, more in self.connection.execute(_ARRIVED, mine | within):
+            n += more
+            if n > most and slot >= closed_until:
+                return min(int(slot) + 1, until)
+        return until
+
+    def ended(self, goal: str, closed_until: int, hour: int) -> Cells:
+        """Read the goal's cells that have ended by an hour and are not closed."""
+        mine = {"project": self.project, "name": self.name, "goal": goal}
+        since = {"day": day_of(closed_until), "until": closed_until, "hour": hour}
+        return merged_cells(self.name, self.connection.execute(_ENDED, mine | since).all())
 
     def ages(self, goal: str) -> Sequence[Age]:
         """Read the counts of labels' ages: as few columns as are asked for, since rows are many."""

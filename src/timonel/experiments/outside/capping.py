@@ -26,7 +26,8 @@ from timonel.store.engine import reading
 from timonel.store.tables_experiments import experiment_cells, experiment_members, experiment_units
 
 _FINEST = 10**6
-_PAGE = 500  # values a transaction, some 30 ms
+_PAGE, _LEAST, _MOST = 250, 50, 1000  # values a transaction: at first, and as it may become
+_PAGE_S = 0.025  # a transaction, during which others wait for SQLite
 _LONGEST_S = 2.0
 _u, _m, _c = experiment_units.c, experiment_members.c, experiment_cells.c
 
@@ -59,12 +60,26 @@ def fix_cap(engine: Engine, project: str, name: str, at: int) -> None:
     """
     if not choose_cap(engine, project, name):
         return
-    until = time.monotonic() + _LONGEST_S
+    until, most = time.monotonic() + _LONGEST_S, _PAGE
     began = time.monotonic()
-    while count_page(engine, project, name, at) and began < until:
+    while count_page(engine, project, name, at, most=most) and began < until:
+        took = time.monotonic() - began
+        most = next_page(most, took)
         # whoever waits for SQLite asks again only now and then: most of the time it has to be free
-        time.sleep(2.0 * (time.monotonic() - began))
+        time.sleep(2.0 * took)
         began = time.monotonic()
+
+
+def next_page(most: int, took_s: float) -> int:
+    """Say how many values the next transaction counts: as many as are counted in some 25 ms.
+
+    Examples
+    --------
+    >>> next_page(500, 0.05), next_page(500, 1.0), next_page(500, 0.0)
+    (250, 50, 1000)
+    """
+    wanted = most * _PAGE_S / took_s if took_s > 0.0 else _MOST
+    return round(min(_MOST, max(_LEAST, wanted)))
 
 
 def choose_cap(engine: Engine, project: str, name: str) -> bool:
@@ -108,7 +123,7 @@ def _n_of_control(connection: Connection, project: str, design: Design) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def count_page(engine: Engine, project: str, name: str, at: int, *, most: int = _PAGE) -> bool:
+def count_page(engine: Engine, project: str, name: str, at: int, *, most: int) -> bool:
     """Count some more values under the cap, at least two; say whether there are others."""
     with engine.begin() as connection:
         rows = Rows(connection, project)
