@@ -45,8 +45,10 @@ MONDAY = 489_984
 HOUR_US = 3_600_000_000
 UNIT = 1_000_000
 EACH_MINUTE = ("quality", "anomaly")  # the worker asks the others when an hour begins
+CHECKS = ("drift", "performance", "estimate", "concept", *EACH_MINUTE)
 
 Check = Callable[[int], CheckResult]
+Cost = dict[str, list[tuple[float, float]]]
 
 
 class Champion(msgspec.Struct):
@@ -131,9 +133,8 @@ def watch(engine: Engine, profile: Profile, estimates: Estimator) -> Watched:
     )
 
 
-def checks(watched: Watched) -> dict[str, Check]:
-    """Give every check of a model, by name, asked with the minute that has begun."""
-    quality, anomalies = QualityWatch(), AnomalyWatch()
+def checks(watched: Watched, quality: QualityWatch, anomalies: AnomalyWatch) -> dict[str, Check]:
+    """Give every check of a run, by name, asked with the minute that has begun."""
     return {
         "drift": lambda _: check_drift(watched),
         "performance": lambda _: check_performance(watched),
@@ -144,7 +145,7 @@ def checks(watched: Watched) -> dict[str, Check]:
     }
 
 
-def show(cost: dict[str, list[tuple[float, float]]]) -> None:
+def show(cost: Cost) -> None:
     totals = [[sum(c[at][k] for c in cost.values()) for at in range(TICKS)] for k in (0, 1)]
     for name, spent in {**cost, "all": list(zip(*totals, strict=True))}.items():
         busy, clock = ([1e3 * one[k] for one in spent] for k in (0, 1))
@@ -168,32 +169,33 @@ def main() -> None:
         alive = {"project": "p", "drainer_id": "d", "watermark": 0, "seen_at": 2**62}
         with engine.begin() as connection:
             connection.execute(insert(drainers), alive)
-        each = checks(watch(engine, profile, estimator(profile, rng)))
+        estimates, memory = estimator(profile, rng), (QualityWatch(), AnomalyWatch())
         end = MONDAY + chosen.days * 24
         fill(engine, profile, rng, range(MONDAY, end))
         for name in ("drift", "performance", "estimate", "concept"):
-            while each[name](end * 60).n_judged:
+            while checks(watch(engine, profile, estimates), *memory)[name](end * 60).n_judged:
                 pass
-        cost: dict[str, list[tuple[float, float]]] = {name: [] for name in each}
         profiler = cProfile.Profile()
-        minutely: dict[str, list[tuple[float, float]]] = {name: [] for name in EACH_MINUTE}
+        hourly: Cost = {name: [] for name in CHECKS}
+        minutely: Cost = {name: [] for name in EACH_MINUTE}
         for hour in range(end, end + TICKS):
             fill(engine, profile, rng, range(hour, hour + 1))
-            for minute, spent in ((hour * 60 + 60, cost), (hour * 60 + 61, minutely)):
-                for name in spent:
+            for minute, cost in ((hour * 60 + 60, hourly), (hour * 60 + 61, minutely)):
+                each = checks(watch(engine, profile, estimates), *memory)  # as each run does
+                for name in cost:
                     start, began = perf_counter(), process_time()
                     if name == chosen.profile:
                         result = profiler.runcall(each[name], minute)
                     else:
                         result = each[name](minute)
-                    spent[name].append((process_time() - began, perf_counter() - start))
+                    cost[name].append((process_time() - began, perf_counter() - start))
                     assert result.n_judged >= 1, result
         engine.dispose()
     print(f"ticks after {chosen.days} days, {N_COLUMNS} columns: milliseconds of processor (of")
     print(f"clock), median and least of {TICKS}")
-    for which, spent in (("a minute's", minutely), ("an hour's", cost)):
+    for which, cost in (("a minute's", minutely), ("an hour's", hourly)):
         print(which)
-        show(spent)
+        show(cost)
     if chosen.profile:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
 

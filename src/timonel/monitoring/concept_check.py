@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from timonel.monitoring.estimate_check import ESTIMATED
+from timonel.monitoring.month import first_hour
 from timonel.monitoring.performance import metric_of
 from timonel.monitoring.performance_check import Baseline, baseline_of
 from timonel.monitoring.verdicts import (
@@ -28,13 +29,13 @@ from timonel.monitoring.verdicts import (
     read_verdicts,
     write_verdicts,
 )
-from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
+from timonel.monitoring.watched import CheckResult, Watched
 from timonel.monitoring.windows import HOUR_US
 from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.detectors import Adwin, Ddm, Detector, Eddm, Hddm, Kswin, PageHinkley
 from timonel.store.engine import reading
-from timonel.store.reads_series import Arrived, read_arrived, read_label_hours
+from timonel.store.reads_series import Arrived, read_arrived
 
 CONCEPT = "concept_drift"
 WINDOW, STREAM = "window", "stream"
@@ -61,8 +62,7 @@ _known_of = lru_cache(4096)(msgspec.json.Decoder(_Known).decode)  # each run rea
 def check_concept(watched: Watched) -> CheckResult:
     """Judge what truths have come since, in both looks; tell of a drift, and of its end."""
     version = watched.champion
-    with reading(watched.engine) as connection:
-        closed_h = closed_hour(connection, watched.project)
+    closed_h = watched.month.closed_hour()
     if closed_h is None:
         return CheckResult("concept", watched.model, "unknown", "no_live_drainer")
     if version is None:
@@ -148,15 +148,7 @@ class _Look:
         if not len(estimated):
             return []
         kept = self._past(CONCEPT, self._subject(WINDOW), facts=True)
-        with reading(self.watched.engine) as connection:
-            hours = read_label_hours(
-                connection,
-                self.watched.project,
-                self.watched.model,
-                self.version.version,
-                self._kept,
-                first_hour(self.closed_h),
-            )
+        hours = self.watched.month.labels(self.version.version, self._kept)
         spans = estimated.hours()
         n, totals = (column.tolist() for column in hours.within_each(spans.start_h, spans.end_h))
         starts, judged_at = estimated.start_us.tolist(), estimated.judged_at.tolist()

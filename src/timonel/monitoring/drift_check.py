@@ -27,6 +27,7 @@ from timonel.monitoring.drift.telling import (
     tell,
     tell_again,
 )
+from timonel.monitoring.month import LOOK_BACK_H
 from timonel.monitoring.verdicts import (
     JudgedWindows,
     Verdict,
@@ -35,7 +36,7 @@ from timonel.monitoring.verdicts import (
     read_verdicts,
     write_verdicts,
 )
-from timonel.monitoring.watched import LOOK_BACK_H, CheckResult, Watched, closed_hour
+from timonel.monitoring.watched import CheckResult, Watched
 from timonel.monitoring.windows import HOUR_US, WEEK_H, HourlyCounts, Window, due, local_grid
 from timonel.stats.drift import FEWEST_ROWS, DriftReport, Scale, compare
 from timonel.stats.profiles.cells import Ends
@@ -61,15 +62,13 @@ _LOOKED_BACK = 20
 
 def check_drift(watched: Watched) -> CheckResult:
     """Judge the windows that have closed since, or that late rows changed; tell what was found."""
+    closed_h = watched.month.closed_hour()
+    if closed_h is None:
+        return CheckResult("drift", watched.model, "unknown", "no_live_drainer")
+    grid = local_grid(watched.zone)
+    since_h, _ = grid(closed_h - LOOK_BACK_H, WEEK_H)  # whole weeks, so that none is cut
+    counts = HourlyCounts(*watched.month.counted(since_h).in_all())
     with reading(watched.engine) as connection:
-        closed_h = closed_hour(connection, watched.project)
-        if closed_h is None:
-            return CheckResult("drift", watched.model, "unknown", "no_live_drainer")
-        grid = local_grid(watched.zone)
-        since_h, _ = grid(closed_h - LOOK_BACK_H, WEEK_H)  # whole weeks, so that none is cut
-        counts = HourlyCounts(
-            *read_counted_hours(connection, watched.project, watched.model, since_h)
-        )
         past = read_judged(
             connection,
             watched.project,

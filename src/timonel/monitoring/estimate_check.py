@@ -13,6 +13,7 @@ import msgspec
 
 from timonel.monitoring.drift_check import MOST_A_RUN
 from timonel.monitoring.history import Monitor
+from timonel.monitoring.month import first_hour
 from timonel.monitoring.performance_check import Baseline, baseline_of
 from timonel.monitoring.verdicts import (
     JudgedWindows,
@@ -23,7 +24,7 @@ from timonel.monitoring.verdicts import (
     read_verdicts,
     write_verdicts,
 )
-from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
+from timonel.monitoring.watched import CheckResult, Watched
 from timonel.monitoring.windows import HOUR_US, HourlyCounts, Window, due
 from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
@@ -33,7 +34,7 @@ from timonel.stats.estimation import Estimate, Unestimable
 from timonel.stats.profiles.profile import Profile, counts_add
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.engine import reading
-from timonel.store.reads_series import read_counted, read_version_hours
+from timonel.store.reads_series import read_counted
 
 ESTIMATED = "estimated"
 FEWEST_ROWS = 200
@@ -60,8 +61,7 @@ def check_estimate(watched: Watched) -> CheckResult:
 
 def _look(watched: Watched) -> "_Look | str":
     """Make ready to look, or say why there is nothing to look with."""
-    with reading(watched.engine) as connection:
-        closed_h = closed_hour(connection, watched.project)
+    closed_h = watched.month.closed_hour()
     version = watched.champion
     if closed_h is None:
         return "no_live_drainer"
@@ -121,15 +121,8 @@ class _Look:
 
     def verdicts(self) -> list[Verdict]:
         """Estimate the windows that are due."""
-        with reading(self.watched.engine) as connection:
-            hours = read_version_hours(
-                connection,
-                self.watched.project,
-                self.watched.model,
-                self.version.version,
-                self.profile_id,
-                first_hour(self.closed_h),
-            )
+        counted = self.watched.month.counted(first_hour(self.closed_h))
+        hours = counted.of(self.profile_id, self.version.version)
         windows = due(
             HourlyCounts(*hours),
             self.past.hours(),

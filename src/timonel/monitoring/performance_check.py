@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from timonel.monitoring.month import first_hour
 from timonel.monitoring.performance import metric_of, quality
 from timonel.monitoring.verdicts import (
     JudgedWindows,
@@ -23,7 +24,7 @@ from timonel.monitoring.verdicts import (
     read_verdicts,
     write_verdicts,
 )
-from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
+from timonel.monitoring.watched import CheckResult, Watched
 from timonel.monitoring.windows import HOUR_US, HourlyCounts, Window, due
 from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
@@ -31,7 +32,6 @@ from timonel.stats.intervals import Interval
 from timonel.store.engine import reading
 from timonel.store.reads_series import (
     LabelledHours,
-    read_label_hours,
     read_label_sums,
     read_label_values,
 )
@@ -93,8 +93,7 @@ def baseline_of(version: ModelVersion, watched: Watched) -> Baseline | None:
 def check_performance(watched: Watched) -> CheckResult:
     """Judge what labels have come since; tell of a loss, and of its end."""
     version = watched.champion
-    with reading(watched.engine) as connection:
-        closed_h = closed_hour(connection, watched.project)
+    closed_h = watched.month.closed_hour()
     if closed_h is None:
         return CheckResult(PERFORMANCE, watched.model, "unknown", "no_live_drainer")
     if version is None:
@@ -128,19 +127,10 @@ class _Look:
         self._closed_h = closed_h
         self._since_h = first_hour(closed_h)
         self._kept = metric_of(watched.task)[1]
-        with reading(watched.engine) as connection:
-            self._hours = {
-                view: read_label_hours(
-                    connection,
-                    watched.project,
-                    watched.model,
-                    version.version,
-                    self._kept,
-                    self._since_h,
-                    by_arrival=view == BY_ARRIVAL,
-                )
-                for view in (BY_PREDICTION, BY_ARRIVAL)
-            }
+        self._hours = {
+            view: watched.month.labels(version.version, self._kept, by_arrival=view == BY_ARRIVAL)
+            for view in (BY_PREDICTION, BY_ARRIVAL)
+        }
 
     def has_labels(self) -> bool:
         """Say whether any label came for this version."""

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from timonel.events.outcomes import complete_until
-from timonel.monitoring.windows import HOUR_US
+from timonel.monitoring.month import Month
 from timonel.registry.catalogue import ModelVersion
 from timonel.registry.manifest import WatchPlan
 from timonel.schema.changes import SchemaChanges
@@ -16,10 +15,6 @@ from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.stats.calibration.reference import Estimator
 from timonel.stats.multivariate.row_outliers import Limits
 from timonel.stats.profiles.profile import Profile
-
-LOOK_BACK_H = 35 * 24
-_GRID_H = 168
-_CENTURY_H = 876_000  # since 1970; no event is younger than 2069
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +59,10 @@ class Watched:
     low_confidence: float | None = None
     timezone: str = "UTC"
     versions: tuple[str, ...] = field(default=())
+    month: Month = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "month", Month(self.engine, self.project, self.model))
 
     @property
     def zone(self) -> ZoneInfo:
@@ -96,15 +95,3 @@ class Watched:
                 facts=facts or {},
             )
         )
-
-
-def closed_hour(connection: Connection, project: str) -> int | None:
-    """Give the epoch hour that the watermark is in; None while no drainer lives."""
-    until = complete_until(connection, project) // HOUR_US
-    return until if until < _CENTURY_H else None
-
-
-def first_hour(closed_h: int) -> int:
-    """Give the hour from which windows are looked at: whole weeks, so that none is cut."""
-    since = closed_h - LOOK_BACK_H
-    return since - since % _GRID_H

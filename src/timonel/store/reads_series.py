@@ -54,6 +54,29 @@ class Hourly(NamedTuple):
     n: IntArray
 
 
+class VersionHours(NamedTuple):
+    """Rows by epoch hour, profile and version, as columns; by hour."""
+
+    hour: IntArray
+    n: IntArray
+    answered: tuple[tuple[str, str], ...]
+
+    def since(self, hour: int) -> "VersionHours":
+        """Give those of an hour and later."""
+        first = int(self.hour.searchsorted(hour))
+        return VersionHours(self.hour[first:], self.n[first:], self.answered[first:])
+
+    def in_all(self) -> Hourly:
+        """Give all rows, whoever answered."""
+        first = np.flatnonzero(np.diff(self.hour, prepend=-1))
+        return Hourly(self.hour[first], np.add.reduceat(self.n, first) if len(first) else self.n)
+
+    def of(self, profile_id: str, version: str) -> Hourly:
+        """Give the answers of one version, in the cells of one profile."""
+        mine = np.array([one == (profile_id, version) for one in self.answered], bool)
+        return Hourly(self.hour[mine], self.n[mine])
+
+
 class LabelledHours(NamedTuple):
     """Labels of a metric by epoch hour, as columns, and about their sums (steps of 1e-6)."""
 
@@ -139,10 +162,10 @@ class MinuteSums(NamedTuple):
 _w = column_windows.c
 _OF_MODEL = (_w.project == _PROJECT, _w.model == _MODEL, _w.hour >= _SINCE)
 _COUNTED_HOURS = (
-    select(_w.hour, func.sum(_w.n)).where(*_OF_MODEL).group_by(_w.hour).order_by(_w.hour)
-)
-_VERSION_HOURS = _COUNTED_HOURS.where(
-    _w.profile_id == bindparam("profile"), _w.version == bindparam("version")
+    select(_w.hour, func.sum(_w.n), _w.profile_id, _w.version)
+    .where(*_OF_MODEL)
+    .group_by(_w.hour, _w.profile_id, _w.version)
+    .order_by(_w.hour, _w.profile_id, _w.version)
 )
 _COUNTED = (
     select(_w.profile_id, _w.version, _w.n, _w.counts)
@@ -151,10 +174,14 @@ _COUNTED = (
 )
 
 
-def read_counted_hours(connection: Connection, project: str, model: str, since_h: int) -> Hourly:
-    """Count the rows in column windows by epoch hour."""
+def read_counted_hours(
+    connection: Connection, project: str, model: str, since_h: int
+) -> VersionHours:
+    """Count the rows in column windows by epoch hour, profile and version."""
     given: dict[str, Any] = {"project": project, "model": model, "since": since_h}
-    return Hourly(*_columns(plain_rows(connection, _COUNTED_HOURS, given), np.int64, np.int64))
+    rows = plain_rows(connection, _COUNTED_HOURS, given)
+    hour, n = _columns(rows, np.int64, np.int64)
+    return VersionHours(hour, n, tuple((profile_id, version) for _, _, profile_id, version in rows))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], *types: Any) -> Iterator[np.ndarray[Any, Any]]:
@@ -169,15 +196,6 @@ def read_counted(
     """Read the column counts of ``[start, end)``, in a stable order."""
     given: dict[str, Any] = {"project": project, "model": model, "since": start_h, "until": end_h}
     return [Counted(*row) for row in connection.execute(_COUNTED, given)]
-
-
-def read_version_hours(
-    connection: Connection, project: str, model: str, version: str, profile_id: str, since_h: int
-) -> Hourly:
-    """Count the answers of one version, in the cells of one profile, by epoch hour."""
-    given: dict[str, Any] = {"project": project, "model": model, "since": since_h}
-    given |= {"version": version, "profile": profile_id}
-    return Hourly(*_columns(plain_rows(connection, _VERSION_HOURS, given), np.int64, np.int64))
 
 
 _c = performance_cells.c

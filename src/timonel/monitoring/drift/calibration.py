@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from timonel.monitoring.windows import HOUR_US, WEEK_H, Window, local_time, nominal_span
 from timonel.stats.drift import DriftReport
 from timonel.stats.profiles.packing import FloatArray
 from timonel.stats.profiles.seasons import Quiet, Scale, scale_of, slot_of, spreads_of
-from timonel.store.engine import reading
+from timonel.store.engine import plain_rows, reading
 from timonel.store.keyed import write_keyed
 from timonel.store.tables_loop import normal_times, window_figures
 
@@ -29,6 +29,21 @@ WEEKS_KEPT = 8
 _N_KEY = 5
 _CONFIRMING = 2  # windows before an alert that may have begun it
 
+_f = window_figures.c
+_MINE = (
+    _f.project == bindparam("project"),
+    _f.model == bindparam("model"),
+    _f.profile_id == bindparam("profile"),
+    _f.span_h == bindparam("span"),
+)
+_FIGURES = (
+    select(_f.window_start, _f.window_end, _f.dispersions, _f.found)
+    .where(*_MINE, _f.window_start >= bindparam("since"))
+    .order_by(_f.window_start)
+)
+_EFFECTS = select(_f.window_start, _f.effects).where(
+    *_MINE, _f.window_start.in_(bindparam("starts", expanding=True))
+)
 _encode = msgspec.json.Encoder().encode
 _values_of = msgspec.json.Decoder(list[float | None]).decode
 _effects_of = msgspec.json.Decoder(list[dict[str, float]]).decode
@@ -116,7 +131,7 @@ class Past:
             return {}
         self._read_effects([w.start_h for w in mine])
         loud = _loud(before, self.normal)
-        every = np.stack([w.dispersions for w in before])
+        every = np.concatenate([w.dispersions for w in before]).reshape(len(before), -1)
         starts = np.array([w.start_h for w in before])
         for at, name in enumerate(self.columns):
             if name in loud:
@@ -161,32 +176,24 @@ class Past:
         missing = [start * HOUR_US for start in starts_h if start not in self.effects]
         if not missing:
             return
-        f = window_figures.c
         with reading(self.engine) as connection:
-            rows = connection.execute(
-                select(f.window_start, f.effects).where(*self._mine(), f.window_start.in_(missing))
-            )
-            for start_us, effects in rows:
+            for start_us, effects in connection.execute(
+                _EFFECTS, {**self._mine(), "starts": missing}
+            ):
                 self.effects[start_us // HOUR_US] = _effects_of(effects)
 
-    def _mine(self) -> tuple[Any, ...]:
-        f = window_figures.c
-        return (
-            f.project == self.project,
-            f.model == self.model,
-            f.profile_id == self.profile_id,
-            f.span_h == self.span_h,
-        )
+    def _mine(self) -> dict[str, Any]:
+        return {
+            "project": self.project,
+            "model": self.model,
+            "profile": self.profile_id,
+            "span": self.span_h,
+        }
 
     def read(self, since_h: int) -> None:
         """Read the windows that begin at an hour or later."""
-        f = window_figures.c
         with reading(self.engine) as connection:
-            rows = connection.execute(
-                select(f.window_start, f.window_end, f.dispersions, f.found)
-                .where(*self._mine(), f.window_start >= since_h * HOUR_US)
-                .order_by(f.window_start)
-            ).all()
+            rows = plain_rows(connection, _FIGURES, {**self._mine(), "since": since_h * HOUR_US})
             self.windows = [
                 Figures(start // HOUR_US, end // HOUR_US, _dispersions_of(spread), _found_of(found))
                 for start, end, spread, found in rows

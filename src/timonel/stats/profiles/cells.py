@@ -15,6 +15,7 @@ Texts have cells of their own (``timonel.stats.texts.cells``), in which lengths 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 from zlib import crc32
 
@@ -137,7 +138,7 @@ class NumberCells:
         """Length of the count vector."""
         return len(self.edges) + 2
 
-    @property
+    @cached_property
     def step(self) -> float:
         """The unit of the sums in ``Ends``."""
         return float(np.ldexp(1.0, self.exponent)) / STEPS

@@ -3,6 +3,7 @@
 from math import isfinite, sqrt
 
 import numpy as np
+from scipy.special import rel_entr
 
 from timonel.stats.profiles.cells import Cells, Ends, NumberCells, ValueCells
 from timonel.stats.profiles.packing import FloatArray, IntArray
@@ -22,11 +23,9 @@ def psi_shares(reference: FloatArray, current: FloatArray) -> float:
 def jensen_shannon_shares(reference: FloatArray, current: FloatArray) -> float:
     """Give the Jensen-Shannon distance of two vectors of shares: the root of the divergence."""
     middle = (reference + current) / 2
-    divergence = 0.0
-    for side in (reference, current):
-        there = side > 0
-        divergence += float(np.sum(side[there] * np.log(side[there] / middle[there]))) / 2
-    return sqrt(max(0.0, divergence))
+    # x log(x / y), and 0 where x is
+    divergence = (rel_entr(reference, middle) + rel_entr(current, middle)).sum() / 2
+    return sqrt(max(0.0, float(divergence)))
 
 
 def wasserstein_counts(
@@ -55,15 +54,18 @@ def wasserstein_counts(
     """
     if isinstance(cells, ValueCells):
         reference, current = reference[:-1], current[:-1]
-    if not isinstance(cells, NumberCells | ValueCells) or not (reference.sum() and current.sum()):
+    if not isinstance(cells, NumberCells | ValueCells):
         return None
-    apart = np.cumsum(reference / reference.sum() - current / current.sum())[:-1]
+    n, m = int(reference.sum()), int(current.sum())
+    if not (n and m):
+        return None
+    apart = (reference / n - current / m).cumsum()[:-1]
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(cells, ValueCells):
             area = float(np.sum(np.abs(apart) * np.diff(cells.values)))
         elif len(cells.edges):
-            area = float(np.sum(_under(apart[:-1], apart[1:]) * np.diff(cells.edges)))
-            there, now = (reference, ends or Ends()), (current, ends_now or Ends())
+            area = float((_under(apart) * (cells.edges[1:] - cells.edges[:-1])).sum())
+            there, now = (reference, n, ends or Ends()), (current, m, ends_now or Ends())
             for first in (True, False):
                 area += abs(_beyond(cells, *there, first=first) - _beyond(cells, *now, first=first))
         else:
@@ -71,15 +73,20 @@ def wasserstein_counts(
     return area if isfinite(area) else None
 
 
-def _under(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Integrate |the straight line from left to right| over a unit of width."""
-    crosses = left * right < 0
-    span = np.where(crosses, np.abs(left) + np.abs(right), 1.0)
-    return np.where(crosses, (left**2 + right**2) / (2 * span), np.abs(left + right) / 2)
+def _under(heights: FloatArray) -> FloatArray:
+    """Integrate |the straight line from each height to the next| over a unit of width."""
+    size = np.abs(heights)
+    span = size[:-1] + size[1:]
+    under: FloatArray = span / 2
+    crosses = np.flatnonzero(heights[:-1] * heights[1:] < 0)
+    if len(crosses):
+        left, right = heights[crosses], heights[crosses + 1]
+        under[crosses] = (left**2 + right**2) / (2 * span[crosses])
+    return under
 
 
-def _beyond(cells: NumberCells, counts: IntArray, ends: Ends, *, first: bool) -> float:
-    """Sum the distances beyond an outer cut point, over all values: its part of the area."""
+def _beyond(cells: NumberCells, counts: IntArray, n: int, ends: Ends, *, first: bool) -> float:
+    """Sum the distances beyond an outer cut point, over all ``n`` values: its part of the area."""
     place, steps = (0, ends.below) if first else (-1, ends.above)
     to_cut = float(counts[place]) * (float(cells.edges[place]) - cells.offset)
-    return abs(steps * cells.step - to_cut) / float(counts.sum())
+    return abs(steps * cells.step - to_cut) / n
