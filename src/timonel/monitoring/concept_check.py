@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from timonel.monitoring.estimate_check import ESTIMATED
-from timonel.monitoring.month import first_hour
 from timonel.monitoring.performance import metric_of
 from timonel.monitoring.performance_check import Baseline, baseline_of
+from timonel.monitoring.series.month import first_hour
 from timonel.monitoring.verdicts import (
     JudgedWindow,
     JudgedWindows,

@@ -27,12 +27,13 @@ from timonel.monitoring.drift.telling import (
     tell,
     tell_again,
 )
-from timonel.monitoring.month import LOOK_BACK_H
+from timonel.monitoring.series.month import LOOK_BACK_H
 from timonel.monitoring.verdicts import (
     JudgedWindows,
     Verdict,
     VerdictState,
     read_judged,
+    read_judged_before,
     read_verdicts,
     write_verdicts,
 )
@@ -327,19 +328,19 @@ def _compare(
 def _recent(watched: Watched, read: WindowRows) -> list[set[str]]:
     """Give the columns that drifted in each of the two windows before, of those with enough."""
     with reading(watched.engine) as connection:
-        newest = read_verdicts(
+        newest = read_judged_before(
             connection,
             watched.project,
             watched.model,
             FEATURES,
             since_us=(read.window.start_h - 10 * WEEK_H) * HOUR_US,
             before_us=read.window.start_us,
-            versions=[read.version],
-            subject="",
-            limit=_LOOKED_BACK,
+            version=read.version,
+            most=_LOOKED_BACK,
         )
-    past = [v for v in newest if v.state not in (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)]
-    return [set(verdict.facts.get("drifted", ())) for verdict in past[:2]]
+    silent = (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)
+    past = [at for at, state in enumerate(newest.states) if state not in silent]
+    return [set(newest[at].facts.get("drifted", ())) for at in past[:2]]
 
 
 def _confirmed(

@@ -13,8 +13,8 @@ import msgspec
 
 from timonel.monitoring.drift_check import MOST_A_RUN
 from timonel.monitoring.history import Monitor
-from timonel.monitoring.month import first_hour
 from timonel.monitoring.performance_check import Baseline, baseline_of
+from timonel.monitoring.series.month import first_hour
 from timonel.monitoring.verdicts import (
     JudgedWindows,
     Verdict,

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from timonel.monitoring.month import first_hour
 from timonel.monitoring.performance import metric_of, quality
+from timonel.monitoring.series.month import first_hour
 from timonel.monitoring.verdicts import (
     JudgedWindows,
     Verdict,

@@ -164,6 +164,7 @@ _JUDGED, _JUDGED_WITH_FACTS = (
     .order_by(_v.window_start.desc(), _v.version)
     for facts in (literal("{}"), _v.facts)
 )
+_JUDGED_BEFORE = _JUDGED_WITH_FACTS.where(_OPTIONS["before"]).limit(bindparam("limit"))
 _EVER_ALERTED = (
     select(_v.version, _v.monitor, _v.subject)
     .where(*_OF_MODEL, _v.monitor.in_(bindparam("monitors", expanding=True)), _v.state == AN_ALERT)
@@ -254,6 +255,23 @@ def read_judged(
     given: dict[str, Any] = {"project": project, "model": model, "monitor": monitor}
     given |= {"since": since_us, "versions": versions, "subject": subject}
     return JudgedWindows(plain_rows(connection, _JUDGED_WITH_FACTS if facts else _JUDGED, given))
+
+
+def read_judged_before(
+    connection: Connection,
+    project: str,
+    model: str,
+    monitor: str,
+    *,
+    since_us: int,
+    before_us: int,
+    version: str,
+    most: int,
+) -> JudgedWindows:
+    """Read what was judged of the last whole windows that begin before a moment, with its facts."""
+    given: dict[str, Any] = {"project": project, "model": model, "monitor": monitor}
+    given |= {"since": since_us, "before": before_us, "versions": [version], "subject": ""}
+    return JudgedWindows(plain_rows(connection, _JUDGED_BEFORE, given | {"limit": most}))
 
 
 def read_ever_alerted(

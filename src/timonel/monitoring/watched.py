@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from timonel.monitoring.month import Month
+from timonel.monitoring.series.month import Month
 from timonel.registry.catalogue import ModelVersion
 from timonel.registry.manifest import WatchPlan
 from timonel.schema.changes import SchemaChanges

@@ -10,7 +10,7 @@ change in what the inputs mean (concept drift); and windows under 200 rows, whic
 too small rather than judged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -22,9 +22,9 @@ from timonel.stats.profiles.cells import Column, Ends, MomentCells, NumberCells,
 from timonel.stats.profiles.count_tests import (
     TwoSample,
     binned,
-    chi2_counts,
+    chi2_each,
     fold,
-    ks_counts,
+    ks_each,
     merge_thin,
     missing_counts,
     scaled_p,
@@ -33,8 +33,8 @@ from timonel.stats.profiles.count_tests import (
     value_bins,
 )
 from timonel.stats.profiles.distances import (
-    jensen_shannon_shares,
-    psi_shares,
+    jensen_shannon_each,
+    psi_each,
     wasserstein_counts,
 )
 from timonel.stats.profiles.findings import (
@@ -109,14 +109,18 @@ class _Pair:
     """One column of both sides in the reference's cells, and what was tested on it.
 
     Tests that look for the same thing stand in one group: the best of them counts, once. Texts
-    stand here by their lengths; ``texts`` has the rest of them.
+    stand here by their lengths; ``texts`` has the rest of them. ``thick`` is what a chi-square is
+    made of, ``shares`` what distances are: both None where there are too few values.
     """
 
     reference: ColumnProfile
+    now: ColumnProfile
     both: Aligned
-    ends_now: Ends | None
-    groups: tuple[tuple[tuple[str, TwoSample], ...], ...] = ()
+    thick: tuple[IntArray, IntArray] | None = None
     shares: tuple[FloatArray, FloatArray] | None = None
+    groups: tuple[tuple[tuple[str, TwoSample], ...], ...] = ()
+    psi: float | None = None
+    jensen_shannon: float | None = None
     reason: str | None = None
     texts: TextPair | None = None
 
@@ -203,10 +207,10 @@ def compare(
         given = [column for name, column in reference.columns.items() if name in current]
         current = Profile(given, reference.n).empty_like().update(current)
     pairs = {name: _pair(reference, current, name, asked.clustering) for name in reference.columns}
-    tested = {name: pair for name, pair in pairs.items() if isinstance(pair, _Pair)}
+    tested = _tested_together([p for p in pairs.values() if isinstance(p, _Pair)], asked.clustering)
     n_tests = sum(len(pair.groups) for pair in tested.values())
     columns = {
-        name: pair if isinstance(pair, ColumnDrift) else _judge(pair, asked, max(1, n_tests))
+        name: pair if isinstance(pair, ColumnDrift) else _judge(tested[name], asked, n_tests)
         for name, pair in pairs.items()
     }
     level = _level(alpha, reference.n, current.n)
@@ -220,7 +224,7 @@ def _level(alpha: float, n: int, m: int) -> float:
 def _pair(
     reference: Profile, current: Profile, name: str, clustering: float
 ) -> _Pair | ColumnDrift:
-    """Put both sides into the same cells and test them; or say why that cannot be done."""
+    """Put both sides into the same cells and bins; or say why that cannot be done."""
     column, now = reference.columns[name], current.columns.get(name)
     n, m = column.n, now.n if now is not None else 0
     units = int(m / clustering)
@@ -239,14 +243,7 @@ def _pair(
         texts = TextPair(both.cells, both.counts, both.other)
         lengths = map(both.cells.lengths_in, both[1:])
         both = Aligned(both.cells.lengths, *lengths)
-    pair = _value_tests(_Pair(column, both, now.ends, texts=texts), clustering)
-    if texts is not None:
-        pair = replace(pair, groups=(*pair.groups, *texts.groups()))
-    if column.n_missing + now.n_missing:
-        missing = round(now.n_missing / clustering)
-        found = missing_counts(column.n_missing, n, missing, units)
-        pair = replace(pair, groups=(*pair.groups, (("missing", found),)))
-    return pair
+    return _in_bins(_Pair(column, now, both, texts=texts))
 
 
 def _too_few(n: int, m: int, units: int) -> str:
@@ -262,32 +259,67 @@ def _unknown(column: ColumnProfile, m: int, reason: str) -> ColumnDrift:
     return ColumnDrift(column.name, column.kind, state, m, column.n, reason=reason)
 
 
-def _value_tests(pair: _Pair, clustering: float) -> _Pair:
+def _in_bins(pair: _Pair) -> _Pair:
     cells, r, c = pair.both.cells, pair.both.counts[:-1], pair.both.other[:-1]
     if isinstance(cells, MomentCells):
         return replace(pair, reason="moments move on by nature: only missing ones are compared")
-    if min(r.sum(), c.sum()) < FEWEST_VALUES:
+    n, m = int(r.sum()), int(c.sum())
+    if min(n, m) < FEWEST_VALUES:
         few = f"fewer than {FEWEST_VALUES} values on a side: only missing ones are compared"
         return replace(pair, reason=few)
-    groups: list[tuple[tuple[str, TwoSample], ...]] = []
     if isinstance(cells, NumberCells):
         r_bins, c_bins = binned(value_bins(cells, r + c), r, c)
-        by_chi2 = chi2_counts(*merge_thin(r_bins, c_bins))
-        groups.append((("ks", ks_counts(r, c)), ("chi2", by_chi2)))
+        thick = merge_thin(r_bins, c_bins)
     else:
         folded = fold(r, c, cells.buckets) if isinstance(cells, WordCells) else (r, c)
-        r_bins, c_bins = merge_thin(*folded, other=len(folded[0]) - 1)
-        if len(r_bins) > 1:
-            groups.append((("chi2", chi2_counts(r_bins, c_bins)),))
-        groups += _unseen(cells, r, c, clustering)
-    shares = r_bins / r.sum(), c_bins / c.sum()
-    reason = None if groups else "the values are one and the same, or each too rare to compare"
-    return replace(pair, groups=tuple(groups), shares=shares, reason=reason)
+        thick = r_bins, c_bins = merge_thin(*folded, other=len(folded[0]) - 1)
+    return replace(pair, thick=thick, shares=(r_bins / n, c_bins / m))
 
 
-def _unseen(
-    cells: Any, r: IntArray, c: IntArray, clustering: float
-) -> list[tuple[tuple[str, TwoSample], ...]]:
+def _tested_together(pairs: Sequence[_Pair], clustering: float) -> dict[str, _Pair]:
+    """Test all columns, each kind of test on all of them at once."""
+    tested = {pair.reference.name: pair for pair in pairs}
+    thick = {name: pair.thick for name, pair in tested.items() if pair.thick is not None}
+    shares = [pair.shares for pair in pairs if pair.shares is not None]
+    ordered = {
+        name: (tested[name].both.counts[:-1], tested[name].both.other[:-1])
+        for name in thick
+        if isinstance(tested[name].both.cells, NumberCells)
+    }
+    by_chi2 = dict(zip(thick, chi2_each([*thick.values()]), strict=True))
+    by_ks = dict(zip(ordered, ks_each([*ordered.values()]), strict=True))
+    apart = zip(thick, psi_each(shares), jensen_shannon_each(shares), strict=True)
+    distances = {name: (psi, jensen_shannon) for name, psi, jensen_shannon in apart}
+    for name, pair in tested.items():
+        groups: list[tuple[tuple[str, TwoSample], ...]] = []
+        reason = pair.reason
+        if name in by_ks:
+            groups.append((("ks", by_ks[name]), ("chi2", by_chi2[name])))
+        elif pair.thick is not None:
+            groups += [(("chi2", by_chi2[name]),)] if len(pair.thick[0]) > 1 else []
+            groups += _unseen(pair, clustering)
+            same = "the values are one and the same, or each too rare to compare"
+            reason = None if groups else same
+        groups += [] if pair.texts is None else pair.texts.groups()
+        groups += _missing(pair, clustering)
+        psi, jensen_shannon = distances.get(name, (None, None))
+        tested[name] = replace(
+            pair, groups=tuple(groups), psi=psi, jensen_shannon=jensen_shannon, reason=reason
+        )
+    return tested
+
+
+def _missing(pair: _Pair, clustering: float) -> list[tuple[tuple[str, TwoSample], ...]]:
+    there, now = pair.reference, pair.now
+    if not there.n_missing + now.n_missing:
+        return []
+    missing, units = round(now.n_missing / clustering), int(now.n / clustering)
+    return [(("missing", missing_counts(there.n_missing, there.n, missing, units)),)]
+
+
+def _unseen(pair: _Pair, clustering: float) -> list[tuple[tuple[str, TwoSample], ...]]:
+    cells: Any = pair.both.cells
+    r, c = pair.both.counts[:-1], pair.both.other[:-1]
     singles, doubles = int(np.sum(r[:-1] == 1)), int(np.sum(r[:-1] == 2))
     # without a complete list nobody can tell; nor where the reference itself met strangers later
     if not cells.complete or r[-1] or not (singles + c[-1]):
@@ -298,7 +330,7 @@ def _unseen(
 
 def _judge(pair: _Pair, asked: _Asked, n_tests: int) -> ColumnDrift:
     column, m = pair.reference, int(pair.both.other.sum())
-    threshold = _level(asked.alpha, column.n, m) / n_tests
+    threshold = _level(asked.alpha, column.n, m) / max(1, n_tests)
     scale = asked.scale(column.name)
     floor = asked.floors.get(column.name, asked.floor)
     tests = [_best(group, scale, floor, threshold) for group in pair.groups]
@@ -312,7 +344,6 @@ def _judge(pair: _Pair, asked: _Asked, n_tests: int) -> ColumnDrift:
             reason = reason or f"the rule {rule} says nothing of this column: the default is used"
     shown = min(tests, key=lambda t: (not t.drifted, t.p_value), default=None)
     state = DriftState.DRIFTED if shown is not None and shown.drifted else DriftState.OK
-    shares = pair.shares
     return ColumnDrift(
         column.name,
         column.kind,
@@ -324,9 +355,9 @@ def _judge(pair: _Pair, asked: _Asked, n_tests: int) -> ColumnDrift:
         p_value=shown.p_value if shown else None,
         effect=shown.effect if shown else None,
         reason=reason,
-        psi=psi_shares(*shares) if shares else None,
-        jensen_shannon=jensen_shannon_shares(*shares) if shares else None,
-        wasserstein=_wasserstein(pair) if shares else None,
+        psi=pair.psi,
+        jensen_shannon=pair.jensen_shannon,
+        wasserstein=_wasserstein(pair) if pair.shares else None,
         threshold=threshold,
         tests=tuple(tests),
         phi=scale.phi,
@@ -383,7 +414,7 @@ def _by_rule(pair: _Pair, rule: Rule) -> Ruled | None:
         return None
     column, both = pair.reference, pair.both
     counted = Counted(
-        both.cells, both.counts[:-1], both.other[:-1], *pair.shares, column.ends, pair.ends_now
+        both.cells, both.counts[:-1], both.other[:-1], *pair.shares, column.ends, pair.now.ends
     )
     return JUDGES[rule](counted)
 
@@ -397,9 +428,9 @@ def _unit_change(pair: _Pair) -> UnitChange | None:
     cells, r, c = pair.both.cells, pair.both.counts[:-1], pair.both.other[:-1]
     if not isinstance(cells, NumberCells) or cells.kind != "number" or pair.shares is None:
         return None
-    return unit_change(cells, r, c, pair.reference.ends or Ends(), pair.ends_now or Ends())
+    return unit_change(cells, r, c, pair.reference.ends or Ends(), pair.now.ends or Ends())
 
 
 def _wasserstein(pair: _Pair) -> float | None:
     cells, r, c = pair.both.cells, pair.both.counts[:-1], pair.both.other[:-1]
-    return wasserstein_counts(cells, r, c, pair.reference.ends, pair.ends_now)
+    return wasserstein_counts(cells, r, c, pair.reference.ends, pair.now.ends)

@@ -280,11 +280,9 @@ def read_label_sums(
     """Add up a version's own labels of ``[start, end)``: n, sum, sum of squares, exactly."""
     given: dict[str, Any] = {"project": project, "model": model, "version": version}
     given |= {"metric": metric, "since": start_h, "until": end_h}
-    rows = connection.execute(_LABEL_SUMS_BY_ARRIVAL if by_arrival else _LABEL_SUMS, given)
-    n = total = squares = 0
-    for count, q, q2 in rows:
-        n, total, squares = n + count, total + int(q), squares + int(q2)
-    return n, total, squares
+    rows = plain_rows(connection, _LABEL_SUMS_BY_ARRIVAL if by_arrival else _LABEL_SUMS, given)
+    n, sums, squares = zip(*rows, strict=True) if rows else ((), (), ())
+    return sum(n), sum(map(int, sums)), sum(map(int, squares))
 
 
 def read_label_values(

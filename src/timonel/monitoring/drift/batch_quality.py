@@ -8,6 +8,7 @@ stand beside those of the window: a column that is often empty by nature lowers 
 from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,9 @@ def batch_quality(reference: Profile, current: Profile) -> dict[str, Any] | None
         if name in (SCORE, PREDICTION) or now is None or not now.n or not there.n:
             continue
         there, now = there.by_length(), now.by_length()
-        n, n_there, fences = now.n, there.n, _fences(there)
-        found, usual = _shares(there, fences, now), _shares(there, fences, there)
+        n, n_there = now.n, there.n
+        fences, usual = _usual(there)
+        found = _shares(there, fences, now)
         total += n
         n_reference += n_there
         n_unsound += n * sum(share or 0.0 for share in found.values())
@@ -102,6 +104,13 @@ def refused_rows(refused: Iterable[Refused]) -> tuple[int, dict[str, int]]:
         n += minute.n
         fields.update(minute.fields)
     return n, dict(sorted(fields.items(), key=lambda item: (-item[1], item[0])))
+
+
+@lru_cache(1024)  # a reference stays the same from window to window
+def _usual(there: ColumnProfile) -> tuple[FloatArray | None, dict[str, float | None]]:
+    """Give what outliers of a reference lie beyond, and its own shares."""
+    fences = _fences(there)
+    return fences, _shares(there, fences, there)
 
 
 def _shares(

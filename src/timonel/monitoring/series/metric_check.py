@@ -18,6 +18,7 @@ from timonel.monitoring.performance_check import (
     Baseline,
 )
 from timonel.monitoring.series.measured import Measure
+from timonel.monitoring.series.month import first_hour
 from timonel.monitoring.verdicts import (
     Verdict,
     VerdictState,
@@ -25,7 +26,7 @@ from timonel.monitoring.verdicts import (
     read_verdicts,
     write_verdicts,
 )
-from timonel.monitoring.watched import CheckResult, Watched, closed_hour, first_hour
+from timonel.monitoring.watched import CheckResult, Watched
 from timonel.registry.catalogue import ModelVersion
 from timonel.signals import Condition, Kind, Severity
 from timonel.store.engine import reading
@@ -39,8 +40,7 @@ _SILENT = (VerdictState.NOT_ENOUGH, VerdictState.UNKNOWN)
 def check_metrics(watched: Watched) -> CheckResult:
     """Judge the chosen metrics in the windows that were judged since; tell of losses and ends."""
     version = watched.champion
-    with reading(watched.engine) as connection:
-        closed_h = closed_hour(connection, watched.project)
+    closed_h = watched.month.closed_hour()
     if closed_h is None:
         return CheckResult(METRIC_LOSS, watched.model, "unknown", "no_live_drainer")
     if version is None:

@@ -1,5 +1,6 @@
 """Tests of two vectors of counts in the same cells, which is what profiles hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf, sqrt
@@ -20,6 +21,7 @@ from scipy.special import (
 
 from timonel.stats.profiles.cells import NumberCells
 from timonel.stats.profiles.packing import FloatArray, IntArray
+from timonel.stats.profiles.stacked import Joined
 
 N_BINS = 10
 OWN_BIN = 0.05
@@ -99,6 +101,10 @@ def binned(bins: IntArray, *counts: IntArray) -> list[IntArray]:
     return [np.bincount(bins, weights=each).astype(np.int64) for each in counts]
 
 
+Counts = tuple[IntArray, IntArray]
+"""Of the reference and of the current sample, in the same cells."""
+
+
 def ks_counts(reference: IntArray, current: IntArray) -> TwoSample:
     """Compare counts in the same ordered cells by the KS distance at their limits.
 
@@ -107,31 +113,56 @@ def ks_counts(reference: IntArray, current: IntArray) -> TwoSample:
     The greatest difference over the limits is at most D, so the asymptotic p-value errs to the
     safe side, more so with few cells.
     """
-    upto, upto_now = reference.cumsum(), current.cumsum()
-    n, m = int(upto[-1]), int(upto_now[-1])
-    if not (n and m):
-        return no_values(n, m)
-    distance = float(np.abs(upto / n - upto_now / m).max())
-    return TwoSample(distance, float(kolmogorov(sqrt(n * m / (n + m)) * distance)), distance, n, m)
+    return ks_each([(reference, current)])[0]
+
+
+def ks_each(columns: Sequence[Counts]) -> list[TwoSample]:
+    """Compare the counts of several columns as ``ks_counts`` does each, to the bit."""
+    if not columns:
+        return []
+    there, now = (Joined(side) for side in zip(*columns, strict=True))
+    n, m = there.sums(there.flat), now.sums(now.flat)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = there.upto(there.flat) / there.each(n), now.upto(now.flat) / there.each(m)
+        distances = there.most(np.abs(shares[0] - shares[1]))
+        p_values = kolmogorov(np.sqrt(n * m / (n + m)) * distances)
+    figures = (each.tolist() for each in (n, m, distances, p_values))
+    return [
+        TwoSample(d, p, d, n, m) if n and m else no_values(n, m)
+        for n, m, d, p in zip(*figures, strict=True)
+    ]
 
 
 def chi2_counts(reference: IntArray, current: IntArray) -> TwoSample:
     """Compare counts in the same cells by Pearson's chi-square; cells empty on both sides go."""
-    n, m = int(reference.sum()), int(current.sum())
+    return chi2_each([(reference, current)])[0]
+
+
+def chi2_each(columns: Sequence[Counts]) -> list[TwoSample]:
+    """Compare the counts of several columns as ``chi2_counts`` does each, to the bit."""
+    if not columns:
+        return []
+    there, now = (Joined(side) for side in zip(*columns, strict=True))
+    r, c, n, m = there.flat, now.flat, there.sums(there.flat), now.sums(now.flat)
+    filled = r + c > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # sum (r - e)^2 / e over both rows, with e from the margins
+        ratio = there.each(np.sqrt(m / n))
+        terms = (r * ratio - c / ratio) ** 2 / np.maximum(r + c, 1)
+        statistics = there.sums(terms)
+        effects = there.sums(np.abs(r / there.each(n) - c / there.each(m))) / 2
+    n_cells = there.sums(filled.astype(np.int64))
+    p_values = chdtrc(np.maximum(n_cells - 1, 1), statistics)
+    figures = (each.tolist() for each in (n, m, n_cells, statistics, p_values, effects))
+    return [_chi2(*of_column) for of_column in zip(*figures, strict=True)]
+
+
+def _chi2(n: int, m: int, n_cells: int, statistic: float, p: float, effect: float) -> TwoSample:
     if not (n and m):
         return no_values(n, m)
-    both = reference + current
-    r, c = reference, current
-    if not both.all():
-        filled = both > 0
-        r, c, both = r[filled], c[filled], both[filled]
-    if len(r) < 2:
+    if n_cells < 2:
         return TwoSample(0.0, 1.0, 0.0, n, m, "nothing but one cell to compare")
-    # sum (r - e)^2 / e over both rows, with e from the margins
-    statistic = float(((r * sqrt(m / n) - c * sqrt(n / m)) ** 2 / both).sum())
-    effect = float(np.abs(r / n - c / m).sum() / 2)
-    p_value = float(chdtrc(len(r) - 1, statistic))
-    return TwoSample(statistic, p_value, effect, n, m, dof=len(r) - 1)
+    return TwoSample(statistic, p, effect, n, m, dof=n_cells - 1)
 
 
 def scaled_p(kind: str, found: TwoSample, phi: float, freedom: float = inf) -> float:

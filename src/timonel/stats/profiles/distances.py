@@ -1,14 +1,20 @@
 """Distances of two columns from their counts; ``two_sample`` has those of raw values."""
 
-from math import isfinite, sqrt
+from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 from scipy.special import rel_entr
 
 from timonel.stats.profiles.cells import Cells, Ends, NumberCells, ValueCells
 from timonel.stats.profiles.packing import FloatArray, IntArray
+from timonel.stats.profiles.stacked import Joined
 
 _LEAST_SHARE = 1e-4
+
+
+Shares = tuple[FloatArray, FloatArray]
+"""Of the reference and of the current sample, in the same cells."""
 
 
 def psi_shares(reference: FloatArray, current: FloatArray) -> float:
@@ -16,16 +22,34 @@ def psi_shares(reference: FloatArray, current: FloatArray) -> float:
 
     An empty bin counts as a share of 1e-4.
     """
-    p, q = np.maximum(reference, _LEAST_SHARE), np.maximum(current, _LEAST_SHARE)
-    return float(np.sum((q - p) * np.log(q / p)))
+    return psi_each([(reference, current)])[0]
+
+
+def psi_each(columns: Sequence[Shares]) -> list[float]:
+    """Give the index of several columns as ``psi_shares`` does of each, to the bit."""
+    if not columns:
+        return []
+    there, now = (Joined(side) for side in zip(*columns, strict=True))
+    p, q = np.maximum(there.flat, _LEAST_SHARE), np.maximum(now.flat, _LEAST_SHARE)
+    found: list[float] = there.sums((q - p) * np.log(q / p)).tolist()
+    return found
 
 
 def jensen_shannon_shares(reference: FloatArray, current: FloatArray) -> float:
     """Give the Jensen-Shannon distance of two vectors of shares: the root of the divergence."""
-    middle = (reference + current) / 2
+    return jensen_shannon_each([(reference, current)])[0]
+
+
+def jensen_shannon_each(columns: Sequence[Shares]) -> list[float]:
+    """Give the distance of several columns as ``jensen_shannon_shares`` does each, to the bit."""
+    if not columns:
+        return []
+    there, now = (Joined(side) for side in zip(*columns, strict=True))
+    middle = (there.flat + now.flat) / 2
     # x log(x / y), and 0 where x is
-    divergence = (rel_entr(reference, middle) + rel_entr(current, middle)).sum() / 2
-    return sqrt(max(0.0, float(divergence)))
+    divergence = there.sums(rel_entr(there.flat, middle) + rel_entr(now.flat, middle)) / 2
+    found: list[float] = np.sqrt(np.maximum(divergence, 0.0)).tolist()
+    return found
 
 
 def wasserstein_counts(

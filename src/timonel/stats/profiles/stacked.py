@@ -1,13 +1,14 @@
 """Many columns of numbers counted together: what numpy asks for a call is paid once, not by column.
 
 The counts are those of `NumberCells.tally` and `ValueCells.tally`, bit for bit; these stay what a
-single column is counted by.
+single column is counted by. Counts of any columns are tested together by `Joined`.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timonel.stats.profiles.cells import (
     MOST_STEPS,
@@ -19,6 +20,43 @@ from timonel.stats.profiles.cells import (
     ValueCells,
 )
 from timonel.stats.profiles.packing import FloatArray, IntArray
+
+
+class Joined:
+    """Vectors of any lengths, one for each column, end to end.
+
+    Parameters
+    ----------
+    vectors : sequence of ndarray
+        At least one; an empty one stands as a single 0.
+    """
+
+    __slots__ = ("_sizes", "_starts", "flat")
+
+    def __init__(self, vectors: Sequence[IntArray] | Sequence[FloatArray]) -> None:
+        filled = [each if len(each) else _ZERO for each in vectors]
+        self.flat: NDArray[Any] = np.concatenate(filled)
+        self._sizes = np.fromiter(map(len, filled), np.int64, len(filled))
+        self._starts = self._sizes.cumsum() - self._sizes
+
+    def sums(self, flat: NDArray[Any]) -> NDArray[Any]:
+        """Add up the values of each column, one after the other."""
+        return np.asarray(np.add.reduceat(flat, self._starts))
+
+    def most(self, flat: FloatArray) -> FloatArray:
+        """Give the greatest value of each column."""
+        return np.asarray(np.maximum.reduceat(flat, self._starts))
+
+    def each(self, of_columns: IntArray | FloatArray) -> FloatArray:
+        """Give every place its column's number."""
+        return np.asarray(of_columns.repeat(self._sizes), np.float64)
+
+    def upto(self, flat: IntArray) -> IntArray:
+        """Add up the counts of each column to every place, that place included."""
+        sums = flat.cumsum()
+        before = np.append(0, sums)[self._starts]
+        found: IntArray = sums - before.repeat(self._sizes)
+        return found
 
 
 def stackable(cells: Cells) -> TypeGuard[NumberCells | ValueCells]:
