@@ -14,13 +14,14 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from timonel.events.column_windows import ColumnWindows
-from timonel.events.frames import PredictionFrame, RefusalFrame, ShadowAnswer
+from timonel.events.frames import NO_INPUTS, PredictionFrame, RefusalFrame, ShadowAnswer
 from timonel.events.plans import Plan
 from timonel.stats.calibration.scored import Said, ScoreSums
 from timonel.stats.moments import ExactSums, quantise, quantise_all
+from timonel.stats.multivariate.repeats import bits_of, decode_bits, encode_bits
 from timonel.store.keyed import read_keyed, write_keyed
 from timonel.store.tables import minute_windows, performance_cells
-from timonel.store.tables_loop import refusal_windows, score_windows
+from timonel.store.tables_loop import refusal_windows, row_windows, score_windows
 from timonel.wire.answer import Label
 
 MINUTE_US = 60_000_000
@@ -126,6 +127,7 @@ def default_accumulators(engine: Engine, project: str) -> list[Accumulator]:
         PerformanceCells(project),
         ScoreWindows(project),
         ColumnWindows(project),
+        RowWindows(project),
     ]
 
 
@@ -303,6 +305,42 @@ class ScoreWindows:
     def clear(self) -> None:
         """Forget what was taken."""
         self._said.clear()
+
+
+class RowWindows:
+    """Which rows came, an hour of event time, by model: so much that repeats can be counted."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._rows: dict[Key, list[bytes]] = {}
+
+    def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
+        """Take the inputs of answers; records that came without them are no rows."""
+        for f in frames:
+            if f.features != NO_INPUTS:
+                self._rows.setdefault((f.model, f.at // HOUR_US), []).append(f.features)
+
+    def add_truths(self, changes: Sequence[TruthChange]) -> None:
+        """Truths change nothing here."""
+
+    def add_shadows(self, results: Sequence[ShadowResult]) -> None:
+        """Nor does what nobody heard."""
+
+    def write(self, connection: Connection, drainer_id: str) -> None:
+        """Mark the rows in those of this drainer."""
+        marked = {
+            (self._project, *key, drainer_id): (len(rows), bits_of(rows))
+            for key, rows in self._rows.items()
+        }
+        for *key, n, bits in read_keyed(connection, row_windows, 4, marked):
+            n_new, new = marked[tuple(key)]
+            marked[tuple(key)] = (n + n_new, new | decode_bits(bits))
+        rows = [(*key, n, encode_bits(bits)) for key, (n, bits) in marked.items()]
+        write_keyed(connection, row_windows, 4, rows)
+
+    def clear(self) -> None:
+        """Forget what was taken."""
+        self._rows.clear()
 
 
 def count_refusals(

@@ -18,6 +18,7 @@ from timonel.monitoring.drift.batch_quality import batch_quality, refused_rows
 from timonel.monitoring.drift.calibration import Calibration, Found
 from timonel.monitoring.drift.explained import by_mix, explained, importance_of
 from timonel.monitoring.drift.outliers import judge_outliers, tell_outliers
+from timonel.monitoring.drift.repeats import repeated_rows
 from timonel.monitoring.drift.telling import (
     ANSWERS,
     FEATURES,
@@ -48,6 +49,7 @@ from timonel.store.reads_series import (
     Counted,
     read_counted,
     read_counted_hours,
+    read_marked_rows,
     read_refused,
     read_unit_sizes,
 )
@@ -245,11 +247,26 @@ def _judge_columns(
         "profile": profile_id,
         "alerted": sorted(confirmed),
         "explained": _explained(watched, read.version, report, reference, current),
-        "quality": batch_quality(reference, current),
+        "quality": _quality(watched, read, reference, current),
         "refused": _refused(watched, read.window),
         **_facts_of(report, read.window, scales, clustering),
     }
     return report, [of_window(watched, read, state, facts), *columns]
+
+
+def _quality(
+    watched: Watched, read: WindowRows, reference: Profile, current: Profile
+) -> dict[str, Any] | None:
+    found, window, champion = batch_quality(reference, current), read.window, watched.champion
+    if found is None:
+        return None
+    with reading(watched.engine) as connection:
+        marked = read_marked_rows(
+            connection, watched.project, watched.model, window.start_h, window.end_h
+        )
+    mine = champion is not None and champion.version == read.version
+    lineage = champion.lineage if champion is not None and mine else {}
+    return {**found, "duplicates": repeated_rows(marked, lineage)}
 
 
 def _refused(watched: Watched, window: Window) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from timonel.stats.profiles.packing import FloatArray, IntArray
 from timonel.store.engine import plain_rows
 from timonel.store.tables import minute_windows, performance_cells, predictions, truths
-from timonel.store.tables_loop import column_windows, refusal_windows
+from timonel.store.tables_loop import column_windows, refusal_windows, row_windows
 from timonel.wire.answer import FAILED
 
 OF_THE_ROW = ("invalid_row", "invalid_record", "invalid_tensor", "invalid_table")
@@ -98,6 +98,13 @@ class LabelledHours(NamedTuple):
             bounds = np.stack([first[filled], last[filled]], axis=1).ravel()
             total[filled] = np.add.reduceat(np.append(self.total, 0.0), bounds)[::2]
         return n[np.maximum(first, last)] - n[first], total
+
+
+class MarkedRows(NamedTuple):
+    """How many rows one drainer stored in an hour, and a bitmap of them as text."""
+
+    n: int
+    bits: str
 
 
 class Arrived(NamedTuple):
@@ -196,6 +203,19 @@ def read_counted(
     """Read the column counts of ``[start, end)``, in a stable order."""
     given: dict[str, Any] = {"project": project, "model": model, "since": start_h, "until": end_h}
     return [Counted(*row) for row in connection.execute(_COUNTED, given)]
+
+
+def read_marked_rows(
+    connection: Connection, project: str, model: str, start_h: int, end_h: int
+) -> list[MarkedRows]:
+    """Read which rows came in ``[start, end)``."""
+    r = row_windows.c
+    rows = connection.execute(
+        select(r.n, r.bits).where(
+            r.project == project, r.model == model, r.hour >= start_h, r.hour < end_h
+        )
+    )
+    return [MarkedRows(*row) for row in rows]
 
 
 _c = performance_cells.c

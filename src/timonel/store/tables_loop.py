@@ -254,6 +254,18 @@ comparisons = Table(
     PrimaryKeyConstraint("project", "model", "candidate", "champion"),
 )
 
+row_windows = Table(
+    "row_windows",
+    metadata,
+    _project(),  # which rows came, an hour; a row belongs to one drainer
+    Column("model", NAME, nullable=False),
+    Column("hour", BigInteger, nullable=False),  # epoch hours of event time, UTC
+    Column("drainer_id", String(64), nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("bits", Text, nullable=False),  # timonel.stats.multivariate.repeats
+    PrimaryKeyConstraint("project", "model", "hour", "drainer_id"),
+)
+
 score_windows = Table(
     "score_windows",
     metadata,

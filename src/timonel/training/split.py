@@ -6,7 +6,7 @@ that are equal in all values and the target count as one, so that no holdout row
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timonel.stats.measure import Measure, cannot_say
+from timonel.stats.multivariate.repeats import frequencies
 from timonel.training.table import Table
 
 HOLDOUT = 0.2
@@ -32,6 +33,8 @@ class Split:
     method : {"time", "group", "stratified", "random"}
     n_duplicates : int
         Rows that repeat another one exactly.
+    repeats : dict of int to int
+        How many different inputs come once, twice, and so on in the training part.
     """
 
     train: Rows
@@ -39,6 +42,7 @@ class Split:
     test: Rows
     method: str
     n_duplicates: int
+    repeats: dict[int, int] = field(default_factory=dict)
 
     def by_time(self, table: Table) -> Sequence[int]:
         """Give the places of the test rows in the order of time; empty where it is not known."""
@@ -83,6 +87,7 @@ class Split:
             "validation": len(self.validation),
             "test": len(self.test),
             "duplicates": self.n_duplicates,
+            "repeats": {str(times): rows for times, rows in self.repeats.items()},
         }
 
 
@@ -105,6 +110,13 @@ def split_rows(
     holdout, validation : float
         Shares of the rows for test and validation.
     """
+    found = _parts(table, classes, rng, holdout, validation)
+    return replace(found, repeats=frequencies(table.values[row] for row in found.train))
+
+
+def _parts(
+    table: Table, classes: bool, rng: np.random.Generator, holdout: float, validation: float
+) -> Split:
     n = len(table)
     duplicates, n_duplicates = _same_rows(table)
     if table.time is not None:

@@ -14,6 +14,7 @@ from timonel.alerts.alert import News, State
 from timonel.alerts.lifecycle import Step, hear, rule_of
 from timonel.alerts.texts import describe
 from timonel.monitoring import checks as checks_module
+from timonel.monitoring.drift.repeats import repeated_rows
 from timonel.monitoring.health_check import HealthLog
 from timonel.monitoring.history import Monitor, drift_windows, recent_verdicts
 from timonel.monitoring.performance_windows import performance_history
@@ -25,6 +26,7 @@ from timonel.schema.schema import Schema
 from timonel.signals import Condition, Kind, Signal
 from timonel.store.control import read_clock
 from timonel.store.engine import make_engine
+from timonel.store.reads_series import read_marked_rows
 from timonel.store.tables import drainers, metadata
 from timonel.store.tables_loop import health_checks, verdicts
 from timonel.testing.builders import make_manifest
@@ -544,6 +546,31 @@ def test_dead_drainers_hold_no_window_open_and_a_dead_house_judges_nothing(
     reasons = {r.check: r.reason for r in one.checks.run().results if r.model}
     assert set(reasons.values()) == {"no_live_drainer"}
     assert drift_windows(one.engine, PROJECT, "churn", 1) == []
+
+
+def test_repeated_rows_of_a_window_are_shown_beside_the_reference(city: Make) -> None:
+    one = city(seed=22)
+    twice: list[dict[str, Any]] = []
+
+    def again(rng: np.random.Generator, n: int) -> dict[str, Any]:
+        if not twice:
+            twice.append(usual(rng, n))
+        return twice[0]
+
+    one.ask(500, again)
+    one.ask(500, again)
+    one.end_hour()
+    whole = drift_windows(one.engine, PROJECT, "churn", 1)[0].whole
+    found = whole.facts["quality"]["duplicates"]
+    assert found["n"] == 1000
+    n_different = len(set(zip(*(np.asarray(v).tolist() for v in twice[0].values()), strict=True)))
+    assert found["low"] <= 1 - n_different / 1000 <= found["high"]
+    assert (found["share_reference"], found["reason_reference"]) == (None, "not_counted")
+    lineage = {"split": {"repeats": {"1": 800, "2": 100}}}
+    with one.engine.connect() as connection:
+        marked = read_marked_rows(connection, PROJECT, "churn", one.hour - 1, one.hour)
+    assert 0.09 < repeated_rows(marked, lineage)["share_reference"] <= 0.1
+    assert repeated_rows([], lineage)["reason"] == "no_rows"
 
 
 def test_strange_columns_are_judged_all_the_same(quick_city: Make) -> None:

@@ -154,6 +154,18 @@ def _print_quality(quality: dict[str, Any] | None) -> None:
         share, usual = (100 * quality[name] for name in ("sound", "sound_reference"))
         level = text(f"quality_{quality['level']}")
         say("drift_quality", level=level, share=_number(share, ".3g"), usual=_number(usual, ".3g"))
+        _print_repeats(quality.get("duplicates"))
+
+
+def _print_repeats(found: dict[str, Any] | None) -> None:
+    if found is None or found["share"] is None:
+        return
+    usual = found["share_reference"]
+    say(
+        "drift_repeats" if usual is not None else "drift_repeats_alone",
+        usual=_percent(usual or 0.0),
+        **{name: _percent(found[name]) for name in ("share", "low", "high")},
+    )
 
 
 def _print_refused(refused: dict[str, Any] | None) -> None:

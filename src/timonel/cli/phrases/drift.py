@@ -98,6 +98,16 @@ DRIFT_TEXTS: dict[str, dict[str, str]] = {
         "en": "  Input values: {level}, {share} % sound ({usual} % in the reference)",
         "es": "  Valores de entrada: {level}, {share} % sanos ({usual} % en la referencia)",
     },
+    "drift_repeats": {
+        "en": "  Rows that repeat another exactly: {share} % [{low}, {high}] ({usual} % of as many "
+        "it learned from)",
+        "es": "  Filas que repiten otra exactamente: {share} % [{low}, {high}] ({usual} % de otras "
+        "tantas de las que aprendió)",
+    },
+    "drift_repeats_alone": {
+        "en": "  Rows that repeat another exactly: {share} % [{low}, {high}]",
+        "es": "  Filas que repiten otra exactamente: {share} % [{low}, {high}]",
+    },
     "drift_refused": {
         "en": "  Refused rows: {n} ({share} %)",
         "es": "  Filas rechazadas: {n} ({share} %)",
