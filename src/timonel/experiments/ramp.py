@@ -58,7 +58,7 @@ def next_move(experiment: Experiment, look: Look, began: int, exposed: int) -> M
     if design.mode is not Mode.RAMP:
         return Move(Moved.HOLD, Phrase("people decide it", "lo deciden personas"))
     if look.verdict is Verdict.ROLL_BACK:
-        reason = Phrase("harm: {rule}", "daño: {rule}", rule=rule_text(look.rule))
+        reason = Phrase("harm: {rule}", "daño: {rule}", rule=rule_text(look))
         return Move(Moved.ROLL_BACK, reason)
     if look.verdict is Verdict.INVALID:
         return Move(Moved.HOLD, Phrase("the look is invalid", "la mirada no es válida"))
@@ -109,7 +109,7 @@ def _next_batch(experiment: Experiment, look: Look, began: int) -> Move:
     if look.facts["units_of_batch"] < least_units(design):
         return Move(Moved.HOLD, Phrase("too few units", "muy pocas unidades"))
     if look.verdict is Verdict.INVALID or "shares" not in look.facts:
-        return Move(Moved.BATCH, rule_text(look.rule), experiment.weights)
+        return Move(Moved.BATCH, rule_text(look), experiment.weights)
     followed = Phrase("chances of being the best", "probabilidades de ser la mejor")
     return Move(Moved.BATCH, followed, tuple(look.facts["shares"]))
 

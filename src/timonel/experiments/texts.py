@@ -174,22 +174,24 @@ def unsaid(reason: Unsaid) -> Phrase:
     return Phrase(*_UNSAID[reason])
 
 
-def rule_text(rule: Rule) -> Phrase:
-    """Say the reason of a verdict."""
-    return Phrase(*_RULES[rule])
+def rule_text(look: Look) -> Phrase:
+    """Say the reason of a look's verdict."""
+    return Phrase(*_RULES[look.rule], guardrail=_heaviest(look))
 
 
 def sentence(look: Look) -> Phrase:
     """Say a look's verdict and its reason."""
-    en, es = _VERDICTS[look.verdict]
-    why_en, why_es = _RULES[look.rule]
-    arm = look.arm or (look.goals[0].arm if look.goals else "-")
-    why = Phrase(why_en, why_es, guardrail=_heaviest(look, arm))
-    return Phrase("{what}: {why}", "{what}: {why}", what=Phrase(en, es, arm=arm), why=why)
+    what = Phrase(*_VERDICTS[look.verdict], arm=_about(look))
+    return Phrase("{what}: {why}", "{what}: {why}", what=what, why=rule_text(look))
 
 
-def _heaviest(look: Look, arm: str) -> str:
+def _about(look: Look) -> str:
+    return look.arm or (look.goals[0].arm if look.goals else "-")
+
+
+def _heaviest(look: Look) -> str:
     """Name the guardrail of an arm that has the largest share of the evidence of harm."""
+    arm = _about(look)
     mine = {name: e for name, e in look.guardrails.items() if name.startswith(f"{arm}:")}
     return max(mine, key=lambda name: mine[name]).partition(":")[2] if mine else "-"
 

@@ -73,7 +73,9 @@ def test_a_ramp_is_taken_back_by_what_is_recorded_of_its_units(world: World) -> 
     assert look.guardrails == {"treatment:cancelled": exact, "treatment:fallback": 1.0}
     assert (look.verdict, look.rule) == (Verdict.ROLL_BACK, Rule.GUARDRAIL_HARM)
     assert sentence(look) == "take treatment back: cancelled is shown to be worse than tolerated"
-    assert world.experiments.show("newer")[0].state == "completed"
+    ended, _, events = world.experiments.show("newer")
+    assert (ended.state, ended.verdict) == ("completed", "ROLL_BACK")
+    assert events[-1].reason.es == "daño: se mostró que cancelled está peor que lo tolerado"
     found = world.experiments.replay("newer")
     assert found.all_same
     page = markdown(world.experiments.report("newer"), lang="es", zone="America/Santiago")

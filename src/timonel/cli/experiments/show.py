@@ -212,10 +212,11 @@ def _print_labels(design: "Design", look: "Look") -> None:
         say("experiment_immature")
     else:
         say("experiment_mature", hours=look.mature_after_h, n=look.immature)
-    for arm in look.arms:
-        age = youngest_of(arm, look)
-        if age is not None:
-            say("experiment_youngest", arm=arm.arm, age=age)
+    ages = {arm.arm: age for arm in look.arms if (age := youngest_of(arm, look)) is not None}
+    if len(set(ages.values())) == 1:  # the same of all: once
+        ages = {", ".join(ages): next(iter(ages.values()))}
+    for arms, age in ages.items():
+        say("experiment_youngest", arm=arms, age=age)
     if look.asked_later is not None:
         say("experiment_paired", paired=paired_of(look.asked_later))
 
