@@ -51,8 +51,8 @@ from timonel.store.reads_series import (
     read_counted_hours,
     read_marked_rows,
     read_refused,
-    read_unit_sizes,
 )
+from timonel.store.reads_windows import read_unit_sizes
 from timonel.wire.answer import is_outside
 
 __all__ = ["ANSWERS", "FEATURES", "check_drift", "window_profile", "worst"]

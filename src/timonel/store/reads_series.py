@@ -1,6 +1,5 @@
 """Reads of hourly series for the checks: column counts, labels, and minutes of answers."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, NamedTuple
@@ -34,8 +33,6 @@ _MODEL: BindParameter[str] = bindparam("model")
 _SINCE: BindParameter[int] = bindparam("since")
 _UNTIL: BindParameter[int] = bindparam("until")
 _NEWEST = 20_000
-MOST_UNIT_ROWS = 20_000
-_PROBED = 20
 
 
 class Counted(NamedTuple):
@@ -440,29 +437,6 @@ def presence_of(hours: Mapping[int, Presence]) -> Presence | None:
     """Join what is known of hours; of none, None."""
     ordered = [hours[hour] for hour in sorted(hours)]
     return reduce(Presence.followed_by, ordered) if ordered else None
-
-
-def read_unit_sizes(
-    connection: Connection, project: str, model: str, since_us: int, until_us: int
-) -> list[int]:
-    """Count the rows of each unit among the first 20,000 of ``[since, until)``.
-
-    Returns
-    -------
-    list of int
-        Rows without a unit are one each; empty where the first rows name none at all.
-    """
-    p = predictions.c
-    rows = (
-        select(p.unit_id)
-        .where(p.project == project, p.model == model, p.at >= since_us, p.at < until_us)
-        .order_by(p.at)
-    )
-    if not any(connection.scalars(rows.limit(_PROBED))):
-        return []
-    sizes = Counter(connection.scalars(rows.limit(MOST_UNIT_ROWS)))
-    alone = sizes.pop(None, 0)
-    return [*sizes.values(), *[1] * alone]
 
 
 def read_minute_sums(

@@ -1,6 +1,6 @@
 """Reads of sums and counts: what the drain keeps, over drainers, and what was found in it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -15,12 +15,15 @@ from timonel.store.tables import (
     minute_windows,
     model_versions,
     performance_cells,
+    predictions,
     processes,
 )
 from timonel.store.tables_loop import NEVER_AGAIN, alert_outbox, alerts, score_windows, verdicts
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
+MOST_UNIT_ROWS = 20_000
+_PROBED = 20
 DRIFT_MONITORS = ("feature_drift", "prediction_drift")
 """The first one also judges windows as such."""
 
@@ -365,3 +368,26 @@ def read_waiting_messages(connection: Connection, project: str) -> dict[str, int
         .order_by(o.channel)
     )
     return {str(channel): int(n) for channel, n in rows}
+
+
+def read_unit_sizes(
+    connection: Connection, project: str, model: str, since_us: int, until_us: int
+) -> list[int]:
+    """Count the rows of each unit among the first 20,000 of ``[since, until)``.
+
+    Returns
+    -------
+    list of int
+        Rows without a unit are one each; empty where the first rows name none at all.
+    """
+    p = predictions.c
+    rows = (
+        select(p.unit_id)
+        .where(p.project == project, p.model == model, p.at >= since_us, p.at < until_us)
+        .order_by(p.at)
+    )
+    if not any(connection.scalars(rows.limit(_PROBED))):
+        return []
+    sizes = Counter(connection.scalars(rows.limit(MOST_UNIT_ROWS)))
+    alone = sizes.pop(None, 0)
+    return [*sizes.values(), *[1] * alone]
