@@ -59,6 +59,7 @@ class Champion(msgspec.Struct):
     version: str = "1.0.0"
     deployed_at: int = MONDAY * HOUR_US
     created_at: int = MONDAY * HOUR_US
+    lineage: dict[str, Any] = {}
 
 
 def drawn(rng: np.random.Generator, n: int) -> dict[str, Any]:
