@@ -59,6 +59,18 @@ def numbers_in(facts: Mapping[str, Any], lang: str) -> dict[str, Any]:
     return {name: Comma(fact) if isinstance(fact, float) else fact for name, fact in facts.items()}
 
 
+def figure(value: float, form: str) -> "Phrase":
+    """Write a number in a form (as of ``format``), with each language's decimal sign.
+
+    Examples
+    --------
+    >>> figure(0.125, ".1%").es
+    '12,5%'
+    """
+    written = format(value, form)
+    return Phrase(written, written.replace(".", ","))
+
+
 def joined(parts: Sequence[str], sign: str = "; ") -> "Phrase":
     """Join phrases (or plain texts) to one, in both languages."""
     return Phrase(sign.join(parts), sign.join(in_language(part, "es") for part in parts))

@@ -2,7 +2,7 @@
 
 from msgspec import UnsetType
 
-from timonel.errors import Phrase
+from timonel.errors import Phrase, figure
 from timonel.experiments.judging.look import (
     ArmReport,
     GoalReport,
@@ -221,11 +221,10 @@ def effect_of(goal: GoalReport | MetricReport) -> Phrase:
     """Say an effect with its interval; "cannot say" where there is none."""
     if goal.effect is None:
         return Phrase("cannot say yet", "aún no se puede decir")
-    low = "-" if goal.lower is None else f"{goal.lower:+.4f}"
-    high = "-" if goal.upper is None else f"{goal.upper:+.4f}"
-    return Phrase(
-        "{e} [{low}, {high}]", "{e} [{low}, {high}]", e=f"{goal.effect:+.4f}", low=low, high=high
+    e, low, high = (
+        "-" if one is None else figure(one, "+.4f") for one in (goal.effect, goal.lower, goal.upper)
     )
+    return Phrase("{e} [{low}, {high}]", "{e} [{low}, {high}]", e=e, low=low, high=high)
 
 
 def paired_of(shadow: ShadowReport) -> Phrase:
@@ -237,7 +236,7 @@ def paired_of(shadow: ShadowReport) -> Phrase:
         "{share} de {n} peticiones en pares: {answered} respondidas, {dropped} sin preguntar "
         "(demasiadas a la vez), {late} tarde, {invalid} sin respuesta válida, {failed} fallaron, "
         "{missing} aún sin saber o perdidas",
-        share=f"{shadow.paired:.1%}",
+        share=figure(shadow.paired, ".1%"),
         n=shadow.asked + shadow.dropped,
         answered=shadow.answered,
         dropped=shadow.dropped,
@@ -252,7 +251,7 @@ def expected_in(look: Look) -> Phrase:
     """Say how long a decision may take yet."""
     if look.expected_days is None:
         return Phrase("it cannot be said when", "no se puede decir cuándo")
-    days = f"{look.expected_days:.1f}"
+    days = figure(look.expected_days, ".1f")
     if look.goal is None or look.goal.effect is None:
         return Phrase(
             "the planned end is in {days} days", "el fin planeado es en {days} días", days=days

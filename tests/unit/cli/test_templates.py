@@ -111,7 +111,7 @@ def test_dynamic_prices_from_files_to_a_report(run: Run) -> None:
     told_again = run("show", "prices", lang="es")
     assert "fechas    creado 20" in told_again
     assert ", terminado - (" in told_again
-    assert "99.5 % de 800 valores del control" in told_again
+    assert "99,5 % de 800 valores del control" in told_again
     run("report", "prices", "--out", "reports/ab_tests", lang="es")
     page = Path("reports/ab_tests/prices.md").read_text("utf-8")
     assert "Precios por hora suben el ingreso" in page

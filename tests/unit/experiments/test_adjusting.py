@@ -119,7 +119,7 @@ def test_what_was_known_before_is_taken_out_and_narrows_the_interval(shop: Shop)
     assert found.lifts["treatment"].value == pytest.approx(lift.effect, abs=1e-9)
     assert lift.effect == pytest.approx((goal.effect or 0.0) / (raw["control"] or 0.0), abs=1e-9)
     page = markdown(found, lang="es", zone="America/Santiago")
-    assert "Ajustado por gasto, conocida antes de cada unidad (CUPED): theta 0.99" in page
+    assert "Ajustado por gasto, conocida antes de cada unidad (CUPED): theta 0,99" in page
     assert found.adjustment is not None
     assert found.adjustment.kept == pytest.approx(8**2 / (8**2 + 30**2), rel=0.3)
 

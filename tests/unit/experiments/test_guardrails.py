@@ -80,7 +80,7 @@ def test_a_ramp_is_taken_back_by_what_is_recorded_of_its_units(world: World) -> 
     assert found.all_same
     page = markdown(world.experiments.report("newer"), lang="es", zone="America/Santiago")
     assert "cancelled está peor que lo tolerado" in page
-    assert "| límite | `cancelled`, registrado como 1 y 0; se tolera 1.2 veces |" in page
+    assert "| límite | `cancelled`, registrado como 1 y 0; se tolera 1,2 veces |" in page
 
 
 def test_a_ramp_holds_while_nothing_is_recorded_and_goes_on_by_steps(world: World) -> None:

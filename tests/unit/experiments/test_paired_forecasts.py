@@ -318,5 +318,5 @@ def test_a_better_forecast_is_found_by_days_and_every_sum_is_counted_again(
     page = markdown(office.experiments.report("demand"), lang="es", zone="America/Santiago")
     assert f"Períodos completos: {n_days}." in page
     assert f"el tratamiento tuvo mejor suma en {look.pairs['control']}" in page
-    assert "| costos de una pieza | 1.0000 si sobra, 4.0000 si falta;" in page
+    assert "| costos de una pieza | 1,0000 si sobra, 4,0000 si falta;" in page
     assert "| `stockout` | secundaria | treatment |" in page

@@ -103,7 +103,7 @@ def test_a_chart_shows_each_effect() -> None:
     plan = make_plan(asked(**GIVEN, effects=(0.01, 0.02)), Measured())
     drawn = power_chart(plan, "es")
     assert drawn.startswith("<svg")
-    assert "+0.01" in drawn
+    assert "+0,01" in drawn
     assert "80%" in drawn
     assert "var(" not in drawn  # a file has no page around it
 

@@ -71,7 +71,7 @@ def test_every_look_of_a_ramp_comes_out_the_same(world: World) -> None:
     page = markdown(report, lang="es", zone="America/Santiago")
     assert "se desconoce: las partes cambiaron entretanto" in page
     assert "más nuevo de cada variante, desde el fin del día de su exposición: control: " in page
-    assert "| límite | `fallback`, se tolera 1.1 veces |" in page
+    assert "| límite | `fallback`, se tolera 1,1 veces |" in page
 
 
 @postgres_with_the_slow

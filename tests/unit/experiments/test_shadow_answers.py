@@ -201,7 +201,7 @@ def test_what_was_dropped_failed_and_lost_is_said(world: World) -> None:
     assert look.asked_later == shadow
     document = look_document(look, "es")["shadow"]
     assert (document["asked"], document["paired_share"]) == (50, 0.3)
-    assert document["sentence"].startswith("30.0% de 100 peticiones en pares")
+    assert document["sentence"].startswith("30,0% de 100 peticiones en pares")
     assert [arm.answers for arm in look.arms] == [100, 30]
     assert agrees(world)
 

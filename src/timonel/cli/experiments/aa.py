@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from timonel.cli.experiments.commands import opened
 from timonel.cli.experiments.plan import UnitName
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import explained, language, out_json, say
+from timonel.cli.output import decimal, explained, language, out_json, say
 from timonel.errors import in_language
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _print(found: "AaResult") -> None:
         ("aa_invalid", found.invalid),
     ):
         if share is not None:
-            say(key, share=_share(share), alpha=f"{found.alpha:.3g}")
+            say(key, share=_share(share), alpha=decimal(found.alpha, ".3g"))
     if found.known_from is None:
         say("aa_never_mature")
     else:
@@ -99,4 +99,5 @@ def _print(found: "AaResult") -> None:
 
 
 def _share(share: "Share") -> str:
-    return f"{share.n} = {share.share:.1%} [{share.low:.1%}, {share.high:.1%}]"
+    found, low, high = (decimal(one, ".1%") for one in (share.share, share.low, share.high))
+    return f"{share.n} = {found} [{low}, {high}]"

@@ -8,7 +8,7 @@ import typer
 
 from timonel.cli.experiments.commands import opened
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import explained, language, out, out_json, say, table, text
+from timonel.cli.output import decimal, explained, language, out, out_json, say, table, text
 from timonel.errors import in_language
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def _print(found: "ExperimentPlan") -> None:
         model=asked.model,
         metric=asked.metric,
         unit="unit" if asked.by_unit else "request",
-        share=f"{asked.share:.0%}",
+        share=decimal(asked.share, ".0%"),
         engine=asked.engine,
-        alpha=asked.alpha,
-        power=f"{asked.power:.0%}",
+        alpha=decimal(asked.alpha, "g"),
+        power=decimal(asked.power, ".0%"),
     )
     for key, figure in (
         ("plan_rate", found.rate),
@@ -106,13 +106,14 @@ def _print(found: "ExperimentPlan") -> None:
     if found.power:
         say("plan_power", n=found.power_n)
         for effect, chance in found.power:
-            out(f"  {effect:>+9.4g}  {'█' * round(chance * _BAR):<{_BAR}} {chance:>4.0%}")
+            bar, named = "█" * round(chance * _BAR), decimal(effect, "+.4g")
+            out(f"  {named:>9}  {bar:<{_BAR}} {chance:>4.0%}")
     if asked.days is None and found.power_n:
         say("plan_next", model=asked.model, control=asked.control, n=found.power_n)
 
 
 def _print_figure(key: str, figure: "Figure") -> None:
-    value = text("plan_unknown") if figure.value is None else f"{figure.value:.6g}"
+    value = text("plan_unknown") if figure.value is None else decimal(figure.value, ".6g")
     measured = f"{text('plan_measured')}: " if figure.basis == "measured" else ""
     say(key, value=value, note=f"{measured}{in_language(figure.note, language())}")
 
@@ -120,11 +121,11 @@ def _print_figure(key: str, figure: "Figure") -> None:
 def _row(size: "Size") -> list[object]:
     about = "~" if size.extrapolated else ""
     return [
-        f"{size.effect:+.4g}",
+        decimal(size.effect, "+.4g"),
         _UNKNOWN if size.n is None else size.n_control,
         _UNKNOWN if size.n is None else size.n_treatment,
         _UNKNOWN if size.n is None else size.n,
-        _UNKNOWN if size.days is None else f"{about}{size.days:.1f}",
-        _UNKNOWN if size.until_decided is None else f"{about}{size.until_decided:.1f}",
+        _UNKNOWN if size.days is None else f"{about}{decimal(size.days, '.1f')}",
+        _UNKNOWN if size.until_decided is None else f"{about}{decimal(size.until_decided, '.1f')}",
         "" if size.reason is None else in_language(size.reason, language()),
     ]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from timonel.cli.output import language, out, say, table, text
+from timonel.cli.output import decimal, language, out, say, table, text
 from timonel.errors import in_language
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _UNKNOWN = "-"
 def shares_text(experiment: "Experiment") -> str:
     """Write the shares in force."""
     shares = zip(experiment.design.names, experiment.weights, strict=True)
-    return ", ".join(f"{name} {share:.0%}" for name, share in shares)
+    return ", ".join(f"{name} {decimal(share, '.0%')}" for name, share in shares)
 
 
 def print_list(found: Sequence[tuple["Experiment", "Look | None"]]) -> None:
@@ -88,9 +88,9 @@ def print_answered(answered: "Mapping[str, Answered]") -> None:
         [
             arm,
             one.n,
-            f"{one.failed / one.n:.2%}",
-            f"{one.fell_back / one.n:.2%}",
-            _UNKNOWN if one.p95_ms is None else f"<= {one.p95_ms:g}",
+            decimal(one.failed / one.n, ".2%"),
+            decimal(one.fell_back / one.n, ".2%"),
+            _UNKNOWN if one.p95_ms is None else f"<= {decimal(one.p95_ms, 'g')}",
         ]
         for arm, one in answered.items()
     ]
@@ -108,17 +108,17 @@ def _print_times(experiment: "Experiment", zone: str) -> None:
     created = _moment(experiment.created_at, zone)
     say("experiment_times", created=created, started=started, ended=ended, zone=zone)
     if design.ends_after_s is not None:
-        say("experiment_days", days=f"{design.ends_after_s / _DAY_S:g}")
+        say("experiment_days", days=decimal(design.ends_after_s / _DAY_S, "g"))
     if design.period_s:
-        say("experiment_period", days=f"{design.period_s / _DAY_S:g}")
+        say("experiment_period", days=decimal(design.period_s / _DAY_S, "g"))
     if design.unit == "block":
-        say("experiment_block", hours=f"{design.block_s / 3600:g}")
+        say("experiment_block", hours=decimal(design.block_s / 3600, "g"))
     if design.mode == "interleave":
-        say("experiment_window", minutes=f"{design.window_s / 60:g}")
+        say("experiment_window", minutes=decimal(design.window_s / 60, "g"))
     if design.strategy == "THOMPSON":
-        say("experiment_batch", hours=f"{design.batch_s / 3600:g}")
+        say("experiment_batch", hours=decimal(design.batch_s / 3600, "g"))
     if design.costs is not None:
-        holding, shortage = f"{design.costs.holding:g}", f"{design.costs.shortage:g}"
+        holding, shortage = decimal(design.costs.holding, "g"), decimal(design.costs.shortage, "g")
         say("experiment_costs", holding=holding, shortage=shortage)
 
 
@@ -157,11 +157,11 @@ def print_listed(design: "Design") -> None:
 def _print_cap(cap: "Cap", least: int) -> None:
     from timonel.stats.moments import PER_UNIT
 
-    share = f"{cap.quantile * 100:g} %"
+    share = f"{decimal(cap.quantile * 100, 'g')} %"
     if cap.steps is None:
         say("experiment_no_cap", share=share, least=least)
     else:
-        say("experiment_cap", share=share, cap=f"{cap.steps / PER_UNIT:g}", n=cap.n)
+        say("experiment_cap", share=share, cap=decimal(cap.steps / PER_UNIT, "g"), n=cap.n)
 
 
 def _print_look(experiment: "Experiment", look: "Look") -> None:
@@ -176,21 +176,26 @@ def _print_look(experiment: "Experiment", look: "Look") -> None:
     for goal in look.goals:
         side = text("experiment_more" if design.higher_is_better else "experiment_less")
         known = goal.effect is not None
-        e = f"{goal.e_value:.3g}" if known else _UNKNOWN
-        p = f"{goal.p_value:.3g}" if known else _UNKNOWN
+        e = decimal(goal.e_value, ".3g") if known else _UNKNOWN
+        p = decimal(goal.p_value, ".3g") if known else _UNKNOWN
         effect = in_language(effect_of(goal), language())
         say("experiment_effect", effect=effect, metric=goal.metric, side=side, e=e, p=p)
         if goal.chance_to_win is not None:
-            say("experiment_win", chance=f"{goal.chance_to_win:.1%}")
+            say("experiment_win", chance=decimal(goal.chance_to_win, ".1%"))
     _print_others(look, design)
-    say("experiment_rule", engine=look.engine, alpha=look.alpha, srm=f"{look.srm_e:.3g}")
+    say(
+        "experiment_rule",
+        engine=look.engine,
+        alpha=decimal(look.alpha, "g"),
+        srm=decimal(look.srm_e, ".3g"),
+    )
     _print_labels(design, look)
     for name, evidence in look.guardrails.items():
-        say("experiment_guardrail", name=name, e=f"{evidence:.3g}")
+        say("experiment_guardrail", name=name, e=decimal(evidence, ".3g"))
     for metric in look.silent:
         say("experiment_silent", name=metric, reason=SILENT)
     if look.ramp_e is not None:
-        say("experiment_ramp_e", e=f"{look.ramp_e:.3g}")
+        say("experiment_ramp_e", e=decimal(look.ramp_e, ".3g"))
     if look.verdict == "CONTINUE":
         say("experiment_expected", expected=expected_in(look))
 
@@ -259,8 +264,8 @@ def print_parts(look: "Look", design: "Design") -> None:
 
 
 def _bounds(one: "PartReport") -> str:
-    above = _UNKNOWN if one.above is None else f"{one.above:g}"
-    return f"{above} .. {_UNKNOWN if one.up_to is None else f'{one.up_to:g}'}"
+    above = _UNKNOWN if one.above is None else decimal(one.above, "g")
+    return f"{above} .. {_UNKNOWN if one.up_to is None else decimal(one.up_to, 'g')}"
 
 
 def _told(one: "MetricReport") -> str:
@@ -278,10 +283,11 @@ def _print_batches(look: "Look") -> None:
         "experiment_batches",
         n=facts["batches"],
         waiting=facts["waiting"],
-        floor=f"{facts['floor']:.0%}",
+        floor=decimal(facts["floor"], ".0%"),
     )
     if "best" in facts:
-        chances = ", ".join(f"{arm} {chance:.1%}" for arm, chance in facts["best"].items())
+        best = facts["best"].items()
+        chances = ", ".join(f"{arm} {decimal(chance, '.1%')}" for arm, chance in best)
         say("experiment_best", chances=chances)
 
 
@@ -292,10 +298,10 @@ def _print_comparisons(look: "Look") -> None:
     say("experiment_comparisons", units=look.arms[0].units, immature=look.immature, **sides)
     for goal in look.goals:
         share, low, high = (
-            _UNKNOWN if value is None else f"{value + 0.5:.3f}"
+            _UNKNOWN if value is None else decimal(value + 0.5, ".3f")
             for value in (goal.effect, goal.lower, goal.upper)
         )
-        e, p = f"{goal.e_value:.3g}", f"{goal.p_value:.3g}"
+        e, p = decimal(goal.e_value, ".3g"), decimal(goal.p_value, ".3g")
         say("experiment_won", share=share, low=low, high=high, e=e, p=p)
     if look.verdict == "CONTINUE":
         say("experiment_expected", expected=expected_in(look))
@@ -304,7 +310,7 @@ def _print_comparisons(look: "Look") -> None:
 def _arm_row(arm: "ArmReport") -> list[object]:
     interval = _UNKNOWN
     if arm.lower is not None and arm.upper is not None:
-        interval = f"{arm.lower:.4f} - {arm.upper:.4f}"
+        interval = f"{decimal(arm.lower, '.4f')} - {decimal(arm.upper, '.4f')}"
     return [
         arm.arm,
         arm.units,
@@ -319,4 +325,4 @@ def _arm_row(arm: "ArmReport") -> list[object]:
 
 
 def _number(value: float | None, form: str) -> str:
-    return _UNKNOWN if value is None else format(value, form)
+    return _UNKNOWN if value is None else decimal(value, form)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from timonel.charts.bars import Bar, horizontal_bars
 from timonel.charts.svg import PRINT
-from timonel.errors import Phrase, in_language
+from timonel.errors import Phrase, figure, in_language
 from timonel.experiments.errors import PowerUnknown
 
 if TYPE_CHECKING:
@@ -64,13 +64,16 @@ def power_chart(plan: "ExperimentPlan", lang: str = "en") -> str:
         "{model}: power over effects", "{model}: potencia según el efecto", model=plan.asked.model
     )
     description = Phrase(
-        "chance of finding an improvement of {metric} with {n} units in all, alpha {alpha:g}",
-        "probabilidad de hallar una mejora de {metric} con {n} unidades en total, alfa {alpha:g}",
+        "chance of finding an improvement of {metric} with {n} units in all, alpha {alpha}",
+        "probabilidad de hallar una mejora de {metric} con {n} unidades en total, alfa {alpha}",
         metric=plan.asked.metric,
-        alpha=plan.asked.alpha,
+        alpha=figure(plan.asked.alpha, "g"),
         n=plan.power_n or 0,
     )
-    bars = [Bar(f"{effect:+.4g}", power, f"{power:.0%}") for effect, power in plan.power]
+    bars = [
+        Bar(in_language(figure(effect, "+.4g"), lang), power, f"{power:.0%}")
+        for effect, power in plan.power
+    ]
     return horizontal_bars(
         bars,
         title=in_language(title, lang),

@@ -1,6 +1,6 @@
 """Who takes part in an experiment and in what shares, as its design asks for it."""
 
-from timonel.errors import Phrase, joined
+from timonel.errors import Phrase, figure, joined
 from timonel.experiments.design import Design, condition_text
 
 
@@ -16,18 +16,24 @@ def participation(design: Design) -> list[tuple[str, Phrase]]:
     if part is not None:
         rows.append(("namespace", joined([f"{part.name} {part.low:g}-{part.high:g}"])))
     if design.holdout:
-        share = f"{design.holdout * 100:.3g} %"
-        rows.append(("holdout", Phrase("{share} by rules", "{share} por reglas", share=share)))
+        share = figure(design.holdout * 100, ".3g")
+        rows.append(("holdout", Phrase("{share} % by rules", "{share} % por reglas", share=share)))
     if design.steps:
         each = [
-            f"{step.share * 100:.3g} % ({step.least_s / 3600:.3g} h, {step.least_exposed})"
+            Phrase(
+                "{share} % ({hours} h, {units})",
+                "{share} % ({hours} h, {units})",
+                share=figure(step.share * 100, ".3g"),
+                hours=figure(step.least_s / 3600, ".3g"),
+                units=step.least_exposed,
+            )
             for step in design.steps
         ]
         steps = Phrase(
             "{each}: the share, how long at least, and by how many labelled units of the treatment",
             "{each}: la parte, cuánto dura al menos y con cuántas unidades con resultado del "
             "tratamiento",
-            each=", ".join(each),
+            each=joined(each, ", "),
         )
         rows.append(("steps", steps))
     return rows

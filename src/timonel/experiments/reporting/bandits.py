@@ -3,7 +3,7 @@
 from timonel.experiments.bandits.shares import ArmBatch
 from timonel.experiments.judging.batches import SRM_BLOCKS, least_units, whole_batch
 from timonel.experiments.judging.look import ArmReport, Look
-from timonel.experiments.reporting.page import Page, Section, number, seen
+from timonel.experiments.reporting.page import Page, Section, seen
 from timonel.experiments.reporting.report import NO_WHOLE_BATCH, Report
 
 _SHOWN = 60
@@ -30,16 +30,16 @@ def _arm(page: Page, arm: ArmReport, look: Look, shares: dict[str, float]) -> li
         arm.arm,
         str(arm.units),
         str(arm.labelled),
-        unknown if arm.mean is None else number(arm.mean),
+        unknown if arm.mean is None else page.number(arm.mean),
         unknown if arm.mean is None else page.interval(arm.lower, arm.upper),
-        unknown if best is None else _chance(best),
-        page.say("shares_stay") if share is None else f"{share:.1%}",
+        unknown if best is None else _chance(page, best),
+        page.say("shares_stay") if share is None else page.figure(share, ".1%"),
     ]
 
 
-def _chance(chance: float) -> str:
+def _chance(page: Page, chance: float) -> str:
     """Write a chance; none is so small that it is 0."""
-    return "< 0.1%" if chance < 0.001 else f"{chance:.1%}"
+    return f"< {page.figure(0.001, '.1%')}" if chance < 0.001 else page.figure(chance, ".1%")
 
 
 def _batches(page: Page, report: Report, look: Look) -> None:
@@ -66,7 +66,7 @@ def _batches(page: Page, report: Report, look: Look) -> None:
             [
                 str(phase),
                 page.unknown(report.unsaid) if began is None else page.time(began),
-                " / ".join(f"{share:.1%}" for share in weights),
+                " / ".join(page.figure(share, ".1%") for share in weights),
                 " / ".join(str(one.units) for one in batch),
                 " / ".join(str(one.n) for one in batch),
                 page.say(f"batch_{state}"),
@@ -82,7 +82,7 @@ def _batches(page: Page, report: Report, look: Look) -> None:
 
 def _ratio(page: Page, report: Report, look: Look) -> None:
     told = "batch_srm_alarm" if look.srm_e >= SRM_BLOCKS else "batch_srm_ok"
-    page.add(page.say(told, e=f"{look.srm_e:.3g}"))
+    page.add(page.say(told, e=page.figure(look.srm_e, ".3g")))
     page.add(page.say("leaks", n=look.leaks))
 
 

@@ -9,7 +9,7 @@ from timonel.experiments.judging.look import (
     alpha_each,
 )
 from timonel.experiments.judging.metrics import GUARDRAIL
-from timonel.experiments.reporting.page import Page, Section, number, plain, seen
+from timonel.experiments.reporting.page import Page, Section, plain, seen
 from timonel.experiments.reporting.phrases import phrase
 from timonel.experiments.reporting.report import NO_EFFECT, Estimate, Report
 from timonel.experiments.texts import SILENT, paired_of, unsaid, youngest_of
@@ -45,13 +45,17 @@ def _pairs(page: Page, report: Report, look: Look) -> None:
 
 def _arm(page: Page, arm: ArmReport, n: int) -> list[str]:
     mean = page.say("unknown", reason=page.say("no_outcome"))
-    share = f"{arm.units / n:.1%}" if n else page.say("unknown", reason=page.say("few_units"))
+    share = (
+        page.figure(arm.units / n, ".1%")
+        if n
+        else page.say("unknown", reason=page.say("few_units"))
+    )
     return [
         arm.arm,
         str(arm.units),
         share,
         str(arm.labelled),
-        mean if arm.mean is None else number(arm.mean),
+        mean if arm.mean is None else page.number(arm.mean),
         mean if arm.mean is None else page.interval(arm.lower, arm.upper),
     ]
 
@@ -66,9 +70,9 @@ def _answers(page: Page, report: Report) -> None:
         [
             arm,
             str(one.n),
-            f"{one.failed / one.n:.2%}",
-            f"{one.fell_back / one.n:.2%}",
-            few if one.p95_ms is None else f"<= {number(one.p95_ms)}",
+            page.figure(one.failed / one.n, ".2%"),
+            page.figure(one.fell_back / one.n, ".2%"),
+            few if one.p95_ms is None else f"<= {page.number(one.p95_ms)}",
         ]
         for arm, one in report.answered.items()
     ]
@@ -78,9 +82,11 @@ def _answers(page: Page, report: Report) -> None:
 
 def _ratio(page: Page, report: Report, look: Look) -> None:
     few = page.say("unknown", reason=page.say("few_units"))
-    p = few if look.srm_p is None else f"{look.srm_p:.3g}"
+    p = few if look.srm_p is None else page.figure(look.srm_p, ".3g")
     page.add(
-        page.say("srm_alarm" if look.srm_e >= _ALARM else "srm_ok", e=f"{look.srm_e:.3g}", p=p)
+        page.say(
+            "srm_alarm" if look.srm_e >= _ALARM else "srm_ok", e=page.figure(look.srm_e, ".3g"), p=p
+        )
     )
     page.add(page.say("leaks", n=look.leaks))
 
@@ -103,7 +109,7 @@ def _maturity(page: Page, report: Report, look: Look) -> None:
 
 def _effect(page: Page, report: Report, look: Look) -> None:
     design = report.experiment.design
-    level = f"{1.0 - alpha_each(design):.3%}".replace(".000", "")
+    level = page.level(alpha_each(design))
     headings = [
         page.say("treatment"),
         page.say("effect_on", metric=f"`{design.metric}`"),
@@ -119,7 +125,7 @@ def _effect(page: Page, report: Report, look: Look) -> None:
         kept = page.unknown(report.unsaid or NO_EFFECT)
         theta = kept
         if found is not None and found.kept is not None:
-            kept, theta = f"{1.0 - found.kept:.1%}", number(found.theta)
+            kept, theta = page.figure(1.0 - found.kept, ".1%"), page.number(found.theta)
         page.add(page.say("adjusted", column=plain(listed.covariate), theta=theta, share=kept))
     page.add(page.say("effect_note"))
 
@@ -130,12 +136,12 @@ def _goal(page: Page, goal: GoalReport, report: Report) -> list[str]:
     mature = page.unknown(phrase("no_mature"))
     return [
         goal.arm,
-        page.unknown(NO_EFFECT) if goal.effect is None else number(goal.effect, "+"),
+        page.unknown(NO_EFFECT) if goal.effect is None else page.number(goal.effect, "+"),
         page.interval(goal.lower, goal.upper),
-        f"{goal.p_value:.3g}" if known else page.unknown(NO_EFFECT),
-        f"{goal.e_value:.3g}" if known else page.unknown(NO_EFFECT),
+        page.figure(goal.p_value, ".3g") if known else page.unknown(NO_EFFECT),
+        page.figure(goal.e_value, ".3g") if known else page.unknown(NO_EFFECT),
         page.estimate(lift),
-        mature if goal.mature_effect is None else number(goal.mature_effect, "+"),
+        mature if goal.mature_effect is None else page.number(goal.mature_effect, "+"),
     ]
 
 
@@ -151,7 +157,11 @@ def _metrics(page: Page, report: Report) -> None:
         [page.say(key) for key in (*headings, *own)],
         [_metric(page, one) for one in look.compared],
     )
-    page.add(page.say("metrics_note", alpha=look.alpha, share=f"{look.alpha:.0%}"))
+    page.add(
+        page.say(
+            "metrics_note", alpha=page.figure(look.alpha, "g"), share=page.figure(look.alpha, ".0%")
+        )
+    )
 
 
 def _metric(page: Page, one: MetricReport) -> list[str]:
@@ -162,14 +172,14 @@ def _metric(page: Page, one: MetricReport) -> list[str]:
         page.say(f"{one.role}_role"),
         one.arm,
         f"{one.n_control} / {one.n_treatment}",
-        unknown if one.control is None else number(one.control),
-        unknown if one.treatment is None else number(one.treatment),
-        effect if one.effect is None else number(one.effect, "+"),
+        unknown if one.control is None else page.number(one.control),
+        unknown if one.treatment is None else page.number(one.treatment),
+        effect if one.effect is None else page.number(one.effect, "+"),
         unknown if one.effect is None else page.interval(one.lower, one.upper),
-        unknown if one.p_value is None else f"{one.p_value:.3g}",
+        unknown if one.p_value is None else page.figure(one.p_value, ".3g"),
         page.say("not_adjusted")
         if one.role == GUARDRAIL
-        else (unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}"),
+        else (unknown if one.adjusted_p is None else page.figure(one.adjusted_p, ".3g")),
     ]
 
 
@@ -183,16 +193,16 @@ def _parts(page: Page, report: Report) -> None:
     rows = []
     for one in look.by_part:
         effect = unknown if one.reason is None else page.unknown(unsaid(one.reason))
-        above = "-" if one.above is None else number(one.above)
+        above = "-" if one.above is None else page.number(one.above)
         rows.append(
             [
-                f"{one.part}: {above} … {'-' if one.up_to is None else number(one.up_to)}",
+                f"{one.part}: {above} … {'-' if one.up_to is None else page.number(one.up_to)}",
                 f"{one.n_control} / {one.n_treatment}",
-                unknown if one.control is None else number(one.control),
-                unknown if one.treatment is None else number(one.treatment),
-                effect if one.effect is None else number(one.effect, "+"),
+                unknown if one.control is None else page.number(one.control),
+                unknown if one.treatment is None else page.number(one.treatment),
+                effect if one.effect is None else page.number(one.effect, "+"),
                 unknown if one.effect is None else page.interval(one.lower, one.upper),
-                unknown if one.adjusted_p is None else f"{one.adjusted_p:.3g}",
+                unknown if one.adjusted_p is None else page.figure(one.adjusted_p, ".3g"),
             ]
         )
     page.table([page.say(key) for key in headings], rows)
@@ -203,10 +213,10 @@ def _guardrails(page: Page, report: Report, look: Look) -> None:
     if not look.guardrails:
         page.add(page.say("none"))
     else:
-        rows = [[name, f"{e:.3g}"] for name, e in look.guardrails.items()]
+        rows = [[name, page.figure(e, ".3g")] for name, e in look.guardrails.items()]
         page.table([page.say("guardrail"), page.say("evidence_of_harm")], rows)
         if look.ramp_e is not None:
-            page.add(page.say("harm_together", e=f"{look.ramp_e:.3g}"))
+            page.add(page.say("harm_together", e=page.figure(look.ramp_e, ".3g")))
     for metric in look.silent:
         page.add(f"`{metric}`: {page.unknown(SILENT)}")
 
@@ -217,12 +227,12 @@ def _cost(page: Page, report: Report) -> None:
     if not report.costs:
         page.add(page.unknown(report.unsaid or NO_EFFECT))
     for arm, cost in report.costs.items():
-        keep, choose = number(cost.keeping), number(cost.choosing)
+        keep, choose = page.number(cost.keeping), page.number(cost.choosing)
         page.add(page.say("cost_keep", keep=keep, choose=choose, arm=arm, metric=metric))
         if report.experiment.design.mode is not Mode.SHADOW:  # unheard answers cost nobody anything
             worse = arm if cost.worse_is_treatment else report.experiment.design.names[0]
-            total = number(cost.each * cost.n_worse)
-            each = number(cost.each)
+            total = page.number(cost.each * cost.n_worse)
+            each = page.number(cost.each)
             page.add(page.say("cost_so_far", n=cost.n_worse, arm=worse, each=each, total=total))
 
 

@@ -16,7 +16,7 @@ from timonel.experiments.design import (
 from timonel.experiments.judging.look import Look, Unsaid
 from timonel.experiments.reporting import bandits, comparing, rankings
 from timonel.experiments.reporting.asked import participation
-from timonel.experiments.reporting.page import Page, Section, number, plain, seen
+from timonel.experiments.reporting.page import Page, Section, plain, seen
 from timonel.experiments.reporting.phrases import engine
 from timonel.experiments.reporting.report import Report
 from timonel.experiments.texts import expected_in, sentence, unsaid
@@ -70,7 +70,7 @@ def _verdict(page: Page, report: Report, look: Look) -> None:
         page.table([page.say("item"), page.say("value")], rows)
         page.add(page.say("no_claim"))
         return
-    rows.append(["alpha", page.say("alpha", alpha=look.alpha)])
+    rows.append(["alpha", page.say("alpha", alpha=page.figure(look.alpha, "g"))])
     if look.verdict == "CONTINUE":
         rows.append([page.say("expected"), page.tell(expected_in(look))])
     if report.experiment.verdict is not None:
@@ -85,7 +85,7 @@ def _design(page: Page, report: Report) -> None:
     design = experiment.design
     given = plain(design.hypothesis) or page.say("no_hypothesis")
     arms = [
-        page.say("arm_asked", arm=arm.name, answers=_answers(arm), share=f"{share:.1%}")
+        page.say("arm_asked", arm=arm.name, answers=_answers(arm), share=page.figure(share, ".1%"))
         for arm, share in zip(design.arms, experiment.weights, strict=True)
     ]
     goal = page.say("more" if design.higher_is_better else "less", metric=f"`{design.metric}`")
@@ -122,14 +122,14 @@ def _asked(page: Page, design: Design) -> list[tuple[str, str]]:
         also = "also_compared" if design.paired else "also"
         rows.append((also, ", ".join(f"`{metric}`" for metric in design.secondary)))
     if design.costs is not None:
-        holding, shortage = number(design.costs.holding), number(design.costs.shortage)
+        holding, shortage = page.number(design.costs.holding), page.number(design.costs.shortage)
         rows.append(("costs", page.say("costs_are", holding=holding, shortage=shortage)))
     if design.margin:
-        rows.append(("margin", number(design.margin)))
+        rows.append(("margin", page.number(design.margin)))
     if design.planned_n:
         rows.append(("planned", str(design.planned_n)))
     if design.ends_after_s:
-        rows.append(("days", f"{design.ends_after_s / DAY_S:g}"))
+        rows.append(("days", page.figure(design.ends_after_s / DAY_S, "g")))
     rows += _times(page, design)
     rows += [("guarded", _guarded(page, one)) for one in design.guardrails]
     if design.cap is not None:
@@ -140,12 +140,17 @@ def _asked(page: Page, design: Design) -> list[tuple[str, str]]:
 def _times(page: Page, design: Design) -> list[tuple[str, str]]:
     """Give the stretches of time that a kind of experiment counts in."""
     if design.period_s:
-        return [("period", page.say("period_is", days=f"{design.period_s / DAY_S:g}"))]
+        return [("period", page.say("period_is", days=page.figure(design.period_s / DAY_S, "g")))]
     if design.mode is Mode.INTERLEAVE:
-        return [("window", page.say("window_is", minutes=f"{design.window_s / 60:g}"))]
+        return [("window", page.say("window_is", minutes=page.figure(design.window_s / 60, "g")))]
     if design.strategy is Strategy.THOMPSON:
-        hours = f"{design.batch_s / 3600:g}"
-        return [("batching", page.say("batches_of", hours=hours, floor=f"{design.floor:.1%}"))]
+        hours = page.figure(design.batch_s / 3600, "g")
+        return [
+            (
+                "batching",
+                page.say("batches_of", hours=hours, floor=page.figure(design.floor, ".1%")),
+            )
+        ]
     return []
 
 
@@ -163,19 +168,19 @@ def _listed(page: Page, listed: UnitList) -> list[tuple[str, str]]:
 def _guarded(page: Page, guardrail: Guardrail) -> str:
     name = f"`{guardrail.event}`"
     if guardrail.recorded:
-        return page.say("guarded_recorded", event=name, ratio=f"{guardrail.tolerated:g}")
+        return page.say("guarded_recorded", event=name, ratio=page.figure(guardrail.tolerated, "g"))
     if guardrail.higher_is_better is None:
-        return page.say("guarded_event", event=name, ratio=f"{guardrail.tolerated:g}")
+        return page.say("guarded_event", event=name, ratio=page.figure(guardrail.tolerated, "g"))
     told = "guarded_more" if guardrail.higher_is_better else "guarded_less"
-    return page.say(told, metric=name, margin=f"{guardrail.margin:g}")
+    return page.say(told, metric=name, margin=page.figure(guardrail.margin, "g"))
 
 
 def _cap(page: Page, cap: Cap) -> str:
-    share = f"{cap.quantile * 100:g} %"
+    share = f"{page.figure(cap.quantile * 100, 'g')} %"
     if cap.steps is None:
         reason = page.tell(unsaid(Unsaid.NO_CAP))
         return f"{share}: {page.say('unknown', reason=reason)}"
-    return page.say("cap_is", share=share, cap=number(cap.steps / PER_UNIT), n=cap.n)
+    return page.say("cap_is", share=share, cap=page.number(cap.steps / PER_UNIT), n=cap.n)
 
 
 def _answers(arm: Arm) -> str:

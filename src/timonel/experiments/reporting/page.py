@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from math import floor, log10
 from zoneinfo import ZoneInfo
 
-from timonel.errors import Phrase, in_language
+from timonel.errors import Phrase, figure, in_language
 from timonel.experiments.judging.look import Look
 from timonel.experiments.reporting.phrases import phrase
 from timonel.experiments.reporting.report import NO_EFFECT, NO_LOOK, Estimate, Report
@@ -49,6 +49,10 @@ class Page:
         at = (_EPOCH + timedelta(microseconds=at_us)).astimezone(self._zone)
         return f"{at:%Y-%m-%d %H:%M}"
 
+    def level(self, alpha: float) -> str:
+        """Write how sure an interval is that errs in alpha."""
+        return self.figure(round(100.0 * (1.0 - alpha), 3), "g") + "%"
+
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Append a table; its cells are Markdown."""
         lines = [f"| {' | '.join(headings)} |", f"|{' --- |' * len(headings)}"]
@@ -59,13 +63,25 @@ class Page:
         """Write an interval; without bounds it is unknown."""
         if lower is None or upper is None:
             return self.unknown(NO_EFFECT)
-        return f"[{number(lower)}, {number(upper)}]"
+        return f"[{self.number(lower)}, {self.number(upper)}]"
 
     def estimate(self, found: Estimate) -> str:
         """Write a share with its interval, or why there is none."""
         if found.value is None or found.lower is None or found.upper is None:
             return self.unknown(found.reason)
-        return f"{found.value:+.2%} [{found.lower:+.2%}, {found.upper:+.2%}]"
+        value, low, high = (
+            self.figure(one, "+.2%") for one in (found.value, found.lower, found.upper)
+        )
+        return f"{value} [{low}, {high}]"
+
+    def figure(self, value: float, form: str) -> str:
+        """Write a number in a form, with the reader's decimal sign."""
+        return self.tell(figure(value, form))
+
+    def number(self, value: float, sign: str = "") -> str:
+        """Write a number with about five digits, with the reader's decimal sign."""
+        written = number(value, sign)
+        return self.tell(Phrase(written, written.replace(".", ",")))
 
 
 def plain(text: str) -> str:

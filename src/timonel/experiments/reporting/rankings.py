@@ -1,7 +1,7 @@
 """What a report says of two rankings in one list: comparisons, and which ranking is preferred."""
 
 from timonel.experiments.judging.look import Look
-from timonel.experiments.reporting.page import Page, Section, number, seen
+from timonel.experiments.reporting.page import Page, Section, seen
 from timonel.experiments.reporting.report import NO_COMPARISON, Report
 
 
@@ -25,16 +25,16 @@ def _preference(page: Page, report: Report, look: Look) -> None:
         return
     lower, upper = (None if b is None else b + 0.5 for b in (goal.lower, goal.upper))
     rows = [
-        ("won_share", number(goal.effect + 0.5)),
+        ("won_share", page.number(goal.effect + 0.5)),
         ("interval_own", page.interval(lower, upper)),
-        ("e", f"{goal.e_value:.3g}"),
-        ("smallest_p", f"{goal.p_value:.3g}"),
+        ("e", page.figure(goal.e_value, ".3g")),
+        ("smallest_p", page.figure(goal.p_value, ".3g")),
     ]
     page.table(
         [page.say("item"), page.say("value")], [[page.say(key), value] for key, value in rows]
     )
-    level = f"{1.0 - look.alpha:.2%}".replace(".00", "")
-    page.add(page.say("preference_note", level=level, e=f"{1.0 / look.alpha:g}"))
+    level = page.level(look.alpha)
+    page.add(page.say("preference_note", level=level, e=page.figure(1.0 / look.alpha, "g")))
 
 
 SECTIONS: tuple[Section, ...] = (
