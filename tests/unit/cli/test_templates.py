@@ -104,7 +104,9 @@ def test_dynamic_prices_from_files_to_a_report(run: Run) -> None:
     ]
     headings = ("rut", "revenue", "orders_count", "churned")
     assert "4800 values new" in run("record", "prices", "--file", save("r.csv", [headings, *told]))
-    look = run("look", "prices", "--json")
+    # a look spends a few seconds on counting under the cap; on a busy machine the next goes on
+    looks = (run("look", "prices", "--json") for _ in range(10))
+    look = next(look for look in looks if look["verdict"] != "CONTINUE")
     assert look["verdict"] == "PROMOTE"
     assert [one["role"] for one in look["metrics"]] == ["goal", "guardrail", "guardrail"]
     assert max(look["guardrails"].values()) < 100
