@@ -316,9 +316,17 @@ class RowWindows:
 
     def add_predictions(self, frames: Sequence[PredictionFrame]) -> None:
         """Take the inputs of answers; records that came without them are no rows."""
+        model, start, end = "", 0, 0
+        rows: list[bytes] = []
         for f in frames:
-            if f.features != NO_INPUTS:
-                self._rows.setdefault((f.model, f.at // HOUR_US), []).append(f.features)
+            if f.features == NO_INPUTS:
+                continue
+            # most of a batch are of one model and hour: they are found once
+            if not start <= f.at < end or f.model != model:
+                model, hour = f.model, f.at // HOUR_US
+                start, end = hour * HOUR_US, (hour + 1) * HOUR_US
+                rows = self._rows.setdefault((model, hour), [])
+            rows.append(f.features)
 
     def add_truths(self, changes: Sequence[TruthChange]) -> None:
         """Truths change nothing here."""
