@@ -29,9 +29,8 @@ churn = timonel.Model(
 """
 
 
-@pytest.mark.parametrize(
-    "to", ["stderr", *(pytest.param(to, marks=pytest.mark.slow) for to in ("stdout", "files"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["stderr", "stdout", "files"])
 def test_every_line_of_a_server_is_an_object_and_none_holds_a_secret(
     tmp_path: Path, to: str
 ) -> None:

@@ -275,6 +275,7 @@ async def test_a_killed_pool_leaves_no_children(host: Host, client: NativeClient
         await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_workers_answer_by_the_pool_and_fall_back_where_it_hangs(
     tmp_path: Path, sqlite_database: str
 ) -> None:
@@ -318,6 +319,7 @@ def stump(target: list[float]) -> Any:
     return estimator.fit([[0.0], [1.0], [2.0], [3.0]], target)
 
 
+@pytest.mark.slow
 def test_large_batches_go_to_the_pool_once_it_is_ready(
     tmp_path: Path, sqlite_database: str
 ) -> None:

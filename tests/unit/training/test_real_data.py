@@ -65,6 +65,7 @@ def test_obesity_with_and_without_weight_and_height(
     assert trained.lineage["split"]["duplicates"] >= 24
 
 
+@pytest.mark.slow
 def test_taxi_fares(data_folder: Path) -> None:
     frame = pl.read_parquet(data_folder / "taxis" / "taxis.parquet").with_columns(
         pl.col("pickup").str.to_datetime()
@@ -77,6 +78,7 @@ def test_taxi_fares(data_folder: Path) -> None:
     assert trained.report.main.value < 2.0 < (trained.report.baseline or 0)
 
 
+@pytest.mark.slow
 def test_tweets_by_a_linear_model_on_text(data_folder: Path) -> None:
     frame = pl.read_parquet(data_folder / "tweets_hate" / "tweets_70.parquet")
     schema = Schema(Text("text", required=False))
@@ -87,6 +89,7 @@ def test_tweets_by_a_linear_model_on_text(data_folder: Path) -> None:
     assert "weak_class" in {finding.code for finding in trained.report.findings}
 
 
+@pytest.mark.slow
 def test_emergency_responses_within_nine_minutes(data_folder: Path) -> None:
     frame = (
         pl.read_parquet(data_folder / "ems_dispatch" / "ems_2010_2018.parquet")
