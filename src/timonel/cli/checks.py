@@ -12,7 +12,7 @@ from timonel import __version__
 from timonel.cli.output import language
 from timonel.errors import Phrase, TimonelError, in_language, joined
 from timonel.installs import distribution, installed, is_serving_only
-from timonel.schema.changes import changes_between
+from timonel.registry.comparison import compare_schemas
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -114,9 +114,8 @@ def differing_schemas(app: "App") -> Iterator[Finding]:
         if champion is None:
             continue
         trained = app.registry.manifest(name, champion.version).schema
-        changes = changes_between(trained, model.schema.to_json())
-        if not changes.names:
-            continue
+        changes = compare_schemas(trained, model.schema.to_json())
+        otherwise = tuple(field.name for field in changes.changed)
         parts = [
             Phrase(en, es, names=", ".join(names))
             for en, es, names in (
@@ -125,11 +124,13 @@ def differing_schemas(app: "App") -> Iterator[Finding]:
                 (
                     "declared otherwise: {names}",
                     "declarados de otro modo: {names}",
-                    changes.different,
+                    otherwise,
                 ),
             )
             if names
         ]
+        if not parts:
+            continue
         detail = Phrase(
             "{version} was trained on another schema than is declared ({changes}); requests are "
             "held to its own",

@@ -29,6 +29,7 @@ from timonel.monitoring.performance import (
     over_time,
 )
 from timonel.project.model import Policy
+from timonel.registry.history import Deployment
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.registry import ModelVersion
 from timonel.registry.versions import SemVer, Stage
@@ -89,14 +90,6 @@ class Need:
     facts: dict[str, str | int | float]
     command: str | None = None
     alert: Alert | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A version that went into production at a moment of event time."""
-
-    at_us: int
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +261,7 @@ def _read_card(app: "App", manifest: ServingManifest, policy: Policy | None, now
         champion=champion,
         versions=tuple(versions[:SHOWN_VERSIONS]),
         n_older=max(0, len(versions) - SHOWN_VERSIONS),
-        deployments=tuple(
-            Deployment(row.at, row.version)
-            for row in app.registry.history(model)
-            if row.to_stage == Stage.PRODUCTION
-        ),
+        deployments=app.registry.deployments(model),
         minutes=tuple(counts.get(minute, 0) for minute in range(first, first + 60)),
         latency_ms=sum(row.latency_sum_us for row in hour) / n_hour / 1000 if n_hour else None,
         day=tuple(day),

@@ -24,9 +24,9 @@ from timonel.monitoring.series.anomaly_check import AnomalyWatch
 from timonel.monitoring.series.metric_check import check_metrics
 from timonel.monitoring.series.recorded_check import RecordedWatch
 from timonel.monitoring.watched import CheckResult, Watched
+from timonel.registry.comparison import SchemaDifference, compare_schemas
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.registry import Registry
-from timonel.schema.changes import SchemaChanges, changes_between
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.stats.calibration.reference import Estimator
 from timonel.stats.multivariate.row_outliers import Limits
@@ -220,12 +220,12 @@ class Checks:
             self._outlier_limits[key] = None if found is None else Limits(**found["limits"])
         return self._outlier_limits[key]
 
-    def _schema_changes(self, declared: ServingManifest, version: str) -> SchemaChanges:
+    def _schema_changes(self, declared: ServingManifest, version: str) -> SchemaDifference:
         """Compare what is declared with what a version was trained on; read once."""
         key = (declared.model, version)
         if key not in self._trained_schemas:
             self._trained_schemas[key] = self._registry.manifest(*key).schema
-        return changes_between(self._trained_schemas[key], declared.schema)
+        return compare_schemas(self._trained_schemas[key], declared.schema)
 
     def _estimator(self, model: str, version: str) -> Estimator | None:
         """Give what estimates a version's performance, fitted once; None where it left nothing."""

@@ -24,7 +24,6 @@ from timonel.monitoring.verdicts import (
     JudgedWindows,
     Verdict,
     VerdictState,
-    read_ever_alerted,
     read_judged,
     read_verdicts,
     write_verdicts,
@@ -47,7 +46,6 @@ LARGEST_ERROR = 8.0
 """Regression: errors enter the stream as parts of so many times the holdout's mean error."""
 
 _STEP = 1_000_000
-_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 
 
 class _Known(msgspec.Struct):
@@ -337,20 +335,16 @@ class _Look:
 
     def clear_others(self) -> None:
         """Clear the alerts of versions that are no longer in production."""
-        watched, at = self.watched, self.closed_h * HOUR_US
-        with reading(watched.engine) as connection:
-            alerted = read_ever_alerted(
-                connection, watched.project, watched.model, [CONCEPT], at - _CLEARED_WITHIN_US
-            )
-        for version in sorted({v for v, _, _ in alerted if v != self.version.version}):
-            watched.tell(
+        at = self.closed_h * HOUR_US
+        alerted = {version for version, _, _ in self.watched.ever_alerted([CONCEPT], at)}
+        for version in sorted(alerted - {self.version.version}):
+            self.watched.supersede(
                 Kind.DRIFT_DETECTED,
-                Condition.CLEAR,
                 Severity.HIGH,
                 at=at,
                 monitor=CONCEPT,
                 version=version,
-                facts={"concept": self.baseline.metric, "reason": "superseded"},
+                facts={"concept": self.baseline.metric},
             )
 
 

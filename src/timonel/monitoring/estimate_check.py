@@ -19,7 +19,6 @@ from timonel.monitoring.verdicts import (
     JudgedWindows,
     Verdict,
     VerdictState,
-    read_ever_alerted,
     read_judged,
     read_verdicts,
     write_verdicts,
@@ -39,7 +38,6 @@ from timonel.store.reads_series import read_counted
 ESTIMATED = "estimated"
 FEWEST_ROWS = 200
 ANSWERS = (SCORE, PREDICTION)
-_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 
 
 def check_estimate(watched: Watched) -> CheckResult:
@@ -246,22 +244,17 @@ class _Look:
 
     def clear_others(self) -> None:
         """Clear the alerts of versions that are no longer in production."""
-        watched, at = self.watched, self.closed_h * HOUR_US
-        with reading(watched.engine) as connection:
-            alerted = read_ever_alerted(
-                connection, watched.project, watched.model, [ESTIMATED], at - _CLEARED_WITHIN_US
-            )
-        for version, _, metric in sorted(alerted):
+        at = self.closed_h * HOUR_US
+        for version, _, metric in self.watched.ever_alerted([ESTIMATED], at):
             if version != self.version.version:
-                watched.tell(
+                self.watched.supersede(
                     Kind.PERFORMANCE_DEGRADATION,
-                    Condition.CLEAR,
                     Severity.MEDIUM,
                     at=at,
                     monitor=ESTIMATED,
                     version=version,
                     column=metric,
-                    facts={"metric": metric, "reason": "superseded"},
+                    facts={"metric": metric},
                 )
 
 

@@ -19,7 +19,6 @@ from timonel.monitoring.verdicts import (
     JudgedWindows,
     Verdict,
     VerdictState,
-    read_ever_alerted,
     read_judged,
     read_verdicts,
     write_verdicts,
@@ -39,7 +38,6 @@ from timonel.store.reads_windows import Cell
 
 PERFORMANCE = "performance"
 BY_PREDICTION, BY_ARRIVAL, SINCE_DEPLOY = "prediction", "arrival", "since_deploy"
-CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 _ENOUGH_FOLD = 2.5  # windows are expected to hold so many times the labels that are needed
 
 
@@ -319,24 +317,15 @@ class _Look:
 
     def clear_others(self) -> None:
         """Clear the alerts of versions that are no longer in production."""
-        watched = self._watched
         at = self._closed_h * HOUR_US
-        with reading(watched.engine) as connection:
-            alerted = read_ever_alerted(
-                connection,
-                watched.project,
-                watched.model,
-                [PERFORMANCE],
-                at - CLEARED_WITHIN_US,
-            )
-        for version in sorted({v for v, _, _ in alerted if v != self._version.version}):
-            watched.tell(
+        alerted = {version for version, _, _ in self._watched.ever_alerted([PERFORMANCE], at)}
+        for version in sorted(alerted - {self._version.version}):
+            self._watched.supersede(
                 Kind.PERFORMANCE_DEGRADATION,
-                Condition.CLEAR,
                 Severity.HIGH,
                 at=at,
                 monitor=PERFORMANCE,
                 version=version,
                 column=self._baseline.metric,
-                facts={"metric": self._baseline.metric, "reason": "superseded"},
+                facts={"metric": self._baseline.metric},
             )

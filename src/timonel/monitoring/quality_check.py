@@ -6,7 +6,7 @@ judged by the silences of the week before, on the event clock.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -17,7 +17,7 @@ from timonel.monitoring.drift.batch_quality import refused_rows
 from timonel.monitoring.drift_check import worst
 from timonel.monitoring.verdicts import Verdict, VerdictState, write_verdicts
 from timonel.monitoring.watched import CheckResult, Watched
-from timonel.schema.changes import SchemaChanges
+from timonel.registry.comparison import SchemaDifference
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.intervals import wilson
 from timonel.store.engine import reading
@@ -235,12 +235,17 @@ def judge_refused(
     return _judge_share(newest, span, n_refused, threshold, facts)
 
 
-def judge_schema(version: str, changes: SchemaChanges) -> Finding:
+def judge_schema(version: str, changes: SchemaDifference) -> Finding:
     """Judge whether what is declared is what the version in production was trained on."""
-    if not changes.names:
+    parts = {
+        "added": list(changes.added),
+        "removed": list(changes.removed),
+        "different": [field.name for field in changes.changed],
+    }
+    differs = [name for names in parts.values() for name in names]
+    if not differs:
         return Finding(VerdictState.OK, 0, 0, {})
-    parts = {kind: list(names) for kind, names in asdict(changes).items()}
-    facts = {"trained": version, "differs": list(changes.names), **parts}
+    facts = {"trained": version, "differs": differs, **parts}
     return Finding(VerdictState.ALERT, 0, 0, facts)
 
 

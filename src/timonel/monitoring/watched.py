@@ -1,6 +1,6 @@
 """What a check knows of the model that it looks at, and what it gives back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,13 +8,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from timonel.monitoring.series.month import Month
+from timonel.monitoring.verdicts import read_ever_alerted
+from timonel.monitoring.windows import HOUR_US
 from timonel.registry.catalogue import ModelVersion
+from timonel.registry.comparison import SchemaDifference
 from timonel.registry.manifest import WatchPlan
-from timonel.schema.changes import SchemaChanges
 from timonel.signals import Condition, Kind, RaiseSignal, Severity, Signal
 from timonel.stats.calibration.reference import Estimator
 from timonel.stats.multivariate.row_outliers import Limits
 from timonel.stats.profiles.profile import Profile
+from timonel.store.engine import reading
+
+_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Watched:
     now_us: int
     estimator_of: Callable[[str], Estimator | None] = lambda _version: None
     limits_of: Callable[[str], Limits | None] = lambda _version: None
-    schema_changes_of: Callable[[str], SchemaChanges | None] = lambda _version: None
+    schema_changes_of: Callable[[str], SchemaDifference | None] = lambda _version: None
     low_confidence: float | None = None
     timezone: str = "UTC"
     versions: tuple[str, ...] = field(default=())
@@ -68,6 +73,40 @@ class Watched:
     def zone(self) -> ZoneInfo:
         """The zone whose days and weeks the traffic follows."""
         return ZoneInfo(self.timezone)
+
+    def ever_alerted(self, monitors: Sequence[str], at: int) -> list[tuple[str, str, str]]:
+        """Give (version, monitor, subject) of the alerts of windows of the weeks before a moment.
+
+        Those are what may be open: whatever is older was cleared, or watched no more, long ago.
+        """
+        since_us = at - _CLEARED_WITHIN_US
+        with reading(self.engine) as connection:
+            return sorted(
+                read_ever_alerted(connection, self.project, self.model, monitors, since_us)
+            )
+
+    def supersede(
+        self,
+        kind: Kind,
+        severity: Severity,
+        *,
+        at: int,
+        monitor: str,
+        version: str,
+        column: str = "",
+        facts: dict[str, Any],
+    ) -> None:
+        """Clear an alert for good: its version is out of production, or nobody asks any more."""
+        self.tell(
+            kind,
+            Condition.CLEAR,
+            severity,
+            at=at,
+            monitor=monitor,
+            version=version,
+            column=column,
+            facts={**facts, "reason": "superseded"},
+        )
 
     def tell(
         self,

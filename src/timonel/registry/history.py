@@ -13,6 +13,14 @@ GENESIS = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """A version that came into production, and when, in microseconds of event time."""
+
+    at_us: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One row of the history: who moved which version, when, why, from where to where.
 

@@ -33,7 +33,7 @@ from timonel.registry.errors import (
     UnknownStage,
     UnknownVersion,
 )
-from timonel.registry.history import HistoryCheck, Transition
+from timonel.registry.history import Deployment, HistoryCheck, Transition
 from timonel.registry.ledger import Ledger, document, storable
 from timonel.registry.manifest import ServingManifest, decode_manifest
 from timonel.registry.profiles import keep_profile, read_profile
@@ -419,6 +419,14 @@ class Registry:
         if model is not None and not found:
             self._require_model(model)
         return found
+
+    def deployments(self, model: str) -> tuple[Deployment, ...]:
+        """List when which version of a model came into production, by time."""
+        return tuple(
+            Deployment(row.at, row.version)
+            for row in self.history(model)
+            if row.to_stage == Stage.PRODUCTION
+        )
 
     def compare(self, model: str, a: str, b: str) -> Comparison:
         """Set two versions (or aliases) side by side: figures, lineage, schema."""

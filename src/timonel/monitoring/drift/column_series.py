@@ -10,19 +10,10 @@ from timonel.monitoring.drift.errors import ColumnNotJudged
 from timonel.monitoring.drift.telling import ANSWERS, FEATURES
 from timonel.monitoring.history import iso, verdict_document
 from timonel.monitoring.verdicts import Verdict, read_verdicts
-from timonel.registry.history import Transition
+from timonel.registry.history import Deployment
 from timonel.registry.registry import Registry
-from timonel.registry.versions import Stage
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.store.engine import reading
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A version that came into production, and when, in microseconds since the epoch."""
-
-    at_us: int
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +75,9 @@ def column_series(
         )
     points = tuple(reversed(found))
     since_us = points[0].start_us if points else 0
-    return ColumnSeries(model, column, points, _deployments(registry.history(model), since_us))
+    return ColumnSeries(model, column, points, _since(registry.deployments(model), since_us))
 
 
-def _deployments(history: Sequence[Transition], since_us: int) -> tuple[Deployment, ...]:
-    found = [Deployment(t.at, t.version) for t in history if t.to_stage == Stage.PRODUCTION]
+def _since(found: Sequence[Deployment], since_us: int) -> tuple[Deployment, ...]:
     before = [one for one in found if one.at_us <= since_us]
     return (*before[-1:], *(one for one in found if one.at_us > since_us))

@@ -4,22 +4,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from timonel.monitoring.verdicts import Verdict, VerdictState, read_ever_alerted
+from timonel.monitoring.verdicts import Verdict, VerdictState
 from timonel.monitoring.watched import Watched
-from timonel.monitoring.windows import HOUR_US, Window
+from timonel.monitoring.windows import Window
 from timonel.signals import Condition, Kind, Severity
 from timonel.stats.drift import ColumnDrift, DriftState
 from timonel.stats.profiles.findings import Rule
 from timonel.stats.profiles.reference import PREDICTION, SCORE
 from timonel.stats.profiles.rules import CONFIDENCE_HIGH
 from timonel.stats.profiles.units import UnitChange
-from timonel.store.engine import reading
 from timonel.store.reads_series import Counted
 from timonel.store.reads_windows import DRIFT_MONITORS
 
 MONITORS = DRIFT_MONITORS
 FEATURES, ANSWERS = MONITORS
-_CLEARED_WITHIN_US = 14 * 24 * HOUR_US
 _SPANISH_UNITS = {"inch": "pulgada"}
 _STATES = {
     DriftState.OK: VerdictState.OK,
@@ -125,14 +123,7 @@ def looks_like(change: UnitChange) -> dict[str, str]:
 def tell(watched: Watched, found: Sequence[Verdict]) -> None:
     """Raise alerts, and clear what was alerted and holds no more (or was another version's)."""
     window, columns = found[0], found[1:]
-    with reading(watched.engine) as connection:
-        alerted = read_ever_alerted(
-            connection,
-            watched.project,
-            watched.model,
-            MONITORS,
-            window.start_us - _CLEARED_WITHIN_US,
-        )
+    alerted = watched.ever_alerted(MONITORS, window.start_us)
     for verdict in columns:
         place = (verdict.version, verdict.monitor, verdict.subject)
         if verdict.state is VerdictState.ALERT:
@@ -140,17 +131,16 @@ def tell(watched: Watched, found: Sequence[Verdict]) -> None:
         elif verdict.state is VerdictState.OK and place in alerted:
             _raise(watched, verdict, Condition.CLEAR)
     champion = watched.champion.version if watched.champion is not None else ""
-    for version, monitor, subject in sorted(alerted):
+    for version, monitor, subject in alerted:
         if version not in (champion, window.version):
-            watched.tell(
+            watched.supersede(
                 Kind.DRIFT_DETECTED,
-                Condition.CLEAR,
                 Severity.MEDIUM,
                 at=window.end_us,
                 monitor=monitor,
                 version=version,
                 column=subject,
-                facts={"column": subject, "reason": "superseded"},
+                facts={"column": subject},
             )
 
 

@@ -12,7 +12,6 @@ from timonel.monitoring.performance import measure
 from timonel.monitoring.performance_check import (
     BY_ARRIVAL,
     BY_PREDICTION,
-    CLEARED_WITHIN_US,
     PERFORMANCE,
     SINCE_DEPLOY,
     Baseline,
@@ -22,7 +21,6 @@ from timonel.monitoring.series.month import first_hour
 from timonel.monitoring.verdicts import (
     Verdict,
     VerdictState,
-    read_ever_alerted,
     read_verdicts,
     write_verdicts,
 )
@@ -225,27 +223,19 @@ class _Look:
     def clear_others(self) -> None:
         """Clear the alerts of versions out of production, and of metrics no longer asked for."""
         watched, at = self.watched, self.closed_h * HOUR_US
-        with reading(watched.engine) as connection:
-            alerted = read_ever_alerted(
-                connection,
-                watched.project,
-                watched.model,
-                [METRIC_LOSS],
-                at - CLEARED_WITHIN_US,
-            )
+        alerted = watched.ever_alerted([METRIC_LOSS], at)
         gone = {(version, subject.partition(":")[0]) for version, _, subject in alerted}
         for version, metric in sorted(gone):
             if version == self.version.version and metric in watched.plan.losses:
                 continue
-            watched.tell(
+            watched.supersede(
                 Kind.PERFORMANCE_DEGRADATION,
-                Condition.CLEAR,
                 Severity.HIGH,
                 at=at,
                 monitor=METRIC_LOSS,
                 version=version,
                 column=metric,
-                facts={"metric": metric, "reason": "superseded"},
+                facts={"metric": metric},
             )
 
 
