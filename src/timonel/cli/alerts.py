@@ -1,6 +1,5 @@
 """Commands on alerts and on the channels they are sent to."""
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -8,7 +7,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from timonel.cli.options import HERE, Folder, Json, Who
-from timonel.cli.output import explained, language, out, out_json, say, table, text
+from timonel.cli.output import explained, language, moment, out, out_json, say, table, text
 from timonel.signals import Severity
 
 if TYPE_CHECKING:
@@ -136,8 +135,8 @@ def _row(alert: "Alert", zone: ZoneInfo, now: int) -> list[Any]:
         alert.alert_id,
         severity_word(alert.severity, language()),
         _state(alert, now),
-        _moment(alert.fired_at or alert.opened_at, zone),
-        _moment(alert.last_seen_at, zone),
+        moment(alert.fired_at or alert.opened_at, zone),
+        moment(alert.last_seen_at, zone),
         alert.n_seen,
         describe(alert, language()).title,
     ]
@@ -189,7 +188,7 @@ def _print_alert(app: "App", alert: "Alert") -> None:
     for event in app.alerts.history(alert.alert_id):
         state = text(f"alert_state_{event.to_state}")
         who = event.who or text("alert_alone")
-        out(f"    {_moment(event.at, zone)}  {state}  {who}  {event.note}".rstrip())
+        out(f"    {moment(event.at, zone)}  {state}  {who}  {event.note}".rstrip())
     messages = app.alerts.messages(alert.alert_id)
     if messages:
         say("alert_messages")
@@ -246,7 +245,7 @@ def silence(
         app = _opened(folder)
         until = app.clock.now_us() + length
         done = app.alerts.silence(number, until, _who(who), note, revision=revision)
-        until_text = _moment(until, ZoneInfo(app.config.timezone))
+        until_text = moment(until, ZoneInfo(app.config.timezone))
         _decided(done, "alert_silent", as_json, until=until_text)
 
 
@@ -431,8 +430,3 @@ def remove_channel(channel: ChannelName, folder: Folder = HERE, as_json: Json = 
             out_json({"channel": channel, "n_given_up": n})
         else:
             say("channel_removed", channel=channel, n=n)
-
-
-def _moment(microseconds: int, zone: ZoneInfo) -> str:
-    moment = datetime.fromtimestamp(microseconds / 1e6, UTC).astimezone(zone)
-    return moment.strftime("%Y-%m-%d %H:%M")

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ from timonel.cli.output import (
     explained,
     language,
     log_to_files,
+    moment,
     out,
     out_json,
     parity_text,
@@ -176,7 +176,7 @@ def _version_row(version: "ModelVersion", app: "App", zone: ZoneInfo) -> list[An
         number(version.metrics.get("baseline")),
         version.lineage.get("n_train"),
         version.lineage.get("serving", {}).get("predictor"),
-        _moment(version.created_at, zone),
+        moment(version.created_at, zone),
         version.created_by,
     ]
 
@@ -200,7 +200,7 @@ def _print_history(app: "App", model: str | None, as_json: bool) -> None:
         text("history_headings").split("|"),
         [
             [
-                _moment(row.at, zone),
+                moment(row.at, zone),
                 f"{row.model}@{row.version}",
                 row.from_stage,
                 row.to_stage,
@@ -356,9 +356,3 @@ def number(value: float | None) -> str:
     if language() == "es":
         return written.translate(str.maketrans(",.", ".,"))
     return written
-
-
-def _moment(microseconds: int, zone: ZoneInfo) -> str:
-    return (
-        datetime.fromtimestamp(microseconds / 1e6, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")
-    )

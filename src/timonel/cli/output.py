@@ -8,7 +8,9 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -45,10 +47,17 @@ def text(key: str, **values: Any) -> str:
     return TEXTS[key][lang].format(**in_language(values, lang))
 
 
-def decimal(value: float, form: str) -> str:
-    """Write a number with the reader's decimal sign."""
+def decimal(value: float | None, form: str) -> str:
+    """Write a number with the reader's decimal sign; a dash where there is none."""
+    if value is None:
+        return "-"
     written = format(value, form)
     return written.replace(".", ",") if language() == "es" else written
+
+
+def moment(at_us: int, zone: ZoneInfo) -> str:
+    """Write microseconds since the epoch as a zone's date and time, to the minute."""
+    return datetime.fromtimestamp(at_us / 1e6, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def say(key: str, **values: Any) -> None:

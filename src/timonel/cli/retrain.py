@@ -1,14 +1,13 @@
 """Commands on retraining and jobs."""
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from timonel.cli.options import HERE, Folder, Json, Who
-from timonel.cli.output import explained, language, out, out_json, say, table, text
+from timonel.cli.output import explained, language, moment, out, out_json, say, table, text
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -111,7 +110,7 @@ def _print_check(app: "App", report: "TriggerReport", as_json: bool) -> None:
     for obstacle in report.obstacles:
         facts = {name: value for name, value in obstacle.items() if name != "name"}
         if "until" in facts:
-            facts["until"] = _moment(app, facts["until"])
+            facts["until"] = moment(facts["until"], ZoneInfo(app.config.timezone))
         say(f"check_{obstacle['name']}", **facts)
 
 
@@ -119,7 +118,7 @@ def _trigger_row(app: "App", trigger: "Trigger") -> list[str]:
     facts: dict[str, Any] = dict(trigger.facts)
     for name in ("since", "next_at"):
         if facts.get(name) is not None:
-            facts[name] = _moment(app, facts[name])
+            facts[name] = moment(facts[name], ZoneInfo(app.config.timezone))
     known = facts and all(facts.get(name) is not None for name in _NEEDED[trigger.name])
     found = text(f"check_found_{trigger.name}", **facts) if known else "-"
     words = [text("yes") if one else text("no") for one in (trigger.holds, trigger.enabled)]
@@ -180,7 +179,7 @@ def _job_row(app: "App", job: "Job") -> list[str]:
         job.model,
         text(f"job_state_{job.state}"),
         job.requested_by,
-        _moment(app, job.created_at),
+        moment(job.created_at, ZoneInfo(app.config.timezone)),
         sentence_of(job),
     ]
 
@@ -229,7 +228,7 @@ def _print_job(app: "App", job: "Job", as_json: bool) -> None:
     say(
         "job_asked",
         who=job.requested_by,
-        when=_moment(app, job.created_at),
+        when=moment(job.created_at, ZoneInfo(app.config.timezone)),
         attempts=job.attempts,
         max_attempts=job.max_attempts,
     )
@@ -261,9 +260,3 @@ def cancel(job_id: JobId, folder: Folder = HERE, as_json: Json = False) -> None:
             say("job_cancelled", job_id=job.job_id, state=text("job_state_cancelled"))
         else:
             say("job_cancelling", job_id=job.job_id)
-
-
-def _moment(app: "App", micros: int) -> str:
-    zone = ZoneInfo(app.config.timezone)
-    moment = datetime.fromtimestamp(micros / 1e6, UTC).astimezone(zone)
-    return moment.strftime("%Y-%m-%d %H:%M")

@@ -1,13 +1,12 @@
 """The command ``timonel drift column``: one column over windows, and what was deployed between."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import decimal, explained, out_json, say, table, text
+from timonel.cli.output import decimal, explained, moment, out_json, say, table, text
 
 if TYPE_CHECKING:
     from timonel.monitoring.drift.column_series import ColumnSeries
@@ -51,7 +50,7 @@ def _print(series: "ColumnSeries", zone: ZoneInfo) -> None:
     rows += [
         (
             one.at_us,
-            [_moment(one.at_us, zone), "", text("drift_deployed", version=one.version), *[""] * 5],
+            [moment(one.at_us, zone), "", text("drift_deployed", version=one.version), *[""] * 5],
         )
         for one in series.deployments
     ]
@@ -61,20 +60,12 @@ def _print(series: "ColumnSeries", zone: ZoneInfo) -> None:
 
 def _row(point: "Verdict", zone: ZoneInfo) -> list[Any]:
     return [
-        _moment(point.start_us, zone),
-        _moment(point.end_us, zone),
+        moment(point.start_us, zone),
+        moment(point.end_us, zone),
         text(f"verdict_{point.state}"),
         point.n,
-        _number(point.effect, ".3f"),
-        _number(point.facts.get("floor"), ".3f"),
-        _number(point.p_value, ".2g"),
+        decimal(point.effect, ".3f"),
+        decimal(point.facts.get("floor"), ".3f"),
+        decimal(point.p_value, ".2g"),
         point.facts.get("test") or point.facts.get("reason", ""),
     ]
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else decimal(value, form)
-
-
-def _moment(at_us: int, zone: ZoneInfo) -> str:
-    return datetime.fromtimestamp(at_us / 1e6, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")

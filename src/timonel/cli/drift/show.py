@@ -1,6 +1,5 @@
 """The command ``timonel drift show``: the last judged windows, and what moved in them."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -8,7 +7,7 @@ import typer
 
 from timonel.cli.drift import together
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import decimal, explained, language, out, out_json, say, table, text
+from timonel.cli.output import decimal, explained, language, moment, out, out_json, say, table, text
 
 if TYPE_CHECKING:
     from timonel.monitoring.drift.together import Together
@@ -83,8 +82,8 @@ def _print_window(model: str, window: "JudgedWindow", zone: ZoneInfo, *, every: 
     say(
         "drift_window",
         model=model,
-        start=_moment(whole.start_us, zone),
-        end=_moment(whole.end_us, zone),
+        start=moment(whole.start_us, zone),
+        end=moment(whole.end_us, zone),
         state=text(f"verdict_{whole.state}"),
         n=whole.n,
         version=f"{model}@{whole.version}" if whole.version else "-",
@@ -130,7 +129,7 @@ def _print_text(column: str, shift: dict[str, Any] | None) -> None:
 
 
 def _percent(share: float) -> str:
-    return _number(100 * share, ".2g" if share < 0.1 else ".3g")
+    return decimal(100 * share, ".2g" if share < 0.1 else ".3g")
 
 
 def _print_explained(ranked: list[dict[str, Any]]) -> None:
@@ -142,7 +141,7 @@ def _print_explained(ranked: list[dict[str, Any]]) -> None:
         + (
             text("drift_importance_unknown")
             if one["weight"] is None
-            else _number(one["weight"], ".2g")
+            else decimal(one["weight"], ".2g")
         )
         for one in ranked[:_MOST_RANKED]
     ]
@@ -153,7 +152,7 @@ def _print_quality(quality: dict[str, Any] | None) -> None:
     if quality is not None:
         share, usual = (100 * quality[name] for name in ("sound", "sound_reference"))
         level = text(f"quality_{quality['level']}")
-        say("drift_quality", level=level, share=_number(share, ".3g"), usual=_number(usual, ".3g"))
+        say("drift_quality", level=level, share=decimal(share, ".3g"), usual=decimal(usual, ".3g"))
         _print_repeats(quality.get("duplicates"))
 
 
@@ -170,7 +169,7 @@ def _print_repeats(found: dict[str, Any] | None) -> None:
 
 def _print_refused(refused: dict[str, Any] | None) -> None:
     if refused is not None and refused["n"]:
-        share = _number(100 * refused["share"], ".3g")
+        share = decimal(100 * refused["share"], ".3g")
         by = [f"{name} {n}" for name, n in list(refused["fields"].items())[:_MOST_RANKED]]
         key = "drift_refused_by" if by else "drift_refused"
         say(key, n=refused["n"], share=share, fields=", ".join(by))
@@ -201,17 +200,8 @@ def _row(column: "Verdict") -> list[Any]:
     return [
         column.subject,
         text(f"verdict_{column.state}"),
-        _number(column.effect, ".3f"),
-        _number(column.p_value, ".2g"),
+        decimal(column.effect, ".3f"),
+        decimal(column.p_value, ".2g"),
         column.facts.get("test"),
         note,
     ]
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else decimal(value, form)
-
-
-def _moment(microseconds: int, zone: ZoneInfo) -> str:
-    moment = datetime.fromtimestamp(microseconds / 1e6, UTC).astimezone(zone)
-    return moment.strftime("%Y-%m-%d %H:%M")

@@ -1,11 +1,10 @@
 """Experiments as a person reads them in a terminal."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from timonel.cli.output import decimal, language, out, say, table, text
+from timonel.cli.output import decimal, language, moment, out, say, table, text
 from timonel.errors import in_language
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from timonel.experiments.rows import Event, Experiment
 
 _DAY_S = 86_400
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN = "-"
 
 
@@ -78,7 +76,7 @@ def print_experiment(
         _print_look(experiment, look)
     say("experiment_history")
     for event in events:
-        at, why = _moment(event.at, zone), in_language(event.reason, language())
+        at, why = moment(event.at, ZoneInfo(zone)), in_language(event.reason, language())
         out(f"    {at}  {event.action}  {event.who}  {why}".rstrip())
 
 
@@ -102,10 +100,10 @@ def _print_times(experiment: "Experiment", zone: str) -> None:
     """Say when it began and ended, and what stretches of time it counts in."""
     design = experiment.design
     started, ended = (
-        _UNKNOWN if at is None else _moment(at, zone)
+        _UNKNOWN if at is None else moment(at, ZoneInfo(zone))
         for at in (experiment.started_at, experiment.ended_at)
     )
-    created = _moment(experiment.created_at, zone)
+    created = moment(experiment.created_at, ZoneInfo(zone))
     say("experiment_times", created=created, started=started, ended=ended, zone=zone)
     if design.ends_after_s is not None:
         say("experiment_days", days=decimal(design.ends_after_s / _DAY_S, "g"))
@@ -120,10 +118,6 @@ def _print_times(experiment: "Experiment", zone: str) -> None:
     if design.costs is not None:
         holding, shortage = decimal(design.costs.holding, "g"), decimal(design.costs.shortage, "g")
         say("experiment_costs", holding=holding, shortage=shortage)
-
-
-def _moment(at: int, zone: str) -> str:
-    return f"{(_EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
 def print_participation(design: "Design") -> None:
@@ -233,11 +227,11 @@ def print_metrics(look: "Look", counted: str) -> None:
             one.metric,
             one.arm,
             f"{one.n_control} / {one.n_treatment}",
-            _number(one.control, ".4f"),
-            _number(one.treatment, ".4f"),
+            decimal(one.control, ".4f"),
+            decimal(one.treatment, ".4f"),
             _told(one),
-            _number(one.p_value, ".3g"),
-            _number(one.adjusted_p, ".3g"),
+            decimal(one.p_value, ".3g"),
+            decimal(one.adjusted_p, ".3g"),
         ]
         for one in look.compared
     ]
@@ -252,10 +246,10 @@ def print_parts(look: "Look", design: "Design") -> None:
             one.part,
             _bounds(one),
             f"{one.n_control} / {one.n_treatment}",
-            _number(one.control, ".4f"),
-            _number(one.treatment, ".4f"),
+            decimal(one.control, ".4f"),
+            decimal(one.treatment, ".4f"),
             _told(one),
-            _number(one.adjusted_p, ".3g"),
+            decimal(one.adjusted_p, ".3g"),
         ]
         for one in look.by_part
     ]
@@ -316,13 +310,9 @@ def _arm_row(arm: "ArmReport") -> list[object]:
         arm.units,
         arm.answers,
         arm.labelled,
-        _number(arm.mean, ".4f"),
+        decimal(arm.mean, ".4f"),
         interval,
-        _number(arm.fallback_rate, ".1%"),
-        _number(arm.mean_latency_ms, ".2f"),
-        _number(arm.mean_confidence, ".3f"),
+        decimal(arm.fallback_rate, ".1%"),
+        decimal(arm.mean_latency_ms, ".2f"),
+        decimal(arm.mean_confidence, ".3f"),
     ]
-
-
-def _number(value: float | None, form: str) -> str:
-    return _UNKNOWN if value is None else decimal(value, form)

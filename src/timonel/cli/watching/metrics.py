@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import explained, language, out_json, say, table, text
+from timonel.cli.output import decimal, explained, out_json, say, table, text
 
 if TYPE_CHECKING:
     from timonel.monitoring.series.recorded import Recorded
@@ -67,7 +67,4 @@ def _row(one: "Recorded") -> list[Any]:
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    written = f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"
-    return written.replace(".", ",") if language() == "es" else written
+    return decimal(value, ".4g" if value is None or abs(value) < 10_000 else ".0f")

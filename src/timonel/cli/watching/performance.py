@@ -1,13 +1,12 @@
 """The command ``timonel performance``: windows as they were estimated, and as truths said."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
 from timonel.cli.options import HERE, Folder, Json
-from timonel.cli.output import explained, language, out, out_json, say, table, text
+from timonel.cli.output import decimal, explained, moment, out, out_json, say, table, text
 
 if TYPE_CHECKING:
     from timonel.app import App
@@ -151,8 +150,8 @@ def _row(window: "PerformanceWindow", zone: ZoneInfo) -> list[Any]:
     main = estimated.facts["estimates"][estimated.facts["metric"]]
     concept = window.concept
     return [
-        _moment(estimated.start_us, zone),
-        _moment(estimated.end_us, zone),
+        moment(estimated.start_us, zone),
+        moment(estimated.end_us, zone),
         estimated.n,
         _interval(main["value"], main["lower"], main["upper"]),
         text(f"verdict_{estimated.state}"),
@@ -169,7 +168,7 @@ def _look(look: "Verdict", zone: ZoneInfo) -> list[Any]:
     by, metric = text(f"performance_look_{facts['by']}"), facts.get("metric")
     return [
         by if look.monitor != "metric_loss" else f"{text(f'measure_{metric}')}: {by}",
-        _moment(look.end_us, zone),
+        moment(look.end_us, zone),
         _interval(value, facts.get("lower"), facts.get("upper")),
         look.n,
         text(f"verdict_{look.state}"),
@@ -186,10 +185,4 @@ def _interval(value: float | None, lower: float | None, upper: float | None) -> 
 
 
 def _number(value: float) -> str:
-    written = f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
-    return written.replace(".", ",") if language() == "es" else written
-
-
-def _moment(microseconds: int, zone: ZoneInfo) -> str:
-    moment = datetime.fromtimestamp(microseconds / 1e6, UTC).astimezone(zone)
-    return moment.strftime("%Y-%m-%d %H:%M")
+    return decimal(value, ".3f" if abs(value) < 100 else ".0f")
